@@ -1,0 +1,59 @@
+"""The `World` protocol: what graspgap asks of a simulator, of the stand-in reality, and of a user's own robot."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float
+
+from graspgap.contract import GraspOutcome, MotorCommand, Observation, WorldSpec
+
+
+@runtime_checkable
+class World(Protocol):
+    """A cell in which one attempt after another happens. Each world owns one `numpy.random.Generator`."""
+
+    spec: WorldSpec
+
+    def reset(self, seed: int, scene_seed: int | None = None) -> Observation:
+        """Begin an attempt: put objects in the bin, take `image_before`, bring the gripper to a start pose.
+
+        `scene_seed` alone decides which objects lie where; `seed` decides all the rest (looks, noise, start pose).
+        Without a `scene_seed` it is drawn from `seed`. Equal arguments replay the same attempt bit for bit on the
+        same machine. A real robot may ignore both.
+        """
+        ...
+
+    def observe(self) -> Observation:
+        """What the camera and the robot report now."""
+        ...
+
+    def move(self, command: MotorCommand) -> None:
+        """Move the gripper from its current pose by `command`, clipped to the workspace; returns on arrival.
+
+        Raises:
+            UserError: if the command is not float32[5] or not finite; nothing has moved then.
+        """
+        ...
+
+    def grasp(self) -> GraspOutcome:
+        """Close the fingers here, lift, hold, and judge. Ends the attempt."""
+        ...
+
+    def record(self) -> dict[str, Any]:
+        """JSON-able facts of this attempt: `objects` (names) and `randomization` (every drawn value)."""
+        ...
+
+    def close(self) -> None:
+        """Release what the world holds. The world can't be used afterwards."""
+        ...
+
+
+@runtime_checkable
+class StateWorld(World, Protocol):
+    """A world that also tells where its objects are. Only simulation does; no real cell can."""
+
+    def object_positions(self) -> Float[np.ndarray, "n 3"]:
+        """Centres of mass of the objects that lie in the bin, base frame [m]."""
+        ...
