@@ -1,0 +1,1 @@
+"""Who acts: the attempt loop, the cross-entropy servo, scripted and random policies."""

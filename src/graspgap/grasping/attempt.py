@@ -1,0 +1,68 @@
+"""The attempt loop: look, decide, move, ..., close, lift, hold."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from graspgap.contract import MAX_SERVO_STEPS, GraspAttempt
+from graspgap.errors import UserError
+from graspgap.grasping.policies import Policy
+from graspgap.seeding import generator
+from graspgap.worlds.protocol import World
+
+ATTEMPTS_PER_SCENE = 10
+"""Attempts k // 10 = s of a seed all start from the settled objects of scene s."""
+
+
+def run_attempt(
+    world: World, policy: Policy, seed: int, attempt: int, steps: int = 4, per_scene: int = ATTEMPTS_PER_SCENE
+) -> GraspAttempt:
+    """Attempt `attempt` of `seed`: it depends on these two numbers, the world's and the policy's settings alone.
+
+    The gripper pauses at `steps` poses, each with a picture; the fingers close at the last one, or earlier if the
+    policy says so.
+
+    Raises:
+        UserError: if `steps` is not in 2..10.
+    """
+    if not 2 <= steps <= MAX_SERVO_STEPS:
+        raise UserError(f"servo steps are {steps}, expected 2 to {MAX_SERVO_STEPS}: change --steps-per-attempt")
+    scene = attempt // per_scene
+    draw = generator(seed, attempt, "attempt")
+    world_seed = int(draw.integers(2**31))
+    scene_seed = int(generator(seed, scene, "scene").integers(2**31))
+    observation = world.reset(world_seed, scene_seed)
+    policy.begin(world, generator(seed, attempt, "policy"))
+    images, masks, poses, predicted = [], [], [], []
+    image_before, mask_before = observation.image_before, observation.mask_before
+    for step in range(steps):
+        last = step == steps - 1
+        decision = policy.decide(observation, step, last)
+        images.append(observation.image_now)
+        masks.append(observation.mask_now)
+        poses.append(observation.pose)
+        if decision.predicted is not None:
+            predicted.append(float(decision.predicted))
+        if decision.close:
+            break
+        world.move(decision.command)
+        if not last:
+            observation = world.observe()
+    outcome = world.grasp()
+    record = world.record()
+    return GraspAttempt(
+        seed=seed,
+        attempt=attempt,
+        scene=scene,
+        image_before=image_before,
+        images=images,
+        poses=np.stack(poses).astype(np.float32),
+        outcome=outcome,
+        world=world.spec.name,
+        policy=policy.name,
+        objects=list(record["objects"]),
+        randomization=dict(record["randomization"]),
+        mask_before=mask_before,
+        masks=[mask for mask in masks if mask is not None] if masks[0] is not None else None,
+        predicted=predicted or None,
+    )

@@ -1,0 +1,75 @@
+"""The GraspGAN generator: a U-Net from a simulated pair (I0, It) to a realistic pair and its semantic masks."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from graspgap.contract import SemanticClass
+
+CLASSES = len(SemanticClass)
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """Size of the generator."""
+
+    widths: tuple[int, ...] = (20, 40, 80, 120)
+    """Channels from full resolution to the bottleneck; each step halves the resolution."""
+    skip: float = 0.5
+    """Output is tanh(net + skip x). The paper adds no input here; a weak skip keeps small objects in place at 64
+    pixels, a strong one (1.2) keeps simulation's colours."""
+    noise: int = 1
+    """Channels of pixel noise N(0, 1) at the input, from which the grain of real surfaces can be made."""
+
+
+class _Block(nn.Module):
+    """3x3 convolution, instance norm, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+        self.norm = nn.InstanceNorm2d(outputs, affine=True)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
+        return torch.relu(self.norm(self.conv(x)))
+
+
+class Generator(nn.Module):
+    """U-Net with average-pool down-sampling, bilinear up-sampling, concatenated 1x1 skips and instance norm
+    (the published description of GraspGAN's generator)."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths = config.widths
+        self.first = _Block(6 + config.noise, widths[0])
+        self.down = nn.ModuleList(_Block(a, b) for a, b in itertools.pairwise(widths))
+        self.middle = _Block(widths[-1], widths[-1])
+        self.skips = nn.ModuleList(nn.Conv2d(width, width, 1) for width in widths[:-1])
+        self.up = nn.ModuleList(_Block(a + b, a) for a, b in itertools.pairwise(widths))
+        self.picture = nn.Conv2d(widths[0], 6, 3, padding=1)
+        self.mask = nn.Conv2d(widths[0], 2 * CLASSES, 1)
+
+    def forward(
+        self, pictures: Float[Tensor, "b 6 h w"], noise: Float[Tensor, "b k h w"]
+    ) -> tuple[Float[Tensor, "b 6 h w"], Float[Tensor, "b 2 classes h w"]]:
+        """Realistic pictures (I0, It) in [-1, 1] and mask logits for both, from simulated pictures in [-1, 1].
+
+        `noise` is N(0, 1) with `config.noise` channels, given by the caller so that runs replay.
+        """
+        x = self.first(torch.cat([pictures, noise], dim=1))
+        levels = []
+        for down in self.down:
+            levels.append(x)
+            x = down(nn.functional.avg_pool2d(x, 2))
+        x = self.middle(x)
+        for up, skip, level in reversed(list(zip(self.up, self.skips, levels, strict=True))):
+            x = nn.functional.interpolate(x, size=level.shape[-2:], mode="bilinear", align_corners=False)
+            x = up(torch.cat([x, skip(level)], dim=1))
+        realistic = torch.tanh(self.picture(x) + self.config.skip * pictures)
+        return realistic, self.mask(x).unflatten(1, (2, CLASSES))

@@ -1,0 +1,114 @@
+"""The grasp-success network C(I0, It, v) of Levine et al. 2016, sized by its config.
+
+The trunk sees both pictures once; only the head runs for each motor command, so a servo scores many commands cheaply.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from graspgap.contract import Camera
+from graspgap.errors import choose
+from graspgap.networks.heads import HEADS
+from graspgap.networks.normalization import Domain, DomainBatchNorm
+
+
+@dataclass(frozen=True)
+class GraspNetConfig:
+    """Size and shape of the grasp network."""
+
+    image_size: int = 64
+    """Pictures are image_size x image_size pixels."""
+    join: str = "project"
+    """How the motor command meets the picture: `add` broadcasts its embedding onto the whole feature map (the
+    published way); `project` reads the features where the command's target is seen by the nominal camera."""
+    fine: int = 16
+    """Channels of the feature map at half resolution."""
+    coarse: int = 32
+    """Channels of the feature map at quarter resolution."""
+    blocks: int = 2
+    """3x3 convolutions at quarter resolution."""
+    head: int = 40
+    """Channels of the command head."""
+    crop_cells: int = 10
+    """`project`: the crop has crop_cells x crop_cells cells."""
+    crop_size: float = 0.13
+    """`project`: side of the crop [m], on the horizontal plane through the target, aligned with the target's yaw."""
+    camera: Camera = field(default_factory=Camera)
+    """`project`: the nominal camera."""
+
+
+class GraspNet(nn.Module):
+    """C(I0, It, v): logit of the success of the motor command v."""
+
+    def __init__(self, config: GraspNetConfig) -> None:
+        super().__init__()
+        choose("join", config.join, HEADS)
+        self.config = config
+        fine, coarse = config.fine, config.coarse
+        self.stem = nn.Conv2d(6, fine, 5, stride=2, padding=2, bias=False)
+        self.stem_norm = DomainBatchNorm(fine)
+        self.down = nn.Conv2d(fine, coarse, 3, stride=2, padding=1, bias=False)
+        self.down_norm = DomainBatchNorm(coarse)
+        self.blocks = nn.ModuleList(nn.Conv2d(coarse, coarse, 3, padding=1, bias=False) for _ in range(config.blocks))
+        self.block_norms = nn.ModuleList(DomainBatchNorm(coarse) for _ in range(config.blocks))
+        self.head = HEADS[config.join](config)
+        self.locator = nn.Conv2d(fine + coarse, 1, 3, padding=1)
+        self.offset: Tensor
+        self.register_buffer("offset", torch.zeros(len(Domain), 2))
+
+    @property
+    def channels(self) -> int:
+        """Channels of the feature map."""
+        return self.config.fine + self.config.coarse
+
+    def encode(
+        self, pictures: Float[Tensor, "b 6 h w"], domain: Domain = Domain.SIMULATION
+    ) -> Float[Tensor, "b c h2 w2"]:
+        """Feature map at half resolution of the stacked pictures (I0, It), values in [-1, 1]."""
+        fine = torch.relu(self.stem_norm(self.stem(pictures), domain))
+        coarse = torch.relu(self.down_norm(self.down(fine), domain))
+        for block, norm in zip(self.blocks, self.block_norms, strict=True):
+            coarse = coarse + torch.relu(norm(block(coarse), domain))
+        wide = nn.functional.interpolate(coarse, size=fine.shape[-2:], mode="bilinear", align_corners=False)
+        return torch.cat([fine, wide], dim=1)
+
+    def score(
+        self,
+        features: Float[Tensor, "b c h2 w2"],
+        poses: Float[Tensor, "b 4"],
+        commands: Float[Tensor, "b n 5"],
+        domain: Domain = Domain.SIMULATION,
+        shift: Float[Tensor, "b 2"] | None = None,
+    ) -> Float[Tensor, "b n"]:
+        """Logits of n commands for each feature map.
+
+        `poses` are the gripper poses that the commands start from; `shift` says by how much the pictures were moved
+        (u, v as in `Camera.project`), for augmentation.
+        """
+        offset = self.offset[domain].expand(len(features), 2)
+        return self.head(features, poses, commands, domain, offset if shift is None else offset + shift)
+
+    def forward(
+        self,
+        pictures: Float[Tensor, "b 6 h w"],
+        poses: Float[Tensor, "b 4"],
+        commands: Float[Tensor, "b n 5"],
+        domain: Domain = Domain.SIMULATION,
+    ) -> Float[Tensor, "b n"]:
+        """`encode`, then `score`."""
+        return self.score(self.encode(pictures, domain), poses, commands, domain)
+
+    def locate(self, features: Float[Tensor, "b c h2 w2"]) -> Float[Tensor, "b 2"]:
+        """Where the picture shows the grasp point between the fingertips: (u, v) as `Camera.project` gives them,
+        by a spatial soft-argmax (Levine et al. 2016b, end-to-end visuomotor policies)."""
+        heat = self.locator(features).flatten(1).softmax(dim=1)
+        height, width = features.shape[-2:]
+        v = (torch.arange(height, device=heat.device) + 0.5) / height * 2 - 1
+        u = (torch.arange(width, device=heat.device) + 0.5) / width * 2 - 1
+        grid = torch.stack(torch.meshgrid(u, v, indexing="xy"), dim=-1).reshape(-1, 2)
+        return heat @ grid
