@@ -1,0 +1,1 @@
+"""What a policy is worth: trials, statistics, tables, figures and the report."""
