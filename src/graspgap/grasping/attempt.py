@@ -36,18 +36,16 @@ def run_attempt(
     images, masks, poses, predicted = [], [], [], []
     image_before, mask_before = observation.image_before, observation.mask_before
     for step in range(steps):
-        last = step == steps - 1
-        decision = policy.decide(observation, step, last)
+        decision = policy.decide(observation, step)
         images.append(observation.image_now)
         masks.append(observation.mask_now)
         poses.append(observation.pose)
         if decision.predicted is not None:
             predicted.append(float(decision.predicted))
-        if decision.close:
+        if decision.close or step == steps - 1:
             break
         world.move(decision.command)
-        if not last:
-            observation = world.observe()
+        observation = world.observe()
     outcome = world.grasp()
     record = world.record()
     return GraspAttempt(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -34,8 +34,8 @@ class Policy(Protocol):
         """A new attempt starts; `rng` is the policy's only source of chance in it."""
         ...
 
-    def decide(self, observation: Observation, step: int, last: bool) -> Decision:
-        """Decide at servo step 0, 1, ...; on the last one the fingers close after the move."""
+    def decide(self, observation: Observation, step: int) -> Decision:
+        """Decide at servo step 0, 1, ...; at the last one the fingers close, whatever is decided."""
         ...
 
 
@@ -65,7 +65,7 @@ class _OpenLoop:
     def choose_target(self, world: World, rng: np.random.Generator) -> np.ndarray:
         raise NotImplementedError
 
-    def decide(self, observation: Observation, step: int, last: bool) -> Decision:
+    def decide(self, observation: Observation, step: int) -> Decision:
         if step == self.steps - 1:
             return Decision(command_between(observation.pose, observation.pose), close=True)
         waypoint = np.array(self.target)
@@ -111,8 +111,8 @@ class ScriptedPolicy(_OpenLoop):
         """Raises UserError if the world doesn't tell where its objects are, as no real cell does."""
         if not (world.spec.has_state and isinstance(world, StateWorld)):
             raise UserError(
-                f"policy 'scripted' aims at object poses, which world '{world.spec.name}' doesn't tell, as no real cell "
-                "does: use --policy random or a trained policy's folder"
+                f"policy 'scripted' aims at object poses, which world '{world.spec.name}' doesn't tell, as no real "
+                "cell does: use --policy random or a trained policy's folder"
             )
         super().begin(world, rng)
 
@@ -148,7 +148,7 @@ class Predictor(Protocol):
 class ServoConfig:
     """Servoing with C(I0, It, v) (Levine et al. 2016)."""
 
-    cem: CemConfig = CemConfig()
+    cem: CemConfig = field(default_factory=CemConfig)
     close_ratio: float = 0.9
     """Close when C(null) >= close_ratio C(v*)."""
     raise_ratio: float = 0.5
@@ -176,21 +176,21 @@ class ServoPolicy:
         self.rng = rng
         self.noise = rng.normal(0, self.config.noise, 4) * [1, 1, 1, 10] if self.config.noise else np.zeros(4)
 
-    def decide(self, observation: Observation, step: int, last: bool) -> Decision:
+    def decide(self, observation: Observation, step: int) -> Decision:
         config, pose = self.config, observation.pose
+        null = command_between(pose, pose)
         scorer = self.predictor.look(observation)
+        stay = float(scorer(null[None])[0])
+        if step == self.steps - 1:
+            return Decision(null, close=True, predicted=stay)
         target, best = cross_entropy_method(
             lambda targets: scorer(command_between(pose, targets)), self.workspace, self.rng, config.cem
         )
-        stay = float(scorer(command_between(pose, pose)[None])[0])
         in_reach = pose[2] <= self.workspace.grasp_z[1] + 0.005
-        target = self.workspace.clip(target + self.noise)
         if step and in_reach and stay >= config.close_ratio * best:
-            return Decision(command_between(pose, pose), close=True, predicted=stay)
-        command = command_between(pose, target)
-        if last:
-            return Decision(command, predicted=best)
-        share = 1.0 if step >= self.steps - 2 else config.fraction
+            return Decision(null, close=True, predicted=stay)
+        command = command_between(pose, self.workspace.clip(target + self.noise))
+        share = 1.0 if step == self.steps - 2 else config.fraction
         waypoint = np.array(pose)
         waypoint[:3] += share * command[:3]
         waypoint[3] += share * np.arctan2(command[3], command[4])

@@ -1,0 +1,1 @@
+"""Feature-level adaptation: the grasp network is made to see both domains alike."""

@@ -1,0 +1,64 @@
+"""Losses as pure functions of tensors. Every one returns a scalar, the mean over the batch."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+
+def pmse(made: Float[Tensor, "b *n"], source: Float[Tensor, "b *n"]) -> Float[Tensor, ""]:
+    """Pairwise mean squared error (Eigen et al. 2014; Bousmalis et al. 2017): the mean over all unordered pairs (i, j)
+    of elements of ((d_i - d_j)^2), d = made - source, which is twice the unbiased variance of d.
+
+    It ignores one shift of all pixels and channels together, and nothing else. The papers' own formula divides by n
+    where this divides by n - 1, and is half of this; TensorFlow's sums over the batch where this takes the mean.
+    """
+    return 2 * (made - source).flatten(1).var(dim=1, unbiased=True).mean()
+
+
+def masked_pmse(
+    made: Float[Tensor, "b c h w"], source: Float[Tensor, "b c h w"], mask: Bool[Tensor, "b h w"]
+) -> Float[Tensor, ""]:
+    """`pmse` over the pixels inside the mask alone: a truly masked variance, free of any shift inside the mask.
+
+    PixelDA's code multiplies both pictures by the mask and keeps counting the pixels outside, which forbids the shift
+    when the mask is small. A picture with less than two values inside the mask adds 0.
+    """
+    inside = mask[:, None].expand_as(made).flatten(1).to(made.dtype)
+    difference = (made - source).flatten(1) * inside
+    count = inside.sum(dim=1)
+    mean = difference.sum(dim=1) / count.clamp(min=1)
+    deviation = ((difference - mean[:, None]) * inside).square().sum(dim=1)
+    return (2 * deviation / (count - 1).clamp(min=1)).mean()
+
+
+def lsgan_discriminator(
+    real: list[Float[Tensor, "b 1 _ _"]], made: list[Float[Tensor, "b 1 _ _"]]
+) -> Float[Tensor, ""]:
+    """Least-squares GAN, the discriminators' side (Mao et al. 2017): real patches towards 1, made ones towards 0,
+    halved, averaged over scales."""
+    losses = [((r - 1).square().mean() + m.square().mean()) / 2 for r, m in zip(real, made, strict=True)]
+    return torch.stack(losses).mean()
+
+
+def lsgan_generator(made: list[Float[Tensor, "b 1 _ _"]]) -> Float[Tensor, ""]:
+    """Least-squares GAN, the generator's side: made patches towards 1, not halved, averaged over scales."""
+    return torch.stack([(m - 1).square().mean() for m in made]).mean()
+
+
+def mask_loss(logits: Float[Tensor, "b k c h w"], masks: Int[Tensor, "b k h w"]) -> Float[Tensor, ""]:
+    """Cross-entropy of predicted semantic masks; k pictures per sample, c classes."""
+    return functional.cross_entropy(logits.flatten(0, 1), masks.flatten(0, 1).long())
+
+
+def grasp_loss(logits: Float[Tensor, "b n"], success: Float[Tensor, "b n"]) -> Float[Tensor, ""]:
+    """Binary cross-entropy of grasp success; `success` is 0 or 1, or NaN where a command has no label."""
+    known = ~success.isnan()
+    return functional.binary_cross_entropy_with_logits(logits[known], success[known])
+
+
+def feature_matching(made: Float[Tensor, "b *n"], source: Float[Tensor, "b *n"]) -> Float[Tensor, ""]:
+    """Mean squared difference between the grasp network's features of a made picture and of its source."""
+    return (made - source.detach()).square().mean()

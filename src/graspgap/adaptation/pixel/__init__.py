@@ -1,0 +1,1 @@
+"""Pixel-level adaptation: simulated pictures are made to look real."""

@@ -1,0 +1,126 @@
+"""GraspGAN (Bousmalis et al. 2017): a generator that makes simulated pairs (I0, It) look real, keeping what is where.
+
+The generator answers to four judges: patch discriminators that know real pairs (LSGAN), a content loss on the
+foreground (masked PMSE), the semantic masks it must still be able to draw, and a grasp network trained beside it, whose
+predictions (task) and features (matching) must survive the change. Weights, widths and learning rates were not
+published; the values here are this project's choices.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from graspgap.adaptation.losses import (
+    feature_matching,
+    grasp_loss,
+    lsgan_discriminator,
+    lsgan_generator,
+    mask_loss,
+    masked_pmse,
+)
+from graspgap.contract import SemanticClass
+from graspgap.networks import Discriminators, DiscriminatorsConfig, Generator, GeneratorConfig, GraspNet, GraspNetConfig
+from graspgap.networks.normalization import Domain
+
+
+@dataclass(frozen=True)
+class GraspGanConfig:
+    """Networks and loss weights of GraspGAN."""
+
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    discriminators: DiscriminatorsConfig = field(default_factory=DiscriminatorsConfig)
+    grasp: GraspNetConfig = field(default_factory=GraspNetConfig)
+    adversarial: float = 1.0
+    """Weight of the LSGAN loss."""
+    content: float = 10.0
+    """Weight of the masked PMSE between source and made picture, over arm and objects."""
+    masks: float = 0.5
+    """Weight of the semantic mask loss (cross-entropy)."""
+    task: float = 0.1
+    """Weight of the grasp loss of made pictures."""
+    features: float = 0.05
+    """Weight of feature matching; a strong one keeps simulation's colours."""
+    learning_rate: float = 4e-4
+    """Of the generator and of the grasp network trained beside it."""
+    critic_rate: float = 0.35
+    """Learning rate of the discriminators, as a share of the generator's: at 1 they win."""
+
+
+@dataclass(frozen=True)
+class AdapterBatch:
+    """What a pixel-level method sees at one step: simulation with everything, reality's pictures alone."""
+
+    pictures: Float[Tensor, "b 6 h w"]
+    """Simulated (I0, It) in [-1, 1]."""
+    masks: Int[Tensor, "b 2 h w"]
+    poses: Float[Tensor, "b 4"]
+    commands: Float[Tensor, "b 1 5"]
+    success: Float[Tensor, "b 1"]
+    real: Float[Tensor, "b 6 h w"]
+    """Real (I0, It) in [-1, 1], of other attempts."""
+    noise: Float[Tensor, "b k h w"]
+    """N(0, 1), the generator's."""
+
+
+class GraspGan(nn.Module):
+    """The networks of GraspGAN and its two sides of the game."""
+
+    def __init__(self, config: GraspGanConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.generator = Generator(config.generator)
+        self.discriminators = Discriminators(config.discriminators)
+        self.grasp = GraspNet(config.grasp)
+
+    def optimizers(self) -> dict[str, torch.optim.Adam]:
+        """Adam (0.5, 0.99) for each side: the generator's, and that of the critics (discriminators, grasp network)."""
+        config = self.config
+        critics = [
+            {"params": self.discriminators.parameters(), "lr": config.learning_rate * config.critic_rate},
+            {"params": self.grasp.parameters(), "lr": config.learning_rate},
+        ]
+        return {
+            "generator": torch.optim.Adam(self.generator.parameters(), lr=config.learning_rate, betas=(0.5, 0.99)),
+            "critics": torch.optim.Adam(critics, betas=(0.5, 0.99)),
+        }
+
+    def generator_losses(
+        self, batch: AdapterBatch, made: Float[Tensor, "b 6 h w"], mask_logits: Float[Tensor, "b 2 c h w"]
+    ) -> dict[str, Tensor]:
+        """Weighted losses of the generator; `made` carries its gradient."""
+        config = self.config
+        losses = {"adversarial": config.adversarial * lsgan_generator(self.discriminators(made))}
+        foreground = batch.masks >= SemanticClass.ARM
+        content = [
+            masked_pmse(m, s, f)
+            for m, s, f in zip(made.split(3, 1), batch.pictures.split(3, 1), foreground.unbind(1), strict=True)
+        ]
+        losses["content"] = config.content * torch.stack(content).mean()
+        losses["masks"] = config.masks * mask_loss(mask_logits, batch.masks)
+        if config.task or config.features:
+            features = self.grasp.encode(made, Domain.REALITY)
+            logits = self.grasp.score(features, batch.poses, batch.commands, Domain.REALITY)
+            losses["task"] = config.task * grasp_loss(logits, batch.success)
+            with torch.no_grad():
+                source = self.grasp.encode(batch.pictures)
+            losses["features"] = config.features * feature_matching(features, source)
+        return losses
+
+    def critic_losses(self, batch: AdapterBatch, made: Float[Tensor, "b 6 h w"]) -> dict[str, Tensor]:
+        """Losses of the discriminators and of the grasp network, which learns from source and made pictures alike;
+        `made` is detached."""
+        losses = {"critic": lsgan_discriminator(self.discriminators(batch.real), self.discriminators(made))}
+        if self.config.task or self.config.features:
+            source = self.grasp(batch.pictures, batch.poses, batch.commands)
+            adapted = self.grasp(made, batch.poses, batch.commands, Domain.REALITY)
+            losses["grasp"] = grasp_loss(source, batch.success) + grasp_loss(adapted, batch.success)
+        return losses
+
+    @torch.no_grad()
+    def adapt(self, pictures: Float[Tensor, "b 6 h w"], noise: Float[Tensor, "b k h w"]) -> Float[Tensor, "b 6 h w"]:
+        """Realistic pictures of simulated ones."""
+        return self.generator(pictures, noise)[0]

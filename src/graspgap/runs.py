@@ -1,0 +1,80 @@
+"""Output folders: the resolved configuration, versions and inputs of a run stand beside what it wrote."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from graspgap.errors import UserError
+from graspgap.files import read_json, write_json
+from graspgap.provenance import hardware, versions
+
+CONFIG = "config.json"
+KINDS = {
+    "dataset": "a dataset",
+    "adapter": "an adapter run",
+    "policy": "a policy run",
+    "evaluation": "an evaluation",
+    "study": "a study",
+}
+
+
+def begin_run(out: Path, kind: str, config: Any, inputs: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Write `out/config.json`, or check that the one there is of the same run, which then resumes.
+
+    `config` is a dataclass; `inputs` are facts about what the run reads, such as the hash of a dataset.
+
+    Raises:
+        UserError: if `out` holds another kind of run, or the same kind with another configuration or other inputs.
+    """
+    path = out / CONFIG
+    wanted = json.loads(json.dumps({"kind": kind, "config": dataclasses.asdict(config), "inputs": inputs or {}}))
+    if path.exists():
+        found = read_json(path, "a graspgap run")
+        if found.get("kind") != kind:
+            raise UserError(
+                f"{out} holds {KINDS.get(found.get('kind'), 'something else')}, not {KINDS[kind]}: choose another folder"
+            )
+        for part in ("config", "inputs"):
+            different = _difference(found[part], wanted[part])
+            if different:
+                name, old, new = different
+                raise UserError(
+                    f"{out} was begun with {name} = {old}, and is now asked for with {name} = {new}: "
+                    "choose another folder, or run with the same settings to resume"
+                )
+        return found
+    if out.is_file():
+        raise UserError(f"{out} is a file, expected a folder to write to: choose another name")
+    if out.is_dir() and any(child.name[0] != "." for child in out.iterdir()):
+        raise UserError(f"{out} is not empty and holds no {CONFIG}: choose another folder")
+    wanted |= {"versions": versions(), "hardware": hardware()}
+    write_json(path, wanted)
+    return wanted
+
+
+def read_run(path: Path, kind: str) -> dict[str, Any]:
+    """The `config.json` of a run.
+
+    Raises:
+        UserError: if `path` is missing or is not a run of this kind.
+    """
+    if not path.exists():
+        raise UserError(f"{path} does not exist: expected the folder of {KINDS[kind]}")
+    found = read_json(path / CONFIG, KINDS[kind])
+    if found.get("kind") != kind:
+        raise UserError(f"{path} holds {KINDS.get(found.get('kind'), 'something else')}, expected {KINDS[kind]}")
+    return found
+
+
+def _difference(old: Any, new: Any, name: str = "") -> tuple[str, Any, Any] | None:
+    """The first setting in which two JSON values differ, as (name, old, new)."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted(old.keys() | new.keys()):
+            found = _difference(old.get(key), new.get(key), f"{name}.{key}" if name else key)
+            if found:
+                return found
+        return None
+    return None if old == new else (name, old, new)

@@ -1,0 +1,1 @@
+"""How it is learned: batches, the two training loops, checkpoints, exact resume."""

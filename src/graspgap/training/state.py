@@ -1,0 +1,96 @@
+"""Checkpoints without pickle: networks and optimizers as one safetensors file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from graspgap.errors import UserError
+from graspgap.files import atomic
+
+
+def choose_device(device: str) -> torch.device:
+    """`auto` is the first GPU, else the processor.
+
+    Raises:
+        UserError: if the device is unknown or absent.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError):
+        raise UserError(f"device '{device}' is not usable here: use --device auto, cpu or cuda") from None
+    return torch.device(device)
+
+
+def save_module(path: Path, module: nn.Module) -> None:
+    """Write the weights and buffers of a module, atomically."""
+    with atomic(path) as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in module.state_dict().items()}, temporary)
+
+
+def load_module(path: Path, module: nn.Module, what: str) -> None:
+    """Read weights that `save_module` wrote.
+
+    Raises:
+        UserError: if the file is missing, damaged, or of another network.
+    """
+    if not path.exists():
+        raise UserError(
+            f"{path.parent} has no {path.name}: {what} has not finished; run the command that makes it again"
+        )
+    try:
+        module.load_state_dict(load_file(path))
+    except (SafetensorError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path} is not {what} that this configuration describes ({reason}): make it again") from None
+
+
+def save_checkpoint(
+    path: Path, step: int, modules: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.Optimizer]
+) -> None:
+    """Write everything that the next step depends on. Batches depend on (seed, step) alone, so nothing else does."""
+    tensors: dict[str, Tensor] = {}
+    for name, module in modules.items():
+        tensors |= {f"module/{name}/{key}": value.contiguous() for key, value in module.state_dict().items()}
+    for name, optimizer in optimizers.items():
+        for index, state in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer/{name}/{index}/{key}": value.contiguous() for key, value in state.items()}
+    with atomic(path) as temporary:
+        save_file({key: value.clone() for key, value in tensors.items()}, temporary, metadata={"step": str(step)})
+
+
+def load_checkpoint(
+    path: Path, modules: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.Optimizer]
+) -> int:
+    """Restore what `save_checkpoint` wrote, in place; returns the number of steps done, 0 without a checkpoint.
+
+    Raises:
+        UserError: if the file is damaged.
+    """
+    if not path.exists():
+        return 0
+    try:
+        with safe_open(path, framework="pt") as file:
+            step = int((file.metadata() or {})["step"])
+        tensors = load_file(path)
+    except (SafetensorError, KeyError) as error:
+        raise UserError(f"{path} is damaged ({error}): delete it and run again; training starts anew") from None
+    for name, module in modules.items():
+        prefix = f"module/{name}/"
+        module.load_state_dict({key[len(prefix) :]: t for key, t in tensors.items() if key.startswith(prefix)})
+    for name, optimizer in optimizers.items():
+        prefix = f"optimizer/{name}/"
+        states: dict[int, dict[str, Tensor]] = {}
+        for key, tensor in tensors.items():
+            if key.startswith(prefix):
+                index, field = key[len(prefix) :].split("/")
+                states.setdefault(int(index), {})[field] = tensor
+        optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
+    return step
