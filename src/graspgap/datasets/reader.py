@@ -1,0 +1,279 @@
+"""Open a dataset folder and give out views: the only way from a dataset to arrays.
+
+A view holds exactly the attempts, labels and masks that were asked for, so what training can't use it can't see.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Int64
+
+from graspgap.datasets import shards
+from graspgap.datasets.schema import FORMAT, FORMAT_VERSION
+from graspgap.datasets.views import LabelledView, SimulatedView, UnlabelledView
+from graspgap.errors import UserError
+from graspgap.files import read_json, sha256
+from graspgap.seeding import generator
+
+
+@dataclass(frozen=True)
+class _Index:
+    """What is known of every row of the dataset without its pictures and without its labels."""
+
+    attempts: Int64[np.ndarray, "n"]
+    scenes: Int64[np.ndarray, "n"]
+    lengths: Int64[np.ndarray, "n"]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset folder, or a part of one. Made by `open_dataset`."""
+
+    path: Path
+    meta: dict[str, Any]
+    """The content of meta.json."""
+    rows: Int64[np.ndarray, "m"]
+    """Which rows of the folder this is, ascending."""
+    parts: tuple[str, ...]
+    """How it was cut out of the folder, in words; empty for the whole."""
+    _index: _Index
+
+    def __len__(self) -> int:
+        """Number of attempts."""
+        return len(self.rows)
+
+    @property
+    def world(self) -> str:
+        """Name of the world that the attempts were made in."""
+        return str(self.meta["world"])
+
+    @property
+    def image_size(self) -> int:
+        """Pictures are image_size x image_size pixels."""
+        return int(self.meta["image_size"])
+
+    @property
+    def scenes(self) -> Int64[np.ndarray, "m"]:
+        """Number of the scene of each attempt, from 0, within the whole folder: equal scenes began alike."""
+        return self._index.scenes[self.rows]
+
+    def verify(self) -> None:
+        """Compare every shard of the folder with meta.json, byte by byte.
+
+        Raises:
+            UserError: names the first shard that differs, what was expected, and the fix.
+        """
+        for entry in self.meta["shards"]:
+            path = self.path / entry["file"]
+            _check_size(path, entry)
+            found = sha256(path)
+            if found != entry["sha256"]:
+                raise shards.damaged(path, f"SHA-256 {found[:12]}", f"{entry['sha256'][:12]}, {entry['rows']} rows")
+
+    def require_image_size(self, size: int) -> None:
+        """Refuse pictures of another size.
+
+        Raises:
+            UserError: names both sizes.
+        """
+        if self.image_size != size:
+            raise UserError(
+                f"{self.path} has pictures of {self.image_size} pixels, expected {size}: "
+                f"pass --image-size {self.image_size}, or collect it again with --image-size {size}"
+            )
+
+    def require_simulated(self) -> None:
+        """Refuse a dataset that counts as reality, where all labels would be too much to know.
+
+        Raises:
+            UserError: names the world.
+        """
+        if self.meta["is_reality"]:
+            raise UserError(
+                f"{self.path} was given as --sim, but its world '{self.world}' counts as reality: give it as --real"
+            )
+
+    def limit(self, attempts: int, seed: int = 0) -> Dataset:
+        """`attempts` attempts of this dataset by the seeded order, or all where there are fewer; smaller limits are
+        subsets of larger ones.
+
+        Raises:
+            UserError: if attempts < 1.
+        """
+        if attempts < 1:
+            raise UserError(f"{attempts} attempts of {self.path} were asked for, expected at least 1")
+        return self._part(self._order("limit", seed)[:attempts], f"{attempts} attempts, seed {seed}")
+
+    def split_by_scene(self, held_out: float, seed: int = 0) -> tuple[Dataset, Dataset]:
+        """(rest, held out): no scene is on both sides. The fraction `held_out` of the scenes, drawn by `seed`, rounded,
+        at least one on each side.
+
+        Raises:
+            UserError: if `held_out` is not inside (0, 1), or there are fewer than 2 scenes.
+        """
+        present = np.unique(self.scenes)
+        if not 0 < held_out < 1:
+            raise UserError(f"held-out fraction {held_out} of the scenes of {self.path} must be between 0 and 1")
+        if len(present) < 2:
+            raise UserError(f"{self.path} has {len(present)} scene: splitting needs at least 2, collect more scenes")
+        count = min(max(round(held_out * len(present)), 1), len(present) - 1)
+        chosen = generator(seed, "scenes").permutation(present)[:count]
+        inside = np.isin(self.scenes, chosen)
+        what = f"{held_out:g} of the scenes, seed {seed}"
+        return self._part(self.rows[~inside], f"without {what}"), self._part(self.rows[inside], what)
+
+    def unlabelled(self) -> UnlabelledView:
+        """Pictures, poses and commands of all attempts."""
+        return UnlabelledView(**self._read(labels=0, masks=0))
+
+    def labelled(self, fraction: float = 0.02, seed: int = 0) -> LabelledView:
+        """Attempts whose labels the run may use, and no others.
+
+        All attempts of the *folder* are put in one random order that depends on `seed` alone; of those that are in
+        this part, the first fraction x n (rounded, at least one) are given. So 1% is a subset of 2%, 2% of 10%, and
+        so on, for one seed.
+
+        Raises:
+            UserError: if the fraction is not in (0, 1], or the dataset has no labels.
+        """
+        if not 0 < fraction <= 1:
+            raise UserError(
+                f"label fraction {fraction} of {self.path} must be above 0 and at most 1: "
+                "without labels leave the dataset unlabelled"
+            )
+        if not self.meta["has_labels"]:
+            raise UserError(f"{self.path} has no labels: use it unlabelled, or give a dataset of recorded attempts")
+        count = max(1, math.floor(fraction * len(self) + 0.5))
+        part = self._part(self._order("labels", seed)[:count], f"{fraction:g} of the labels, seed {seed}")
+        return LabelledView(**part._read(labels=count, masks=0))
+
+    def simulated(self) -> SimulatedView:
+        """All attempts with labels and masks, which only a simulation has.
+
+        Raises:
+            UserError: if the dataset counts as reality, or has no labels or masks.
+        """
+        self.require_simulated()
+        for what in ("labels", "masks"):
+            if not self.meta[f"has_{what}"]:
+                raise UserError(
+                    f"{self.path}, given as --sim, has no {what}: collect it in a world that gives them, as 'sim' does"
+                )
+        return SimulatedView(**self._read(labels=len(self), masks=len(self)))
+
+    def _order(self, purpose: str, seed: int) -> Int64[np.ndarray, "m"]:
+        order = generator(seed, purpose).permutation(len(self._index.attempts))
+        return order[np.isin(order, self.rows)]
+
+    def _part(self, rows: Int64[np.ndarray, "k"], words: str) -> Dataset:
+        return replace(self, rows=np.sort(rows), parts=(*self.parts, words))
+
+    def _read(self, labels: int, masks: int) -> dict[str, Any]:
+        """The arrays of a view of these rows: labels and masks only where their number is not 0."""
+        lengths = self._index.lengths[self.rows]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        n, f, size = len(self), int(offsets[-1]), self.image_size
+        arrays: dict[str, Any] = {
+            "images_before": np.empty((n, 3, size, size), np.uint8),
+            "images": np.empty((f, 3, size, size), np.uint8),
+            "owner": np.repeat(np.arange(n), lengths),
+            "offsets": offsets,
+            "poses": np.empty((f, 4), np.float32) if self.meta["has_poses"] else None,
+            "commands": np.empty((f, 5), np.float32) if self.meta["has_poses"] else None,
+            "scenes": self.scenes,
+            "attempts": self._index.attempts[self.rows],
+            "source": self._source(labels, masks),
+        }
+        if labels:
+            arrays["success"] = np.empty(n, np.bool_)
+        if masks:
+            arrays["masks_before"] = np.empty((n, size, size), np.uint8)
+            arrays["masks"] = np.empty((f, size, size), np.uint8)
+        self._fill(arrays, offsets)
+        return arrays
+
+    def _fill(self, arrays: dict[str, Any], offsets: Int64[np.ndarray, "bounds"]) -> None:
+        """Read the columns that `arrays` has, shard by shard."""
+        single = {"images_before": "image_before", "masks_before": "mask_before", "success": "success"}
+        several = ("images", "masks", "poses", "commands")
+        columns = {name: column for name, column in single.items() if name in arrays}
+        columns |= {name: name for name in several if arrays.get(name) is not None}
+        start = 0
+        for entry in self.meta["shards"]:
+            here = np.flatnonzero((self.rows >= start) & (self.rows < start + entry["rows"]))
+            if len(here):
+                path = self.path / entry["file"]
+                table = shards.read_columns(path, list(columns.values()), entry["rows"]).take(
+                    pa.array(self.rows[here] - start)
+                )
+                first, last = int(here[0]), int(here[-1]) + 1
+                for name, column in columns.items():
+                    where = slice(offsets[first], offsets[last]) if name in several else slice(first, last)
+                    _store(arrays[name][where], table[column], path)
+            start += entry["rows"]
+
+    def _source(self, labels: int, masks: int) -> dict[str, Any]:
+        return {
+            "path": str(self.path),
+            "meta_sha256": sha256(self.path / "meta.json"),
+            "world": self.world,
+            "parts": list(self.parts),
+            "attempts": len(self),
+            "labels": labels,
+            "masks": masks,
+        }
+
+
+def open_dataset(path: Path | str) -> Dataset:
+    """Open the dataset folder `path` (its shards' footers and small columns; no pictures, no labels).
+
+    Raises:
+        UserError: if the folder is missing, empty, unfinished, of a later format, or a shard is missing or truncated.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise UserError(f"{folder} is no folder: expected a dataset made by 'graspgap collect' or 'graspgap import'")
+    if not (folder / "meta.json").exists() and any((folder / "data").glob("shard-*.parquet")):
+        raise UserError(f"{folder} is unfinished (it has shards, but no meta.json): run the same command again")
+    meta = read_json(folder / "meta.json", "a graspgap dataset")
+    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
+        raise UserError(f"{folder} is not a graspgap dataset: its meta.json doesn't say format '{FORMAT}'")
+    if meta["version"] > FORMAT_VERSION:
+        raise UserError(
+            f"{folder} has format version {meta['version']}, expected at most {FORMAT_VERSION}: upgrade graspgap"
+        )
+    tables = []
+    for entry in meta["shards"]:
+        _check_size(folder / entry["file"], entry)
+        columns = ["attempt", "seed", "scene", shards.LENGTHS]
+        tables.append(shards.read_columns(folder / entry["file"], columns, entry["rows"]))
+    table = pa.concat_tables(tables)
+    pairs = np.stack([shards.integers(table, "seed"), shards.integers(table, "scene")], axis=1)
+    index = _Index(
+        attempts=shards.integers(table, "attempt"),
+        scenes=np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1),
+        lengths=shards.lengths(table["images"]),
+    )
+    return Dataset(folder, meta, np.arange(table.num_rows), (), index)
+
+
+def _check_size(path: Path, entry: dict[str, Any]) -> None:
+    if not path.exists():
+        raise UserError(f"{path} is missing (expected {entry['rows']} rows): run the same command again")
+    if path.stat().st_size != entry["bytes"]:
+        raise shards.damaged(path, f"{path.stat().st_size} bytes", f"{entry['bytes']} bytes, {entry['rows']} rows")
+
+
+def _store(out: np.ndarray, column: pa.ChunkedArray, path: Path) -> None:
+    if out.dtype == np.uint8:
+        shards.decode_into(out, column, path)
+    elif out.dtype == np.bool_:
+        out[:] = column.to_numpy()
+    else:
+        out[:] = shards.flat_floats(column, out.shape[1])

@@ -1,0 +1,165 @@
+"""One row per grasp attempt: the columns of a shard, and how an attempt becomes a row."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Float32
+
+from graspgap.contract import GraspAttempt, Image, command_between
+from graspgap.datasets.pictures import encode_png
+from graspgap.errors import UserError
+
+FORMAT = "graspgap-dataset"
+FORMAT_VERSION = 1
+"""Version of the shards and of meta.json; a reader refuses a later one."""
+
+_PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+
+@dataclass(frozen=True)
+class _Column:
+    arrow: pa.DataType
+    feature: dict[str, Any]
+    """The same type in the words of Hugging Face `datasets`."""
+
+
+def _value(arrow: pa.DataType, name: str) -> _Column:
+    return _Column(arrow, {"dtype": name, "_type": "Value"})
+
+
+def _list(item: _Column, length: int = -1) -> _Column:
+    feature: dict[str, Any] = {"feature": item.feature, "_type": "List"}
+    if length >= 0:
+        feature["length"] = length
+    return _Column(pa.list_(item.arrow, length), feature)
+
+
+_INT, _TEXT = _value(pa.int64(), "int64"), _value(pa.string(), "string")
+_FLOAT = _value(pa.float32(), "float32")
+_IMAGE = _Column(_PICTURE, {"_type": "Image"})
+
+COLUMNS: dict[str, _Column] = {
+    "attempt": _INT,
+    "seed": _INT,
+    "scene": _INT,
+    "world": _TEXT,
+    "policy": _TEXT,
+    "image_before": _IMAGE,
+    "mask_before": _IMAGE,
+    "images": _list(_IMAGE),
+    "masks": _list(_IMAGE),
+    "poses": _list(_list(_FLOAT, 4)),
+    "commands": _list(_list(_FLOAT, 5)),
+    "success": _value(pa.bool_(), "bool"),
+    "object_name": _TEXT,
+    "objects": _list(_TEXT),
+    "randomization": _TEXT,
+    "predicted": _list(_FLOAT),
+}
+"""Null where it is unknown: masks (a real camera), poses and commands (bare pictures), success (unlabelled)."""
+
+
+def arrow_schema(extra: dict[str, str]) -> pa.Schema:
+    """Schema of a shard. Its metadata says to Hugging Face `datasets` which columns are pictures, and holds `extra`."""
+    features = {name: column.feature for name, column in COLUMNS.items()}
+    metadata = {"huggingface": json.dumps({"info": {"features": features}}), **extra}
+    return pa.schema([(name, column.arrow) for name, column in COLUMNS.items()], metadata=metadata)
+
+
+@dataclass(frozen=True)
+class PictureRow:
+    """Unlabelled pictures as one row: what a camera saw, where nobody noted how a grasp ended."""
+
+    attempt: int
+    scene: int
+    image_before: Image
+    images: list[Image]
+    world: str
+    poses: Float32[np.ndarray, "t 4"] | None = None
+    """Gripper poses (x, y, z [m], yaw [rad]) of `images`, where they are known."""
+    policy: str = "unknown"
+    seed: int = 0
+    objects: list[str] = field(default_factory=list)
+
+    @property
+    def commands(self) -> Float32[np.ndarray, "t 5"] | None:
+        """Motor command from each pose to the last one; None without poses."""
+        return None if self.poses is None else command_between(self.poses, self.poses[-1:])
+
+
+Attempt = GraspAttempt | PictureRow
+"""What a shard stores."""
+
+
+def to_row(attempt: Attempt) -> dict[str, Any]:
+    """The attempt as one row of `COLUMNS`, its pictures as PNG.
+
+    Raises:
+        UserError: if it has no pictures, pictures of several sizes, or another number of poses or masks than pictures.
+    """
+    _check(attempt)
+    row: dict[str, Any] = {
+        "attempt": attempt.attempt,
+        "seed": attempt.seed,
+        "scene": attempt.scene,
+        "world": attempt.world,
+        "policy": attempt.policy,
+        "image_before": _picture(attempt.image_before),
+        "mask_before": None,
+        "images": [_picture(image) for image in attempt.images],
+        "masks": None,
+        "poses": _rows(attempt.poses),
+        "commands": _rows(attempt.commands),
+        "success": None,
+        "object_name": None,
+        "objects": list(attempt.objects),
+        "randomization": "{}",
+        "predicted": None,
+    }
+    if isinstance(attempt, GraspAttempt):
+        row["success"] = bool(attempt.outcome.success)
+        row["object_name"] = attempt.outcome.object_name
+        row["randomization"] = json.dumps(attempt.randomization, sort_keys=True, default=_plain)
+        row["predicted"] = None if attempt.predicted is None else [float(value) for value in attempt.predicted]
+        if attempt.masks is not None and attempt.mask_before is not None:
+            row["mask_before"] = _picture(attempt.mask_before)
+            row["masks"] = [_picture(mask) for mask in attempt.masks]
+    return row
+
+
+def _check(attempt: Attempt) -> None:
+    name = f"attempt {attempt.attempt} of world '{attempt.world}'"
+    count = len(attempt.images)
+    shape = attempt.image_before.shape
+    if count == 0:
+        raise UserError(f"{name} has no pictures: an attempt needs at least one servo step")
+    if shape[0] != shape[1] or any(image.shape != shape for image in attempt.images):
+        shapes = sorted({str(image.shape) for image in [attempt.image_before, *attempt.images]})
+        raise UserError(f"{name} has pictures of shape {', '.join(shapes)}: all must be square and of one size")
+    if attempt.poses is not None and len(attempt.poses) != count:
+        raise UserError(f"{name} has {len(attempt.poses)} poses and {count} pictures: each picture needs one pose")
+    if isinstance(attempt, GraspAttempt):
+        if (attempt.masks is None) != (attempt.mask_before is None):
+            raise UserError(f"{name} has masks for some pictures only: give mask_before and masks, or neither")
+        if attempt.masks is not None and len(attempt.masks) != count:
+            raise UserError(f"{name} has {len(attempt.masks)} masks and {count} pictures: each picture needs one mask")
+
+
+def _picture(picture: np.ndarray) -> dict[str, bytes | None]:
+    return {"bytes": encode_png(picture), "path": None}
+
+
+def _rows(array: Float32[np.ndarray, "t k"] | None) -> list[Float32[np.ndarray, "k"]] | None:
+    return None if array is None else list(array)
+
+
+def _plain(value: Any) -> Any:
+    """JSON-able form of a NumPy value."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} can't be written as JSON")

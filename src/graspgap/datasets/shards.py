@@ -1,0 +1,77 @@
+"""Read columns of one shard into arrays; whatever is damaged becomes one clear error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from jaxtyping import Float32, Int64, UInt8
+
+from graspgap.datasets.pictures import decode_mask, decode_picture
+from graspgap.errors import UserError
+
+LENGTHS = "images.list.element.path"
+"""A column that is nearly empty, read for the number of pictures in each row."""
+
+
+def damaged(path: Path, found: object, expected: str) -> UserError:
+    """The error of a shard that is not as meta.json says."""
+    return UserError(f"{path} is damaged ({found}; expected {expected}): delete it and run the same command again")
+
+
+def read_columns(path: Path, columns: Sequence[str], rows: int) -> pa.Table:
+    """The named columns of a shard that must have `rows` rows.
+
+    Raises:
+        UserError: if the shard is missing, damaged, or has another number of rows.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            table = file.read(list(columns))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing (expected {rows} rows): run the same command again") from None
+    except (pa.ArrowException, OSError) as error:
+        why = str(error).splitlines()[0].rstrip(".")
+        raise damaged(path, why, f"{rows} rows") from None
+    if table.num_rows != rows:
+        raise damaged(path, f"{table.num_rows} rows", f"{rows} rows")
+    return table
+
+
+def decode_into(out: UInt8[np.ndarray, "f *size"], column: pa.ChunkedArray, path: Path) -> None:
+    """Decode a column of pictures, or of lists of pictures, to `out`: [f, 3, h, w] RGB, or masks [f, h, w].
+
+    Raises:
+        UserError: if a picture is damaged or of another size.
+    """
+    structs = column.combine_chunks()
+    if pa.types.is_list(structs.type):
+        structs = structs.flatten()
+    is_mask = out.ndim == 3
+    for row, data in enumerate(structs.field("bytes")):
+        try:
+            picture = decode_mask(data.as_py()) if is_mask else decode_picture(data.as_py()).transpose(2, 0, 1)
+        except UserError as error:
+            raise damaged(path, f"picture {row}: {error}", "a PNG") from None
+        if picture.shape != out.shape[1:]:
+            raise damaged(path, f"picture {row} has shape {picture.shape}", f"{out.shape[1:]}")
+        out[row] = picture
+
+
+def flat_floats(column: pa.ChunkedArray, width: int) -> Float32[np.ndarray, "f width"]:
+    """A column of lists of `width` numbers as one array, a row per servo step."""
+    return np.asarray(column.combine_chunks().flatten().flatten()).reshape(-1, width)
+
+
+def lengths(column: pa.ChunkedArray) -> Int64[np.ndarray, "n"]:
+    """Number of items in each list of a column."""
+    return np.asarray(pc.list_value_length(column).combine_chunks(), dtype=np.int64)
+
+
+def integers(table: pa.Table, name: str) -> Int64[np.ndarray, "n"]:
+    """An integer column."""
+    return np.asarray(table[name].combine_chunks(), dtype=np.int64)

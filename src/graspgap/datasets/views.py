@@ -1,0 +1,62 @@
+"""What training may hold: arrays of the attempts it was given, with labels and masks only where it was given them.
+
+Attempts differ in length, so pictures are kept flat, one row per servo step (f = all steps together, n = attempts):
+step k of attempt i is row `offsets[i] + k`. Training sample f is
+(images_before[owner[f]], images[f], poses[f], commands[f], success[owner[f]]).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int64, UInt8
+
+
+@dataclass(frozen=True)
+class UnlabelledView:
+    """Pictures, poses and commands. It has neither `success` nor masks: nothing here can leak them."""
+
+    images_before: UInt8[np.ndarray, "n 3 size size"]
+    """I0 of each attempt, RGB."""
+    images: UInt8[np.ndarray, "f 3 size size"]
+    """It of each servo step, RGB."""
+    owner: Int64[np.ndarray, "f"]
+    """Row of the attempt that each servo step belongs to."""
+    offsets: Int64[np.ndarray, "bounds"]
+    """First servo step of each attempt; the last value is f."""
+    poses: Float32[np.ndarray, "f 4"] | None
+    """Gripper pose x, y, z [m], yaw [rad]; None for bare pictures."""
+    commands: Float32[np.ndarray, "f 5"] | None
+    """Motor command dx, dy, dz [m], sin dyaw, cos dyaw to the final grasp pose; None for bare pictures."""
+    scenes: Int64[np.ndarray, "n"]
+    """Number of the scene of each attempt, from 0, within the whole dataset: equal scenes began alike."""
+    attempts: Int64[np.ndarray, "n"]
+    """Attempt numbers as collected."""
+    source: dict[str, Any]
+    """Where the data came from and how much of it was read; see `provenance`."""
+
+    def __len__(self) -> int:
+        """Number of attempts."""
+        return len(self.attempts)
+
+    def provenance(self) -> dict[str, Any]:
+        """JSON-able facts for a run's record: path, sha256 of meta.json, world, split, numbers of attempts, labels and
+        masks used."""
+        return dict(self.source)
+
+
+@dataclass(frozen=True)
+class LabelledView(UnlabelledView):
+    """As `UnlabelledView`, and how each attempt ended. It holds no attempt beyond the labels that were asked for."""
+
+    success: Bool[np.ndarray, "n"]
+
+
+@dataclass(frozen=True)
+class SimulatedView(LabelledView):
+    """As `LabelledView`, with the semantic masks that only simulation has (values of `SemanticClass`)."""
+
+    masks_before: UInt8[np.ndarray, "n size size"]
+    masks: UInt8[np.ndarray, "f size size"]
