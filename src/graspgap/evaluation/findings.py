@@ -1,0 +1,124 @@
+"""What the numbers say, in plain sentences that are made from them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import permutations
+
+from graspgap.evaluation.results import EvaluationResult, sample
+from graspgap.evaluation.statistics import CurvePoint, Interval, label_efficiency
+from graspgap.evaluation.tables import Cell, Comparison, compare, p_text, percent, pool
+
+
+def headline(results: Sequence[EvaluationResult]) -> str:
+    """The main number in one sentence: the best arm without real labels, and what it is worth in real labels.
+
+    The best arm is chosen by the same attempts that give its rate, so the number leans to the high side when many arms
+    come close.
+    """
+    cells = main_cells(pool(results))
+    if not cells:
+        return "No evaluation has finished yet."
+    unlabelled = [cell for cell in cells if cell.ingredients and not cell.real_labels]
+    best = max(unlabelled or cells, key=lambda cell: cell.rate.value)
+    with_what = "no real label" if unlabelled else f"{percent(best.real_labels)} of the real labels"
+    text = f"With {with_what}, {best.arm} grasps in {rate_text(best.rate)} of its attempts"
+    base = next((cell for cell in unlabelled if cell.ingredients == {"simulation"}), None)
+    if base is not None and base is not best:
+        text += f"; simulation alone in {100 * base.rate.value:.1f}%"
+    worth = labels_worth(best, cells) if unlabelled else None
+    return text + (f". {worth}" if worth else ".")
+
+
+def main_cells(cells: Sequence[Cell]) -> list[Cell]:
+    """The cells of the world that the headline is about: the stand-in reality, else the world with most cells."""
+    worlds = [cell.world for cell in cells]
+    main = "standin" if "standin" in worlds else max(worlds, key=worlds.count, default="")
+    return [cell for cell in cells if cell.world == main]
+
+
+def labels_worth(cell: Cell, cells: Sequence[Cell]) -> str | None:
+    """How many real labels real-only training needs to do as well as `cell`; None without a real-only curve."""
+    curve = real_only_curve(cells)
+    if len(curve) < 2 or cell in curve:
+        return None
+    points = [CurvePoint(point.label_count, sample(point.results)) for point in curve]
+    found = label_efficiency(points, sample(cell.results))
+    fewest, most = points[0].labels, points[-1].labels
+    if math.isinf(found.value):
+        return f"Real-only training did not reach that with {most} labels."
+    if found.value <= fewest:
+        return f"Real-only training reached that with {fewest} labels, the fewest tried."
+    low = f"at most {fewest}" if found.low <= fewest else f"{found.low:.0f}"
+    high = f"more than {most}" if math.isinf(found.high) else f"{found.high:.0f}"
+    return (
+        f"Real-only training needs about {found.value:.0f} labelled attempts for that (95% interval: {low} to {high})."
+    )
+
+
+def real_only_curve(cells: Sequence[Cell]) -> list[Cell]:
+    """The cells that were trained on labelled real attempts and nothing else, few labels first."""
+    chosen = [cell for cell in cells if not cell.ingredients and cell.label_count > 0]
+    return sorted(chosen, key=lambda cell: cell.label_count)
+
+
+def ingredient_pairs(cells: Sequence[Cell]) -> list[tuple[str, Cell, Cell]]:
+    """(ingredient, with it, without it) for all cells of equal real labels and world that differ in this ingredient."""
+    pairs = []
+    for with_it, without in permutations(cells, 2):
+        added = with_it.ingredients - without.ingredients
+        same = (with_it.real_labels, with_it.world) == (without.real_labels, without.world)
+        if same and len(added) == 1 and without.ingredients < with_it.ingredients:
+            pairs.append((next(iter(added)), with_it, without))
+    return sorted(pairs, key=lambda pair: (pair[0], pair[1].real_labels, pair[2].name, pair[1].name))
+
+
+def ingredient_comparisons(results: Sequence[EvaluationResult]) -> list[Comparison]:
+    """Comparison of every pair of arms that differ in one ingredient and share attempts."""
+    found = [compare(with_it, without) for _, with_it, without in ingredient_pairs(pool(results))]
+    return [item for item in found if item is not None]
+
+
+def ingredient_findings(results: Sequence[EvaluationResult]) -> list[str]:
+    """One sentence for each pair of arms that differ in one ingredient, then one on what to make of their number."""
+    sentences, compared = [], 0
+    for ingredient, with_it, without in ingredient_pairs(pool(results)):
+        comparison = compare(with_it, without)
+        if comparison is None:
+            sentences.append(f"{ingredient}: {with_it.name} and {without.name} share no attempts, so nothing is said.")
+            continue
+        compared += 1
+        sentences.append(f"{ingredient}: {comparison_sentence(comparison)}")
+    if compared > 1:
+        sentences.append(
+            f"These are {compared} comparisons at 95% each: if no ingredient did anything, "
+            f"about {compared / 20:.1f} of them would still look clear."
+        )
+    return sentences
+
+
+def comparison_sentence(comparison: Comparison) -> str:
+    """What a paired comparison shows."""
+    difference = comparison.difference
+    points = f"{100 * difference.low:+.1f} to {100 * difference.high:+.1f}"
+    rates = f"{100 * comparison.first_rate:.1f}% against {100 * comparison.second_rate:.1f}% for {comparison.second}"
+    facts = f"{rates}, {comparison.attempts} paired attempts, McNemar p {p_equals(comparison.p)}"
+    if not comparison.clear:
+        shift = f"{100 * difference.value:+.1f} points, 95% interval {points}"
+        return f"no clear difference ({shift}): {comparison.first} reaches {facts}."
+    verb = "adds" if difference.value > 0 else "costs"
+    return (
+        f"{verb} {abs(100 * difference.value):.1f} points (95% interval {points}): {comparison.first} reaches {facts}."
+    )
+
+
+def rate_text(rate: Interval) -> str:
+    """A rate with its interval, in percent."""
+    return f"{100 * rate.value:.1f}% (95% interval {100 * rate.low:.1f} to {100 * rate.high:.1f})"
+
+
+def p_equals(p: float) -> str:
+    """A p value with its sign of comparison."""
+    text = p_text(p)
+    return text if text.startswith("<") else f"= {text}"

@@ -1,0 +1,212 @@
+"""One HTML file that tells the whole story of a study: it needs no network, no script and no other file."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from PIL import Image as PillowImage
+
+from graspgap.contract import Image
+from graspgap.evaluation import figures
+from graspgap.evaluation.figures import Curves
+from graspgap.evaluation.findings import headline, ingredient_comparisons, ingredient_findings, main_cells
+from graspgap.evaluation.results import EvaluationResult, predictions
+from graspgap.evaluation.tables import Cell, Comparison, csv_text, p_text, percent, pool
+from graspgap.files import write_text
+from graspgap.provenance import hardware, versions
+
+FILE_NAME = "report.html"
+SIMULATED_WORLDS = ("sim", "bullet", "standin")
+RELIABILITY_LIMIT = 5
+"""Policies in the reliability diagram: more can't be told apart."""
+
+
+@dataclass(frozen=True)
+class ReportFigure:
+    """A figure with the sentence that says what it shows."""
+
+    title: str
+    caption: str
+    png: bytes
+
+
+@dataclass(frozen=True)
+class GridRow:
+    """Pictures that belong together, shown side by side."""
+
+    label: str
+    images: list[Image]
+
+
+@dataclass(frozen=True)
+class ImageGrid:
+    """Rows of pictures; pictures above each other should show the same thing."""
+
+    title: str
+    caption: str
+    rows: list[GridRow]
+
+
+@dataclass(frozen=True)
+class ReportInput:
+    """All that a report shows; whatever is empty is left out of it.
+
+    The headline, tables, findings and the figures of the results are made from `results`.
+    """
+
+    title: str
+    results: list[EvaluationResult] = field(default_factory=list)
+    comparisons: list[Comparison] = field(default_factory=list)
+    """Comparisons to show besides those of arms that differ in one ingredient."""
+    figures: list[ReportFigure] = field(default_factory=list)
+    """Figures to show besides those of the results and the training logs."""
+    grids: list[ImageGrid] = field(default_factory=list)
+    logs: Mapping[str, Curves] = field(default_factory=dict)
+    """Training logs by the name of the run; see `figures.read_log`."""
+    timings: Mapping[str, float] = field(default_factory=dict)
+    """Wall time of each stage [s], in the order they ran."""
+    configurations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Resolved configuration of each stage, JSON-able."""
+    versions: Mapping[str, str] = field(default_factory=versions)
+    hardware: Mapping[str, str | int | float] = field(default_factory=hardware)
+    warnings: list[str] = field(default_factory=list)
+    """What a reader must know before believing the numbers, e.g. stages that are missing."""
+    created: str = ""
+    """When the report was made, in words; left out if empty, so that equal inputs give equal files."""
+
+
+def build_report(inputs: ReportInput, out: Path) -> Path:
+    """Write the report to `out`, atomically; a folder gets `report.html`. Returns the file's path."""
+    path = out / FILE_NAME if out.is_dir() or not out.suffix else out
+    write_text(path, render(inputs))
+    return path
+
+
+def render(inputs: ReportInput) -> str:
+    """The report as HTML text."""
+    environment = Environment(
+        loader=PackageLoader("graspgap.evaluation", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "png": png_uri,
+        "picture": picture_uri,
+        "csv": lambda text: _data_uri("text/csv", text.encode()),
+        "duration": duration,
+        "share": percent,
+        "points": lambda value: f"{100 * value:+.1f}",
+        "hundred": lambda value: f"{100 * value:.1f}",
+        "p": p_text,
+        "json": lambda value: json.dumps(value, indent=2),
+    }
+    cells = pool(inputs.results)
+    main = main_cells(cells)
+    ordered = sorted(cells, key=lambda cell: cell not in main)  # stable: the main world first
+    return environment.get_template("report.html.j2").render(
+        inputs=inputs,
+        headline=headline(inputs.results) if inputs.results else "",
+        setting=setting(inputs.results),
+        cells=ordered,
+        table=csv_text(inputs.results),
+        seeds=max((len(cell.seeds) for cell in cells), default=0),
+        findings=ingredient_findings(inputs.results),
+        comparisons=[*ingredient_comparisons(inputs.results), *inputs.comparisons],
+        figures=[*result_figures(main), *inputs.figures],
+        training=training_figures(inputs.logs),
+        longest=max(inputs.timings.values(), default=0.0),
+    )
+
+
+def setting(results: Sequence[EvaluationResult]) -> str:
+    """Where the attempts were made, and that no robot made them, as far as that is known."""
+    if not results:
+        return ""
+    worlds = sorted({result.world for result in results})
+    attempts = sum(result.attempts for result in results)
+    names = ["the stand-in reality" if world == "standin" else f"the world '{world}'" for world in worlds]
+    where = f"{attempts:,} grasp attempts in {' and '.join(names)}."
+    if "standin" in worlds:
+        where += (
+            " The stand-in reality is a simulation too, one that looks and behaves differently from the one"
+            " that policies are trained in; it stands in for a real cell."
+        )
+    if set(worlds) <= set(SIMULATED_WORLDS):
+        where += " No robot was involved in any number or picture on this page."
+    return where
+
+
+def result_figures(cells: Sequence[Cell]) -> list[ReportFigure]:
+    """Bars, the label curve and the reliability diagram of the cells, as far as they have what these show."""
+    if not cells:
+        return []
+    found = [
+        ReportFigure(
+            "Success rates",
+            "Every arm, few real labels first. The lines are 95% intervals: the wider of a bootstrap over scenes and "
+            "training seeds and of Wilson's interval.",
+            figures.success_bars(cells),
+        )
+    ]
+    if any(cell.label_count for cell in cells):
+        caption = "What real labels buy. Black: real labels alone. Dashed with a band: the best arms that use none."
+        found.append(ReportFigure("Success against real labels", caption, figures.label_curve(cells)))
+    best = sorted(cells, key=lambda cell: -cell.rate.value)
+    predicted = {cell.name: predictions(cell.results) for cell in best}
+    shown = {name: pair for name, pair in predicted.items() if len(pair[0])}
+    if shown:
+        caption = (
+            "What the network predicts when the fingers close, against what happens, for the best arms. A servo seeks "
+            "out what its network overrates, so points below the dotted line are the rule."
+        )
+        chosen = dict(list(shown.items())[:RELIABILITY_LIMIT])
+        found.append(ReportFigure("Do the predictions hold?", caption, figures.reliability_diagram(chosen)))
+    return found
+
+
+def training_figures(logs: Mapping[str, Curves]) -> list[ReportFigure]:
+    """One figure of training curves for each set of runs that log the same metrics."""
+    groups: dict[frozenset[str], dict[str, Curves]] = {}
+    for run, curves in logs.items():
+        if curves:
+            groups.setdefault(frozenset(curves), {})[run] = curves
+    return [
+        ReportFigure(", ".join(runs), "Thin: as logged. Thick: moving average.", figures.training_curves(runs))
+        for runs in groups.values()
+    ]
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: "8.2 s", "3 min 5 s", "2 h 10 min"."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def png_uri(png: bytes) -> str:
+    """PNG bytes as a data URI."""
+    return _data_uri("image/png", png)
+
+
+def picture_uri(image: Image) -> str:
+    """A picture as a lossless data URI."""
+    out = io.BytesIO()
+    PillowImage.fromarray(image).save(out, format="PNG", optimize=True)
+    return png_uri(out.getvalue())
+
+
+def _data_uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"

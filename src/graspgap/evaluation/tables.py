@@ -1,0 +1,192 @@
+"""Tables made from results: the CSV of all evaluations, rates pooled over training seeds, paired comparisons."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from graspgap.evaluation.results import EvaluationResult, attempts_by_key, sample
+from graspgap.evaluation.statistics import Interval, mcnemar_test, rate_difference, rate_interval
+from graspgap.files import write_text
+
+COLUMNS = ("arm", "real_labels", "seed", "attempts", "successes", "rate", "low95", "high95")
+"""Columns of `table.csv`: one row for each evaluation, with its Wilson interval."""
+
+
+def csv_text(results: Sequence[EvaluationResult]) -> str:
+    """`table.csv` of the results, one row each, in the order of arm, real labels and training seed."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for result in sorted(results, key=lambda item: (item.real_labels, item.arm, item.seed, item.evaluation_seed)):
+        rate = result.interval
+        numbers = [f"{value:.4f}" for value in (rate.value, rate.low, rate.high)]
+        labels = f"{result.real_labels:g}"
+        writer.writerow(
+            [_place(result.arm, result.world), labels, result.seed, result.attempts, result.successes, *numbers]
+        )
+    return out.getvalue()
+
+
+def write_csv(results: Sequence[EvaluationResult], path: Path) -> None:
+    """Write `table.csv` atomically."""
+    write_text(path, csv_text(results))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """All results of one arm at one number of real labels in one world, pooled over training seeds."""
+
+    arm: str
+    world: str
+    real_labels: float
+    """Fraction of the real labels, 0 to 1."""
+    label_count: int
+    ingredients: frozenset[str]
+    results: list[EvaluationResult]
+    rate: Interval
+    """Pooled success rate; its interval holds the doubt about scenes and training seeds."""
+
+    @property
+    def name(self) -> str:
+        """The arm with its real labels, as it is called in sentences and figures."""
+        return _place(
+            f"{self.arm}, {percent(self.real_labels)} real labels" if self.real_labels else self.arm, self.world
+        )
+
+    @property
+    def place(self) -> str:
+        """The arm as it is called in tables, which have a column for its real labels."""
+        return _place(self.arm, self.world)
+
+    @property
+    def attempts(self) -> int:
+        return sum(result.attempts for result in self.results)
+
+    @property
+    def successes(self) -> int:
+        return sum(result.successes for result in self.results)
+
+    @property
+    def seeds(self) -> list[int]:
+        """Training seeds."""
+        return sorted({result.seed for result in self.results})
+
+
+def pool(results: Sequence[EvaluationResult]) -> list[Cell]:
+    """Results grouped by arm, real labels and world; few labels first, then by success rate.
+
+    Raises:
+        UserError: if two results hold the same attempt.
+    """
+    groups: dict[tuple[str, float, str], list[EvaluationResult]] = {}
+    for result in results:
+        if result.attempts:
+            groups.setdefault((result.arm, result.real_labels, result.world), []).append(result)
+    cells = [
+        Cell(
+            arm=arm,
+            world=world,
+            real_labels=labels,
+            label_count=max(item.real_label_count for item in group),
+            ingredients=frozenset(group[0].ingredients),
+            results=group,
+            rate=rate_interval(sample(group)),
+        )
+        for (arm, labels, world), group in groups.items()
+    ]
+    return sorted(cells, key=lambda cell: (cell.real_labels, cell.rate.value, cell.arm))
+
+
+def results_markdown(cells: Sequence[Cell]) -> str:
+    """Success rates as a Markdown table."""
+    rows = [
+        [
+            cell.place,
+            f"{cell.label_count} ({percent(cell.real_labels)})" if cell.real_labels else "0",
+            str(len(cell.seeds)),
+            f"{cell.successes}/{cell.attempts}",
+            f"{100 * cell.rate.value:.1f}%",
+            f"{100 * cell.rate.low:.1f} to {100 * cell.rate.high:.1f}",
+        ]
+        for cell in cells
+    ]
+    return _markdown(["arm", "real labels", "training seeds", "successes", "success", "95% interval"], "lrrrrr", rows)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two cells on the attempts they share."""
+
+    first: str
+    second: str
+    attempts: int
+    first_rate: float
+    """Success rate on the shared attempts, which may differ from the whole cell's."""
+    second_rate: float
+    difference: Interval
+    """First minus second, with its scene bootstrap interval."""
+    p: float
+    """Exact McNemar test; it takes attempts as independent."""
+
+    @property
+    def clear(self) -> bool:
+        """Whether the interval of the difference leaves out 0."""
+        return not self.difference.holds(0.0)
+
+
+def compare(first: Cell, second: Cell) -> Comparison | None:
+    """Compare two cells on the attempts of equal training seed, evaluation seed and number.
+
+    None if they share no attempts, or were evaluated in different worlds.
+    """
+    if first.world != second.world:
+        return None
+    others = attempts_by_key(second.results)
+    shared = [key for key in attempts_by_key(first.results) if key in others]
+    if not shared:
+        return None
+    one, other = sample(first.results, shared), sample(second.results, shared)
+    test = mcnemar_test(one.outcomes, other.outcomes)
+    difference = rate_difference(one, other)
+    return Comparison(first.name, second.name, len(shared), one.rate, other.rate, difference, test.p)
+
+
+def comparisons_markdown(comparisons: Sequence[Comparison]) -> str:
+    """Paired differences as a Markdown table."""
+    rows = [
+        [
+            f"{item.first} against {item.second}",
+            f"{100 * item.difference.value:+.1f}",
+            f"{100 * item.difference.low:+.1f} to {100 * item.difference.high:+.1f}",
+            p_text(item.p),
+            str(item.attempts),
+        ]
+        for item in comparisons
+    ]
+    return _markdown(["pair", "difference (points)", "95% interval", "McNemar p", "attempts"], "lrrrr", rows)
+
+
+def _place(name: str, world: str) -> str:
+    """The name, with the world where it was evaluated unless that is the stand-in reality."""
+    return name if world == "standin" else f"{name} in {world}"
+
+
+def percent(fraction: float) -> str:
+    """0.02 as "2%", 0.005 as "0.5%"."""
+    return f"{100 * fraction:.3g}%"
+
+
+def p_text(p: float) -> str:
+    """A p value to three digits, "< 0.001" below."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _markdown(header: Sequence[str], align: str, rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; `align` holds l or r for each column."""
+    rule = ["---" if side == "l" else "---:" for side in align]
+    lines = [header, rule, *[[cell.replace("|", "\\|") for cell in row] for row in rows]]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
