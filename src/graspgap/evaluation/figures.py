@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from graspgap.evaluation.findings import real_only_curve
 from graspgap.evaluation.statistics import reliability, wilson_interval
@@ -22,9 +23,12 @@ from graspgap.files import atomic
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#8A8A00", "#555555")
 """Colours that stay apart for colour-blind readers (Okabe and Ito 2008), the yellow darkened for white paper."""
 INK, FAINT = "#222222", "#D9D9D9"
-WIDTH = 7.2
-"""Width of a figure [inches]."""
-DPI = 130
+WIDTH = 6.0
+"""Width of a figure [inches]; narrow, so that its text stays readable on a phone."""
+DPI = 160
+FONT = 9
+FEWEST = 10
+"""Attempts that a bin of the reliability diagram needs to be drawn."""
 
 Curves = Mapping[str, tuple[list[float], list[float]]]
 """Steps and values of each metric of a training log."""
@@ -41,7 +45,7 @@ def success_bars(cells: Sequence[Cell]) -> bytes:
     axes.barh(places, rates, color=colours, height=0.66)
     axes.errorbar(rates, places, xerr=[rates - low, high - rates], fmt="none", ecolor=INK, elinewidth=1.2, capsize=3)
     for place, rate, end in zip(places, rates, high, strict=True):
-        axes.text(end + 1.2, place, f"{rate:.1f}", va="center", color=INK, fontsize=9)
+        axes.text(end + 1.2, place, f"{rate:.1f}", va="center", color=INK, fontsize=FONT)
     axes.set_yticks(places, [cell.name for cell in cells])
     axes.set_xlim(0, min(112.0, max([*high, 10.0]) * 1.12))
     axes.set_xlabel("successful attempts [%], with 95% interval")
@@ -56,10 +60,10 @@ def _colour_key(axes: Axes, cells: Sequence[Cell]) -> None:
     if len({bool(cell.real_labels) for cell in cells}) == 2:
         for colour, label in ((PALETTE[0], "no real labels"), (PALETTE[1], "with real labels")):
             axes.bar(0, 0, color=colour, label=label)
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
+        _key(axes)
 
 
-def label_curve(cells: Sequence[Cell], bands: int = 3) -> bytes:
+def label_curve(cells: Sequence[Cell], bands: int = 2) -> bytes:
     """Success against the number of labelled real attempts.
 
     One line for each set of ingredients with real labels (real-only among them), and a horizontal band for each of the
@@ -93,7 +97,7 @@ def label_curve(cells: Sequence[Cell], bands: int = 3) -> bytes:
     axes.set_ylabel("successful attempts [%]")
     axes.set_ylim(bottom=0)
     axes.grid(color=FAINT, linewidth=0.8)
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
+    _key(axes)
     return _png(figure)
 
 
@@ -116,7 +120,7 @@ def read_log(path: Path) -> Curves:
 
 
 def training_curves(runs: Mapping[str, Curves], columns: int = 2, limit: int = 12) -> bytes:
-    """One small panel for the first `limit` metrics that vary, a line for each run; thin: raw, thick: smoothed."""
+    """A panel for each of the first `limit` metrics that vary, a line for each run; thin: raw, thick: smoothed."""
     names = list(dict.fromkeys(name for curves in runs.values() for name in curves))
     varying = [
         name for name in names if any(len(set(curves[name][1])) > 1 for curves in runs.values() if name in curves)
@@ -133,13 +137,15 @@ def training_curves(runs: Mapping[str, Curves], columns: int = 2, limit: int = 1
                 colour = PALETTE[index % len(PALETTE)]
                 axes.plot(steps, values, color=colour, alpha=0.25, linewidth=0.8)
                 axes.plot(steps, smooth(values), color=colour, linewidth=1.6, label=run)
-        axes.set_title(name, fontsize=10, loc="left")
+        axes.set_title(name, fontsize=FONT + 1, loc="left")
         axes.grid(color=FAINT, linewidth=0.6)
         axes.set_xlabel("step")
     for axes in grid.flat[len(shown) :]:
         axes.set_axis_off()
     handles = {label: line for axes in grid.flat for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(list(handles.values()), list(handles), loc="outside upper center", ncols=2, frameon=False)
+    figure.legend(
+        list(handles.values()), list(handles), loc="outside upper center", ncols=2, frameon=False, fontsize=FONT
+    )
     return _png(figure)
 
 
@@ -156,29 +162,33 @@ def smooth(values: Float[np.ndarray, " n"], share: float = 0.05) -> Float[np.nda
 
 
 def reliability_diagram(policies: Mapping[str, tuple[Float[np.ndarray, "..."], Bool[np.ndarray, "..."]]]) -> bytes:
-    """Observed against predicted success of each policy; its calibration error is in the key.
+    """Observed against predicted success of each policy, in the bins that hold `FEWEST` attempts or more.
+
+    The key gives the expected calibration error over all bins.
 
     Args:
         policies: predicted probability of success and outcome of each attempt, by name.
     """
-    figure = Figure(figsize=(WIDTH, 4.6), layout="constrained")
+    figure = Figure(figsize=(WIDTH, WIDTH * 0.65 + 0.2 * len(policies)), layout="constrained")
     axes = _axes(figure)
     axes.plot([0, 100], [0, 100], color=INK, linestyle=":", linewidth=1, label="perfect")
     for index, (name, (predicted, outcomes)) in enumerate(policies.items()):
         bins = reliability(predicted, outcomes)
-        ends = [wilson_interval(round(rate * n), int(n)) for rate, n in zip(bins.observed, bins.counts, strict=True)]
-        low = 100 * (bins.observed - [end.low for end in ends])
-        high = 100 * ([end.high for end in ends] - bins.observed)
-        label = f"{name} (error {100 * bins.error:.1f} points)"
+        many = bins.counts >= FEWEST
+        x, y = 100 * bins.predicted[many], 100 * bins.observed[many]
+        ends = [wilson_interval(round(rate * n / 100), int(n)) for rate, n in zip(y, bins.counts[many], strict=True)]
+        errors = [[rate - 100 * end.low for rate, end in zip(y, ends, strict=True)]]
+        errors.append([100 * end.high - rate for rate, end in zip(y, ends, strict=True)])
         colour = PALETTE[index % len(PALETTE)]
-        x, y = 100 * bins.predicted, 100 * bins.observed
-        axes.errorbar(x, y, yerr=np.clip([low, high], 0, None), color=colour, marker="o", capsize=3, label=label)
+        label = f"{name} (calibration error {100 * bins.error:.1f} points)"
+        sizes = np.clip(np.reshape(errors, (2, len(y))), 0, None)
+        axes.errorbar(x, y, yerr=sizes, color=colour, marker="o", elinewidth=0.8, capsize=2, label=label)
     axes.set_xlim(0, 100)
     axes.set_ylim(0, 100)
     axes.set_xlabel("predicted success when closing [%]")
     axes.set_ylabel("successful attempts [%]")
     axes.grid(color=FAINT, linewidth=0.8)
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
+    _key(axes, columns=1)
     return _png(figure)
 
 
@@ -194,15 +204,30 @@ def _axes(figure: Figure) -> Axes:
     return axes
 
 
+def _key(axes: Axes, columns: int = 2) -> None:
+    """A key above the axes, in the order of drawing."""
+    handles, labels = axes.get_legend_handles_labels()
+    order = sorted(range(len(handles)), key=lambda index: isinstance(handles[index], Line2D))  # curves, then bands
+    axes.legend(
+        [handles[index] for index in order],
+        [labels[index] for index in order],
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+        ncols=columns,
+        frameon=False,
+        fontsize=FONT,
+    )
+
+
 def _clean(axes: Axes) -> None:
     """The common style: no box, grid behind the data, dark text."""
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(FAINT)
     axes.set_axisbelow(True)
-    axes.tick_params(colors=INK, labelsize=9)
-    axes.xaxis.label.set_fontsize(9)
-    axes.yaxis.label.set_fontsize(9)
+    axes.tick_params(colors=INK, labelsize=FONT)
+    axes.xaxis.label.set_fontsize(FONT)
+    axes.yaxis.label.set_fontsize(FONT)
 
 
 def _png(figure: Figure) -> bytes:

@@ -10,6 +10,8 @@ from graspgap.evaluation.results import EvaluationResult, sample
 from graspgap.evaluation.statistics import CurvePoint, Interval, label_efficiency
 from graspgap.evaluation.tables import Cell, Comparison, compare, p_text, percent, pool
 
+SIMULATION_ALONE = frozenset({"simulation"})
+
 
 def headline(results: Sequence[EvaluationResult]) -> str:
     """The main number in one sentence: the best arm without real labels, and what it is worth in real labels.
@@ -24,7 +26,7 @@ def headline(results: Sequence[EvaluationResult]) -> str:
     best = max(unlabelled or cells, key=lambda cell: cell.rate.value)
     with_what = "no real label" if unlabelled else f"{percent(best.real_labels)} of the real labels"
     text = f"With {with_what}, {best.arm} grasps in {rate_text(best.rate)} of its attempts"
-    base = next((cell for cell in unlabelled if cell.ingredients == {"simulation"}), None)
+    base = next((cell for cell in unlabelled if cell.ingredients == SIMULATION_ALONE), None)
     if base is not None and base is not best:
         text += f"; simulation alone in {100 * base.rate.value:.1f}%"
     worth = labels_worth(best, cells) if unlabelled else None
@@ -64,14 +66,25 @@ def real_only_curve(cells: Sequence[Cell]) -> list[Cell]:
 
 
 def ingredient_pairs(cells: Sequence[Cell]) -> list[tuple[str, Cell, Cell]]:
-    """(ingredient, with it, without it) for all cells of equal real labels and world that differ in this ingredient."""
+    """(what is added, with it, without it) for pairs of cells of equal real labels and world.
+
+    They are the pairs that differ in one ingredient, and those that add several at once to a baseline: to simulation
+    alone, or to as many real labels alone.
+    """
     pairs = []
     for with_it, without in permutations(cells, 2):
-        added = with_it.ingredients - without.ingredients
+        added = sorted(with_it.ingredients - without.ingredients)
         same = (with_it.real_labels, with_it.world) == (without.real_labels, without.world)
-        if same and len(added) == 1 and without.ingredients < with_it.ingredients:
-            pairs.append((next(iter(added)), with_it, without))
-    return sorted(pairs, key=lambda pair: (pair[0], pair[1].real_labels, pair[2].name, pair[1].name))
+        baseline = without.ingredients == SIMULATION_ALONE or (not without.ingredients and without.real_labels)
+        if same and without.ingredients < with_it.ingredients and (len(added) == 1 or baseline):
+            pairs.append((added, with_it, without))
+    pairs.sort(key=lambda pair: (len(pair[0]), pair[0], pair[1].real_labels, pair[2].name, pair[1].name))
+    return [(joined(added), with_it, without) for added, with_it, without in pairs]
+
+
+def joined(ingredients: Sequence[str]) -> str:
+    """The ingredients in words."""
+    return ingredients[0] if len(ingredients) == 1 else " and ".join(ingredients) + " together"
 
 
 def ingredient_comparisons(results: Sequence[EvaluationResult]) -> list[Comparison]:
@@ -92,8 +105,8 @@ def ingredient_findings(results: Sequence[EvaluationResult]) -> list[str]:
         sentences.append(f"{ingredient}: {comparison_sentence(comparison)}")
     if compared > 1:
         sentences.append(
-            f"These are {compared} comparisons at 95% each: if no ingredient did anything, "
-            f"about {compared / 20:.1f} of them would still look clear."
+            f"Of {compared} comparisons at 95% each, about {compared / 20:.1f} would look clear "
+            "even if no ingredient did anything."
         )
     return sentences
 

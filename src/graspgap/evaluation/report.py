@@ -24,7 +24,7 @@ from graspgap.provenance import hardware, versions
 
 FILE_NAME = "report.html"
 SIMULATED_WORLDS = ("sim", "bullet", "standin")
-RELIABILITY_LIMIT = 5
+RELIABILITY_LIMIT = 4
 """Policies in the reliability diagram: more can't be told apart."""
 
 
@@ -166,7 +166,8 @@ def result_figures(cells: Sequence[Cell]) -> list[ReportFigure]:
     if shown:
         caption = (
             "What the network predicts when the fingers close, against what happens, for the best arms. A servo seeks "
-            "out what its network overrates, so points below the dotted line are the rule."
+            "out what its network overrates, so points below the dotted line are the rule. "
+            f"Bins of fewer than {figures.FEWEST} attempts are not drawn."
         )
         chosen = dict(list(shown.items())[:RELIABILITY_LIMIT])
         found.append(ReportFigure("Do the predictions hold?", caption, figures.reliability_diagram(chosen)))

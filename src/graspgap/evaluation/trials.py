@@ -1,0 +1,115 @@
+"""Closed-loop attempts with unseen objects: the only measure that counts."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from graspgap.collection.policies import PolicyChoice, make_policy
+from graspgap.errors import UserError
+from graspgap.evaluation.results import AttemptRecord, EvaluationResult, save
+from graspgap.files import read_json, write_json
+from graspgap.grasping.attempt import run_attempt
+from graspgap.parallel import choose_workers, run_pieces
+from graspgap.runs import begin_run
+from graspgap.worlds.catalog import WorldChoice, cached_world
+
+PIECE = 12
+"""Attempts per resumable piece."""
+
+
+@dataclass(frozen=True)
+class TrialSettings:
+    """Everything that an attempt of an evaluation depends on, besides its number."""
+
+    world: WorldChoice = field(default_factory=lambda: WorldChoice(name="standin", split="test"))
+    policy: PolicyChoice = field(default_factory=PolicyChoice)
+    seed: int = 1000
+    """Evaluation seed: it fixes the scenes, which all policies share."""
+    steps_per_attempt: int = 4
+    attempts_per_scene: int = 3
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What a study notes about the policy that is evaluated."""
+
+    name: str = ""
+    """Empty: the policy's name."""
+    real_labels: float = 0.0
+    """Fraction of real labels that training was given."""
+    real_label_count: int = 0
+    seed: int = 0
+    """Training seed."""
+    ingredients: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Piece:
+    out: Path
+    attempts: range
+    settings: TrialSettings
+
+    @property
+    def path(self) -> Path:
+        return self.out / "pieces" / f"{self.attempts.start:06d}-{self.attempts.stop:06d}.json"
+
+
+def evaluate(
+    out: Path, settings: TrialSettings, attempts: int, arm: Arm, workers: int = 0, facts: dict[str, Any] | None = None
+) -> EvaluationResult:
+    """Run attempts 0 to `attempts` - 1 and write `results.json`; resumes. `facts` go into its config.
+
+    Raises:
+        UserError: if a setting is refused, or `out` holds something else.
+    """
+    if attempts < 1:
+        raise UserError(f"--attempts {attempts} asks for nothing: give at least 1")
+    chosen = make_policy(settings.policy, settings.steps_per_attempt)
+    chosen.check(cached_world(settings.world).spec)
+    begin_run(out, "evaluation", settings, {"policy": chosen.identity})
+    pieces = [_Piece(out, range(i, min(i + PIECE, attempts)), settings) for i in range(0, attempts, PIECE)]
+    missing = [piece for piece in pieces if not piece.path.exists()]
+    done = attempts - sum(len(piece.attempts) for piece in missing)
+    run_pieces(_run_piece, missing, choose_workers(workers), f"evaluate {arm.name}".strip(), attempts, done, "attempts")
+    records = [AttemptRecord(**record) for piece in pieces for record in read_json(piece.path, "a piece of evaluation")]
+    result = EvaluationResult(
+        arm=arm.name or chosen.policy.name,
+        real_labels=arm.real_labels,
+        real_label_count=arm.real_label_count,
+        seed=arm.seed,
+        evaluation_seed=settings.seed,
+        world=settings.world.name,
+        records=records,
+        ingredients=list(arm.ingredients),
+        config=json.loads(json.dumps({"evaluation": asdict(settings), **(facts or {})})),
+        wall_seconds=round(sum(record.seconds for record in records), 2),
+    )
+    save(result, out)
+    return result
+
+
+def _run_piece(piece: _Piece) -> tuple[int, str]:
+    settings = piece.settings
+    world = cached_world(settings.world)
+    policy = make_policy(settings.policy, settings.steps_per_attempt).policy
+    records = []
+    for k in piece.attempts:
+        start = time.perf_counter()
+        attempt = run_attempt(world, policy, settings.seed, k, settings.steps_per_attempt, settings.attempts_per_scene)
+        records.append(
+            AttemptRecord(
+                attempt=k,
+                scene=attempt.scene,
+                success=attempt.outcome.success,
+                object_name=attempt.outcome.object_name,
+                steps=len(attempt.images),
+                predicted=attempt.predicted[-1] if attempt.predicted else None,
+                seconds=round(time.perf_counter() - start, 3),
+            )
+        )
+    write_json(piece.path, [asdict(record) for record in records])
+    return len(records), f"{sum(record.success for record in records)}/{len(records)} succeeded"
