@@ -107,13 +107,18 @@ class ScriptedPolicy(_OpenLoop):
         super().__init__(steps, approach)
         self.error, self.random_share = error, random_share
 
+    @staticmethod
+    def refusal(world: str) -> str:
+        """Why this policy can't act in a world without object poses."""
+        return (
+            f"policy 'scripted' aims at object poses, which world '{world}' doesn't tell, as no real cell does: "
+            "use --policy random, or the folder of a trained policy"
+        )
+
     def begin(self, world: World, rng: np.random.Generator) -> None:
         """Raises UserError if the world doesn't tell where its objects are, as no real cell does."""
         if not (world.spec.has_state and isinstance(world, StateWorld)):
-            raise UserError(
-                f"policy 'scripted' aims at object poses, which world '{world.spec.name}' doesn't tell, as no real "
-                "cell does: use --policy random or a trained policy's folder"
-            )
+            raise UserError(self.refusal(world.spec.name))
         super().begin(world, rng)
 
     def choose_target(self, world: World, rng: np.random.Generator) -> np.ndarray:

@@ -15,6 +15,7 @@ from graspgap.contract import Camera
 from graspgap.errors import choose
 from graspgap.networks.heads import HEADS
 from graspgap.networks.normalization import Domain, DomainBatchNorm
+from graspgap.networks.projection import Projection
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class GraspNet(nn.Module):
         self.blocks = nn.ModuleList(nn.Conv2d(coarse, coarse, 3, padding=1, bias=False) for _ in range(config.blocks))
         self.block_norms = nn.ModuleList(DomainBatchNorm(coarse) for _ in range(config.blocks))
         self.head = HEADS[config.join](config)
+        self.project = Projection(config.camera)
         self.locator = nn.Conv2d(fine + coarse, 1, 3, padding=1)
         self.offset: Tensor
         self.register_buffer("offset", torch.zeros(len(Domain), 2))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from graspgap.networks.normalization import Domain, DomainBatchNorm
+from graspgap.networks.projection import Projection
 
 if TYPE_CHECKING:
     from graspgap.networks.grasp import GraspNetConfig
@@ -39,22 +39,10 @@ class ProjectHead(nn.Module):
         self.logit = nn.Linear(config.head, 1)
         side = (torch.arange(config.crop_cells) + 0.5) / config.crop_cells - 0.5
         self.grid: Tensor
-        self.eye: Tensor
-        self.rotation: Tensor
         self.register_buffer(
             "grid", config.crop_size * torch.stack(torch.meshgrid(side, side, indexing="xy"), dim=-1), persistent=False
         )
-        camera = config.camera
-        self.register_buffer("eye", torch.tensor(camera.position, dtype=torch.float32), persistent=False)
-        rotation = torch.from_numpy(camera.rotation()).float()
-        tangent = float(np.tan(np.radians(camera.fov) / 2))
-        rotation[2] *= tangent  # so that dividing by depth gives [-1, 1] across the picture
-        self.register_buffer("rotation", rotation, persistent=False)
-
-    def project(self, points: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 2"]:
-        """`Camera.project` of the nominal camera."""
-        seen = (points - self.eye) @ self.rotation.T
-        return seen[..., :2] / seen[..., 2:]
+        self.project = Projection(config.camera)
 
     def forward(
         self,

@@ -140,7 +140,8 @@ class AttemptFrames:
     ) -> tuple[Float[Tensor, "b 6 h w"], Float[Tensor, "b 4"], Float[Tensor, "b 5"], Float[Tensor, "b 2"]]:
         """Augmented pictures, poses, commands and shifts of `attempts` x `frames` servo steps, attempt by attempt."""
         view = self.view
-        assert view.poses is not None and view.commands is not None
+        assert view.poses is not None
+        assert view.commands is not None
         chosen = rng.choice(self.usable, size=attempts)
         steps = np.stack(
             [

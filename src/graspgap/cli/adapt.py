@@ -1,0 +1,66 @@
+"""`graspgap adapt OUT --sim DATA --real DATA`"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from tyro.conf import Positional
+
+from graspgap.adaptation.pixel.graspgan import GraspGanConfig
+from graspgap.contract import Camera
+from graspgap.datasets import open_dataset
+from graspgap.errors import choose
+from graspgap.evaluation.pictures import save_adaptation_grid
+from graspgap.runs import begin_run
+from graspgap.tensors import choose_device
+from graspgap.training.adapt import ADAPTER, AdapterTrainingConfig, train_adapter
+
+METHODS = ("graspgan",)
+
+
+@dataclass(frozen=True)
+class Config:
+    out: Positional[Path]
+    """Run folder to write; a command that was stopped resumes."""
+    sim: Path
+    """Simulated dataset, with masks and labels."""
+    real: Path
+    """Real dataset: its pictures alone are read, never a label or a mask."""
+    method: str = "graspgan"
+    """Adaptation method: `graspgan`."""
+    steps: int = 1500
+    """Training steps."""
+    batch: int = 16
+    """Pairs of pictures per step."""
+    graspgan: GraspGanConfig = field(default_factory=GraspGanConfig)
+    """Networks and loss weights."""
+    image_size: int = 64
+    """Pixels of a side of the pictures, checked against both datasets."""
+    seed: int = 0
+    workers: int = 0
+    """Threads; 0: one per core."""
+    device: str = "auto"
+    """`auto`, `cpu`, `cuda`."""
+
+
+def run(config: Config) -> None:
+    """Train the adapter and draw a grid of what it does."""
+    choose("--method", config.method, METHODS)
+    device = choose_device(config.device)
+    if config.workers:
+        torch.set_num_threads(config.workers)
+    sim_data, real_data = open_dataset(config.sim), open_dataset(config.real)
+    for data in (sim_data, real_data):
+        data.require_image_size(config.image_size)
+    sim, real = sim_data.simulated(), real_data.unlabelled()
+    network = replace(config.graspgan.grasp, image_size=config.image_size, camera=Camera(**sim_data.meta["camera"]))
+    training = AdapterTrainingConfig(
+        method=replace(config.graspgan, grasp=network), steps=config.steps, batch=config.batch, seed=config.seed
+    )
+    begin_run(config.out, "adapter", training, {"sim": sim.provenance(), "real": real.provenance()})
+    if not (config.out / ADAPTER).exists():
+        method = train_adapter(config.out, training, sim, real, device)
+        save_adaptation_grid(config.out / "grid.png", method, sim, real, device)
+    print(f"{config.out}: adapter trained; look at {config.out / 'grid.png'}")

@@ -1,0 +1,60 @@
+"""`graspgap collect OUT`"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from graspgap.collection.collect import CollectSettings, collect
+from graspgap.collection.policies import PolicyChoice
+from graspgap.worlds.catalog import WorldChoice
+
+
+@dataclass(frozen=True)
+class Config:
+    out: Positional[Path]
+    """Dataset folder to write; a command that was stopped resumes."""
+    world: str = "sim"
+    """`sim`, or `standin` (the stand-in reality)."""
+    attempts: int = 1000
+    """Attempts in the whole dataset; a larger number extends it."""
+    policy: str = ""
+    """`random`, `scripted` (simulation only: aims near objects), or the folder of a trained policy.
+    Default: scripted in simulation, random elsewhere."""
+    noise: float = 0.0
+    """Exploration noise of a trained policy: standard deviation of the target [m]."""
+    objects: str = ""
+    """Object set (`prisms`, `everyday`) or a folder of meshes. Default: the world's own."""
+    randomize: str = "none"
+    """Randomization of a simulated world: `none`, `appearance`, `dynamics`, `both`."""
+    seed: int = 0
+    workers: int = 0
+    """Processes; 0: one per core."""
+    image_size: int = 64
+    """Pixels of a side of the pictures."""
+    steps_per_attempt: int = 4
+    """Servo steps, 2 to 10, each with a picture."""
+
+
+def run(config: Config) -> None:
+    """Collect, and say how it went."""
+    world = WorldChoice(
+        name=config.world,
+        objects=config.objects,
+        split="train",
+        randomize=config.randomize,
+        image_size=config.image_size,
+        full_bin=config.world == "standin",
+    )
+    name = config.policy or ("scripted" if config.world == "sim" else "random")
+    settings = CollectSettings(
+        world=world,
+        policy=PolicyChoice(name, config.noise),
+        seed=config.seed,
+        steps_per_attempt=config.steps_per_attempt,
+    )
+    meta = collect(config.out, settings, config.attempts, config.workers)
+    rate = meta["successes"] / meta["attempts"]
+    print(f"{config.out}: {meta['attempts']} attempts in {meta['scenes']} scenes, {rate:.1%} succeeded")

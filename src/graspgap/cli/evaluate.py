@@ -1,0 +1,57 @@
+"""`graspgap evaluate OUT --policy RUN`"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import tyro
+from tyro.conf import Positional
+
+from graspgap.collection.policies import PolicyChoice
+from graspgap.evaluation.trials import Arm, TrialSettings, evaluate
+from graspgap.worlds.catalog import WorldChoice
+
+
+@dataclass(frozen=True)
+class Config:
+    out: Positional[Path]
+    """Folder to write `results.json` to; a command that was stopped resumes."""
+    policy: str
+    """Folder of a policy run, `random`, or `scripted` (simulation only)."""
+    world: str = "standin"
+    """`standin` (the stand-in reality), or `sim`."""
+    attempts: int = 300
+    """Attempts, three for each scene."""
+    objects: str = ""
+    """Object set or a folder of meshes. Default: the world's own; its test objects are used."""
+    randomize: str = "none"
+    """Randomization of a simulated world: `none`, `appearance`, `dynamics`, `both`."""
+    seed: int = 1000
+    """Evaluation seed: equal seeds give all policies the same scenes."""
+    workers: int = 0
+    """Processes; 0: one per core."""
+    image_size: int = 64
+    """Pixels of a side of the pictures; a policy needs what it was trained with."""
+    steps_per_attempt: int = 4
+    """Servo steps, 2 to 10."""
+    arm: tyro.conf.OmitArgPrefixes[Arm] = field(default_factory=Arm)
+    """Kept with the result; a study sets them."""
+
+
+def run(config: Config) -> None:
+    """Evaluate, and print the rate with its interval."""
+    world = WorldChoice(
+        name=config.world,
+        objects=config.objects,
+        split="test",
+        randomize=config.randomize,
+        image_size=config.image_size,
+    )
+    settings = TrialSettings(world, PolicyChoice(config.policy), config.seed, config.steps_per_attempt)
+    result = evaluate(config.out, settings, config.attempts, config.arm, config.workers)
+    interval = result.interval
+    print(
+        f"{config.out}: {result.successes} of {result.attempts} succeeded: {interval.value:.1%} "
+        f"(95% interval {interval.low:.1%} to {interval.high:.1%})"
+    )

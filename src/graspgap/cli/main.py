@@ -1,0 +1,64 @@
+"""`graspgap COMMAND ...`: find the command's module, parse its configuration, run it."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import tyro
+
+from graspgap import __version__
+from graspgap.errors import EXIT_CODE, UserError, choose
+
+COMMANDS = {
+    "collect": "Make grasp attempts in a world and keep them as a dataset.",
+    "adapt": "Train an adapter that makes simulated pictures look real, from unlabelled real ones.",
+    "train": "Train a grasp network.",
+    "evaluate": "Run closed-loop attempts with unseen objects and count successes.",
+    "study": "Run a whole study: collect, adapt, train, evaluate, report. Resumes.",
+    "report": "Write report.html of a study, or of any folder with evaluations.",
+    "import-images": "Turn a folder of pictures into an unlabelled dataset (also: import images).",
+    "import-rlds": "Turn RLDS/TFDS records into an unlabelled dataset (also: import rlds).",
+    "doctor": "Tell what this machine can do, what is missing, and the fix.",
+}
+"""Command and what it does; the module of a command is loaded when it runs, so that the command line starts fast."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code. A `UserError` is one line on standard error and exit code 2."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _run(words)
+    except UserError as error:
+        print(f"graspgap: {error}", file=sys.stderr)
+        return EXIT_CODE
+    except KeyboardInterrupt:
+        print("graspgap: stopped; run the same command again to go on", file=sys.stderr)
+        return 130
+
+
+def _run(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help"):
+        width = max(map(len, COMMANDS))
+        lines = [f"  {name:{width}}  {text}" for name, text in COMMANDS.items()]
+        print("usage: graspgap COMMAND [--help] ...\n\n" + "\n".join(lines))
+        return 0
+    if words[0] == "--version":
+        print(f"graspgap {__version__}")
+        return 0
+    if words[0] == "import":
+        if len(words) == 1:
+            raise UserError(
+                "import needs a kind: graspgap import images FOLDER OUT, or graspgap import rlds FOLDER OUT"
+            )
+        words = [f"import-{choose('import kind', words[1], ('images', 'rlds'))}", *words[2:]]
+    name = choose("command", words[0], COMMANDS)
+    module = importlib.import_module(f"graspgap.cli.{name.replace('-', '_')}")
+    config = tyro.cli(module.Config, args=words[1:], prog=f"graspgap {name}", description=COMMANDS[name])
+    module.run(config)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""`graspgap train OUT [--sim DATA] [--adapter RUN] [--real DATA] [--real-labels F] [--features NAMES]`"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from tyro.conf import Positional
+
+from graspgap.contract import Camera
+from graspgap.datasets import Dataset, open_dataset
+from graspgap.deployment.predictor import POLICY
+from graspgap.errors import UserError
+from graspgap.evaluation.held_out import save_held_out_metrics
+from graspgap.runs import begin_run
+from graspgap.tensors import choose_device
+from graspgap.training.adapt import adapted_view, load_adapter
+from graspgap.training.grasp import GraspData, GraspTrainingConfig, policy_facts, train_grasp
+
+HELD_OUT = 0.1
+"""Share of the scenes of each dataset kept from training, for calibration and AUC."""
+
+
+@dataclass(frozen=True)
+class Config:
+    out: Positional[Path]
+    """Run folder to write; a command that was stopped resumes."""
+    sim: Path | None = None
+    """Simulated dataset."""
+    adapter: Path | None = None
+    """Adapter run that makes the simulated pictures look real."""
+    real: Path | None = None
+    """Real dataset."""
+    real_labels: float = 0.0
+    """Fraction of the real attempts whose labels training may use; 0: pictures, poses and commands alone."""
+    features: str = ""
+    """Feature-level methods, joined by commas: `consistency` (label-free loss on real attempts), `dbn` (separate batch
+    statistics), `adabn` (batch statistics from unlabelled reality after training)."""
+    steps: int = 1500
+    """Training steps."""
+    training: GraspTrainingConfig = field(default_factory=GraspTrainingConfig)
+    """Everything else."""
+    image_size: int = 64
+    """Pixels of a side of the pictures, checked against the datasets."""
+    seed: int = 0
+    workers: int = 0
+    """Threads; 0: one per core."""
+    device: str = "auto"
+    """`auto`, `cpu`, `cuda`."""
+
+
+def run(config: Config) -> None:
+    """Train the grasp network and measure it on held-out attempts."""
+    device = choose_device(config.device)
+    if config.workers:
+        torch.set_num_threads(config.workers)
+    if config.adapter and not config.sim:
+        raise UserError("--adapter makes simulated pictures look real: give --sim DATA too")
+    sim, sim_held = _split(config.sim, config)
+    real, real_held = _split(config.real, config)
+    known = sim or real
+    if known is None:
+        raise UserError("training has no data: give --sim DATA, --real DATA, or both")
+    features = tuple(name for name in config.features.split(",") if name)
+    camera = known.meta["camera"]
+    network = replace(
+        config.training.network,
+        image_size=config.image_size,
+        camera=Camera(**camera) if camera else config.training.network.camera,
+    )
+    training = replace(config.training, network=network, features=features, steps=config.steps, seed=config.seed)
+    views = GraspData(
+        sim=sim.simulated() if sim else None,
+        real=real.labelled(config.real_labels, config.seed) if real and config.real_labels else None,
+        unlabelled=real.unlabelled() if real and features else None,
+    )
+    views.check(features)
+    inputs = {
+        name: view.provenance()
+        for name, view in (("sim", views.sim), ("real", views.real), ("unlabelled", views.unlabelled))
+        if view is not None
+    }
+    facts = {"policy": policy_facts(training), "adapter": str(config.adapter) if config.adapter else None}
+    begin_run(config.out, "policy", training, inputs | facts)
+    if (config.out / POLICY).exists():
+        print(f"{config.out}: already trained")
+        return
+    if config.adapter and views.sim:
+        method = load_adapter(config.adapter, device)
+        name = f"{views.sim.provenance()['meta_sha256'][:12]}-{len(views.sim)}-{config.seed}"
+        views = replace(views, adapted=adapted_view(config.adapter, method, views.sim, name, device))
+    net = train_grasp(config.out, training, views, device)
+    held_out = {}
+    if sim_held:
+        held_out["sim"] = sim_held.simulated()
+    if real_held and config.real_labels:
+        held_out["real"] = real_held.labelled(config.real_labels, config.seed)
+    metrics = save_held_out_metrics(config.out / "held_out.json", net, held_out, device)
+    print(f"{config.out}: trained; held-out AUC " + ", ".join(f"{k} {v['auc']}" for k, v in metrics.items()))
+
+
+def _split(path: Path | None, config: Config) -> tuple[Dataset | None, Dataset | None]:
+    if path is None:
+        return None, None
+    data = open_dataset(path)
+    data.require_image_size(config.image_size)
+    return data.split_by_scene(HELD_OUT, config.seed)

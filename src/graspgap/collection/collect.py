@@ -1,0 +1,77 @@
+"""Collect grasp attempts into a dataset, shard by shard, in parallel. A crash loses unfinished shards alone."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from graspgap.collection.policies import PolicyChoice, make_policy
+from graspgap.datasets.writer import config_hash, finish, shard_done, write_shard
+from graspgap.errors import UserError
+from graspgap.grasping.attempt import run_attempt
+from graspgap.parallel import choose_workers, run_pieces
+from graspgap.runs import begin_run
+from graspgap.worlds.catalog import WorldChoice, cached_world
+
+
+@dataclass(frozen=True)
+class CollectSettings:
+    """Everything that an attempt depends on, besides its number."""
+
+    world: WorldChoice = field(default_factory=WorldChoice)
+    policy: PolicyChoice = field(default_factory=PolicyChoice)
+    seed: int = 0
+    steps_per_attempt: int = 4
+    """Servo steps, each with a picture."""
+    attempts_per_scene: int = 10
+    """Attempts that start from the same settled objects."""
+    attempts_per_shard: int = 50
+
+
+@dataclass(frozen=True)
+class _Shard:
+    out: Path
+    index: int
+    attempts: range
+    settings: CollectSettings
+    settings_hash: str
+
+
+def collect(out: Path, settings: CollectSettings, attempts: int, workers: int = 0) -> dict[str, Any]:
+    """Make attempts 0 to `attempts` - 1 of a dataset; returns its meta.json. Resumes, and may extend a dataset.
+
+    Raises:
+        UserError: if a setting is refused, or `out` holds something else.
+    """
+    if attempts < 1:
+        raise UserError(f"--attempts {attempts} asks for nothing: give at least 1")
+    world = cached_world(settings.world)
+    policy = make_policy(settings.policy, settings.steps_per_attempt)
+    policy.check(world.spec)
+    begin_run(out, "dataset", settings, {"policy": policy.identity})
+    facts = dataclasses.asdict(settings)
+    settings_hash = config_hash(facts | {"policy_identity": policy.identity})
+    size = settings.attempts_per_shard
+    shards = [
+        _Shard(out, index, range(start, min(start + size, attempts)), settings, settings_hash)
+        for index, start in enumerate(range(0, attempts, size))
+    ]
+    missing = [shard for shard in shards if not shard_done(out, shard.index, len(shard.attempts), settings_hash)]
+    done = attempts - sum(len(shard.attempts) for shard in missing)
+    run_pieces(_collect_shard, missing, choose_workers(workers), "collect", attempts, done, "attempts")
+    return finish(out, facts, world.spec, len(shards))
+
+
+def _collect_shard(shard: _Shard) -> tuple[int, str]:
+    settings = shard.settings
+    world = cached_world(settings.world)
+    policy = make_policy(settings.policy, settings.steps_per_attempt).policy
+    rows = [
+        run_attempt(world, policy, settings.seed, k, settings.steps_per_attempt, settings.attempts_per_scene)
+        for k in shard.attempts
+    ]
+    write_shard(shard.out, shard.index, rows, shard.settings_hash)
+    successes = sum(row.outcome.success for row in rows)
+    return len(rows), f"{successes / len(rows):.0%} of the last shard succeeded"

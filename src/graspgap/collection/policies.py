@@ -1,0 +1,67 @@
+"""Which policy acts, chosen by name or by the folder of a policy run; cheap to send to worker processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+from graspgap.contract import WorldSpec
+from graspgap.deployment.predictor import POLICY, load_predictor
+from graspgap.errors import UserError, choose
+from graspgap.files import sha256
+from graspgap.grasping.policies import Policy, RandomPolicy, ScriptedPolicy, ServoConfig, ServoPolicy
+
+NAMES = ("random", "scripted")
+
+
+@dataclass(frozen=True)
+class PolicyChoice:
+    """A policy and its settings."""
+
+    name: str = "scripted"
+    """`random`, `scripted` (simulation only), or the folder of a policy run."""
+    noise: float = 0.0
+    """Exploration noise of a policy run: standard deviation of the target's position [m]."""
+
+
+@dataclass(frozen=True)
+class ChosenPolicy:
+    """A policy, and what tells it apart from another one of the same name."""
+
+    policy: Policy
+    identity: str
+    """The name, or the SHA-256 of the weights."""
+
+    def check(self, spec: WorldSpec) -> None:
+        """Refuse a policy that needs what the world doesn't tell.
+
+        Raises:
+            UserError: if it aims at object poses in a world without them.
+        """
+        if isinstance(self.policy, ScriptedPolicy) and not spec.has_state:
+            raise UserError(ScriptedPolicy.refusal(spec.name))
+
+
+@lru_cache(maxsize=4)
+def make_policy(choice: PolicyChoice, steps: int) -> ChosenPolicy:
+    """The policy; a run's network is loaded once per process, on one thread, since processes share the cores.
+
+    Raises:
+        UserError: if the name is unknown, or the folder is not a finished policy run.
+    """
+    if choice.name == "random":
+        return ChosenPolicy(RandomPolicy(steps), "random")
+    if choice.name == "scripted":
+        return ChosenPolicy(ScriptedPolicy(steps), "scripted")
+    run = Path(choice.name)
+    if not run.exists():
+        if run.parent == Path():
+            choose("--policy", choice.name, NAMES)
+        raise UserError(f"--policy {run} does not exist: expected {', '.join(NAMES)}, or the folder of a policy run")
+    torch.set_num_threads(1)
+    predictor = load_predictor(run)
+    policy = ServoPolicy(predictor, steps, ServoConfig(noise=choice.noise), name=f"servo:{run.name}")
+    return ChosenPolicy(policy, sha256(run / POLICY))

@@ -1,0 +1,1 @@
+"""Where a policy goes: a trained network as the servo sees it."""

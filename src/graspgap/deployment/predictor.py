@@ -1,0 +1,66 @@
+"""A trained policy run as a `Predictor` for the servo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from graspgap.config import from_json
+from graspgap.contract import Observation
+from graspgap.errors import UserError
+from graspgap.grasping.policies import Scorer
+from graspgap.networks import GraspNet, GraspNetConfig
+from graspgap.networks.normalization import Domain
+from graspgap.runs import read_run
+from graspgap.tensors import choose_device, load_module
+
+POLICY = "policy.safetensors"
+"""The averaged weights of a policy run."""
+
+
+class NetworkPredictor:
+    """C(I0, It, v) with the batch statistics of one domain."""
+
+    def __init__(self, net: GraspNet, domain: Domain, device: torch.device | None = None) -> None:
+        self.device = device or torch.device("cpu")
+        self.net = net.to(self.device).eval()
+        self.domain = domain
+
+    @torch.inference_mode()
+    def look(self, observation: Observation) -> Scorer:
+        """Run the trunk once on what is seen now; the scorer runs the head alone.
+
+        Raises:
+            UserError: if the pictures have another size than the network was trained with.
+        """
+        size = self.net.config.image_size
+        pair = np.concatenate([observation.image_before, observation.image_now], axis=2)
+        if pair.shape != (size, size, 6):
+            raise UserError(
+                f"the policy was trained on pictures of {size} pixels and is shown {pair.shape[0]} x {pair.shape[1]}: "
+                f"use --image-size {size}"
+            )
+        pictures = torch.from_numpy(pair.transpose(2, 0, 1)[None]).to(self.device).float() / 127.5 - 1
+        features = self.net.encode(pictures, self.domain)
+        pose = torch.from_numpy(observation.pose[None]).to(self.device)
+
+        @torch.inference_mode()
+        def score(commands: np.ndarray) -> np.ndarray:
+            tensor = torch.from_numpy(commands.astype(np.float32)[None]).to(self.device)
+            return self.net.score(features, pose, tensor, self.domain)[0].sigmoid().cpu().numpy()
+
+        return score
+
+
+def load_predictor(run: Path, device: str = "cpu") -> NetworkPredictor:
+    """The policy of a finished `graspgap train` run.
+
+    Raises:
+        UserError: if the folder is not a policy run, or its training has not finished.
+    """
+    facts = read_run(run, "policy")["inputs"]["policy"]
+    net = GraspNet(from_json(GraspNetConfig, facts["network"]))
+    load_module(run / POLICY, net, f"the policy of {run}")
+    return NetworkPredictor(net, Domain[facts["domain"].upper()], choose_device(device))

@@ -1,0 +1,65 @@
+"""Calibration and AUC of a grasp network on attempts it was not trained on, for each servo step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+
+from graspgap.datasets import LabelledView
+from graspgap.evaluation.statistics import auc, reliability
+from graspgap.files import write_json
+from graspgap.networks import GraspNet
+from graspgap.networks.normalization import Domain
+from graspgap.training.batches import stacked_pairs, to_float
+
+
+@torch.no_grad()
+def predicted_success(
+    net: GraspNet, view: LabelledView, device: torch.device, domain: Domain = Domain.SIMULATION
+) -> Float64[np.ndarray, "f"]:
+    """C of each servo step's own command."""
+    assert view.poses is not None
+    assert view.commands is not None
+    net.eval()
+    parts = []
+    for start in range(0, len(view.images), 256):
+        frames = np.arange(start, min(start + 256, len(view.images)))
+        poses, commands = (torch.from_numpy(array[frames]).to(device) for array in (view.poses, view.commands))
+        logits = net(to_float(stacked_pairs(view, frames), device), poses, commands[:, None], domain)
+        parts.append(logits[:, 0].sigmoid().double().cpu().numpy())
+    return np.concatenate(parts)
+
+
+def held_out_metrics(predicted: Float64[np.ndarray, "f"], view: LabelledView) -> dict[str, Any]:
+    """AUC and expected calibration error, over all servo steps and for each; null where only one outcome occurs."""
+    success = view.success[view.owner]
+    step = np.arange(len(success)) - view.offsets[view.owner]
+    metrics = _metrics(predicted, success)
+    metrics["steps"] = [_metrics(predicted[step == t], success[step == t]) for t in range(int(step.max()) + 1)]
+    return metrics
+
+
+def _metrics(predicted: np.ndarray, success: np.ndarray) -> dict[str, Any]:
+    area = auc(predicted, success) if 0 < success.sum() < len(success) else math.nan
+    return {
+        "samples": len(success),
+        "auc": None if math.isnan(area) else round(area, 4),
+        "calibration_error": round(reliability(predicted, success).error, 4),
+        "success_rate": round(float(success.mean()), 4),
+    }
+
+
+def save_held_out_metrics(
+    path: Path, net: GraspNet, views: Mapping[str, LabelledView], device: torch.device
+) -> dict[str, dict[str, Any]]:
+    """Measure the network on each view (with the batch statistics of simulation, or of reality where it has its own)
+    and write the figures as JSON."""
+    metrics = {name: held_out_metrics(predicted_success(net, view, device), view) for name, view in views.items()}
+    write_json(path, metrics)
+    return metrics

@@ -1,0 +1,46 @@
+"""Grids of what an adapter does: simulated, adapted and real pairs, with masks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from graspgap.adaptation.pixel.graspgan import GraspGan
+from graspgap.contract import Image
+from graspgap.datasets import SimulatedView, UnlabelledView
+from graspgap.datasets.view import colour_masks, image_grid, save_png
+from graspgap.seeding import generator
+from graspgap.training.adapt import adapt_pairs
+from graspgap.training.batches import stacked_pairs
+
+
+def pair_images(pairs: np.ndarray) -> list[Image]:
+    """Stacked pairs uint8 [n, 6, h, w] as 2n pictures: I0, It, I0, It, ..."""
+    return [np.ascontiguousarray(half.transpose(1, 2, 0)) for pair in pairs for half in (pair[:3], pair[3:])]
+
+
+def adaptation_rows(
+    method: GraspGan, sim: SimulatedView, real: UnlabelledView, device: torch.device, pairs: int = 5, seed: int = 0
+) -> dict[str, list[Image]]:
+    """Rows of pictures by label: simulation, its true masks, what the adapter makes of it, and unpaired reality."""
+    rng = generator(seed, "grid")
+    frames = rng.choice(len(sim.images), size=min(pairs, len(sim.images)), replace=False)
+    real_frames = rng.choice(len(real.images), size=min(pairs, len(real.images)), replace=False)
+    simulated = stacked_pairs(sim, frames)
+    masks = [mask for f in frames for mask in (sim.masks_before[sim.owner[f]], sim.masks[f])]
+    return {
+        "simulation": pair_images(simulated),
+        "masks": [colour_masks(mask) for mask in masks],
+        "adapted": pair_images(adapt_pairs(method, simulated, seed, device)),
+        "reality": pair_images(stacked_pairs(real, real_frames)),
+    }
+
+
+def save_adaptation_grid(
+    path: Path, method: GraspGan, sim: SimulatedView, real: UnlabelledView, device: torch.device
+) -> None:
+    """Write the grid as a PNG."""
+    rows = adaptation_rows(method, sim, real, device)
+    save_png(image_grid(list(rows.values()), list(rows), 3), path)
