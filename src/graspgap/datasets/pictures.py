@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+
 import cv2
 import numpy as np
+import PIL.Image
 from jaxtyping import UInt8
 
 from graspgap.contract import Image, Mask
@@ -28,6 +31,20 @@ def decode_picture(data: bytes) -> Image:
         UserError: if the bytes are no picture.
     """
     return _decode(data, cv2.IMREAD_COLOR_RGB)
+
+
+def decode_whole_picture(data: bytes) -> Image:
+    """As `decode_picture`, for pictures of unknown origin: one that breaks off halfway is refused too.
+
+    Raises:
+        UserError: if the bytes are no picture, or not all of one.
+    """
+    try:
+        with PIL.Image.open(io.BytesIO(data)) as picture:
+            picture.load()
+    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
+        raise UserError(f"{len(data)} bytes are not a whole picture ({error})") from None
+    return decode_picture(data)
 
 
 def decode_mask(data: bytes) -> Mask:

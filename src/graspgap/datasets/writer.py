@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,10 @@ import pyarrow.parquet as pq
 from graspgap.contract import Camera, Workspace, WorldSpec
 from graspgap.datasets.card import card
 from graspgap.datasets.pictures import decode_picture
-from graspgap.datasets.provenance import hardware, versions
 from graspgap.datasets.schema import COLUMNS, FORMAT, FORMAT_VERSION, Attempt, arrow_schema, to_row
 from graspgap.errors import UserError
 from graspgap.files import atomic, sha256, write_json, write_text
+from graspgap.provenance import hardware, versions
 
 _HASH_KEY = b"graspgap_config"
 _LISTS = ("images", "masks")
@@ -72,6 +73,19 @@ def write_shard(folder: Path, index: int, rows: Sequence[Attempt], settings: str
             row_group_size=len(rows),
         )
     return path
+
+
+def write_rows(folder: Path, rows: Iterable[Attempt], per_shard: int = 256, settings: str = "") -> int:
+    """Write all `rows` as shards of `per_shard` rows, holding one shard in memory; returns the number of shards.
+
+    Raises:
+        UserError: as `write_shard`.
+    """
+    index, iterator = 0, iter(rows)
+    while part := list(islice(iterator, per_shard)):
+        write_shard(folder, index, part, settings)
+        index += 1
+    return index
 
 
 def shard_done(folder: Path, index: int, expected_rows: int, settings: str = "") -> bool:
