@@ -1,0 +1,160 @@
+"""Meshes of the stand-in's furniture and arm. Each function returns one `Surface`; `material` are its other fields
+(color, texture, roughness, metallic). Lengths in metres; few triangles, because a picture's cost grows with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import trimesh
+from jaxtyping import Float, Int
+
+from graspgap.objects.model import Part, Surface
+
+Point = tuple[float, float, float]
+
+
+def rotation(quaternion: Float[np.ndarray, "4"] | Sequence[float]) -> Float[np.ndarray, "3 3"]:
+    """Rotation matrix of the unit quaternion (w, x, y, z)."""
+    w, x, y, z = np.asarray(quaternion, dtype=np.float64)
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+
+
+def facing(axis: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3 3"]:
+    """A rotation matrix that brings z to the direction of `axis`."""
+    z = axis / np.linalg.norm(axis)
+    x = np.cross((0.0, 1.0, 0.0) if abs(z[1]) < 0.9 else (1.0, 0.0, 0.0), z)
+    x = x / np.linalg.norm(x)
+    return np.stack([x, np.cross(z, x), z], axis=1)
+
+
+def moved(surface: Surface, matrix: Float[np.ndarray, "3 3"], position: Sequence[float]) -> Surface:
+    """The surface rotated by `matrix`, then shifted by `position`."""
+    return replace(surface, vertices=surface.vertices @ matrix.T + np.asarray(position, dtype=np.float64))
+
+
+def _grid_faces(rows: int, columns: int) -> Int[np.ndarray, "m 3"]:
+    """Two triangles for each cell of a grid of rows x columns vertices."""
+    first = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)).ravel()
+    quads = np.stack([first, first + 1, first + columns + 1, first + columns], axis=1)
+    return np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
+
+
+def _sheet(grid: Float[np.ndarray, "rows columns 3"], **material: Any) -> Surface:
+    rows, columns = grid.shape[:2]
+    u, v = np.meshgrid(np.linspace(0, 1, columns), np.linspace(0, 1, rows))
+    uv = np.stack([u, v], axis=-1).reshape(-1, 2)
+    return Surface(grid.reshape(-1, 3).astype(np.float64), _grid_faces(rows, columns), uv, **material)
+
+
+def lathe(profile: Sequence[tuple[float, float]], segments: int = 12, **material: Any) -> Surface:
+    """The surface that the points (radius, z) of `profile`, listed from low to high z, sweep about the z axis."""
+    angle = np.linspace(0, 2 * np.pi, segments + 1)
+    radius, height = np.array(profile, dtype=np.float64).T
+    ring = np.stack([np.cos(angle), np.sin(angle), np.zeros_like(angle)], axis=-1)
+    return _sheet(radius[:, None, None] * ring + height[:, None, None] * np.array([0.0, 0.0, 1.0]), **material)
+
+
+def barrel(start: Sequence[float], end: Sequence[float], radius: float, **material: Any) -> Surface:
+    """A closed cylinder from `start` to `end` with rounded edges."""
+    axis = np.subtract(end, start).astype(np.float64)
+    length = float(np.linalg.norm(axis))
+    soft = min(radius, length / 2) * 0.35
+    side = [(0.0, 0.0), (radius - soft, 0.0), (radius, soft)]
+    profile = side + [(r, length - z) for r, z in reversed(side)]
+    return moved(lathe(profile, **material), facing(axis), start)
+
+
+def ball(centre: Sequence[float], radius: float, **material: Any) -> Surface:
+    """A sphere."""
+    angle = np.linspace(-np.pi / 2, np.pi / 2, 7)
+    profile = [(float(radius * np.cos(a)), float(radius * np.sin(a))) for a in angle]
+    return moved(lathe(profile, segments=10, **material), np.eye(3), centre)
+
+
+def box(centre: Sequence[float], half: Sequence[float], **material: Any) -> Surface:
+    """A box with sharp edges; every face shows the whole texture."""
+    corners = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)], dtype=np.float64)
+    faces, points = [], []
+    for axis in range(3):
+        for sign in (-1, 1):
+            face = np.full((4, 3), float(sign))
+            face[:, [(axis + 1) % 3, (axis + 2) % 3]] = corners if sign > 0 else corners[:, ::-1]
+            faces += [np.array([0, 1, 2]) + 4 * len(points), np.array([0, 2, 3]) + 4 * len(points)]
+            points.append(face)
+    vertices = np.concatenate(points) * np.asarray(half, dtype=np.float64) + np.asarray(centre, dtype=np.float64)
+    uv = np.tile((corners + 1) / 2, (6, 1))
+    return Surface(vertices, np.array(faces), uv, smooth=False, **material)
+
+
+def soft_box(centre: Sequence[float], half: Sequence[float], radius: float, **material: Any) -> Surface:
+    """A box with rounded edges of `radius`, without texture coordinates."""
+    ball_points = trimesh.creation.icosphere(subdivisions=1, radius=radius).vertices
+    corners = np.array([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=np.float64)
+    inner = corners * (np.asarray(half, dtype=np.float64) - radius)
+    # Of each corner's ball only the octant that points outwards: few points, few triangles.
+    points = [c + ball_points[(ball_points * s >= -1e-9).all(axis=1)] for c, s in zip(inner, corners, strict=True)]
+    hull = trimesh.convex.convex_hull(np.concatenate(points))
+    vertices = np.asarray(hull.vertices, dtype=np.float64) + np.asarray(centre, dtype=np.float64)
+    return Surface(vertices, np.asarray(hull.faces, dtype=np.int64), **material)
+
+
+def rim(
+    centre: Sequence[float],
+    inner: tuple[float, float],
+    wall: float,
+    height: float,
+    corner: float,
+    **material: Any,
+) -> Surface:
+    """The walls of a bin: from the inner half sizes (x, y) outwards by `wall`, `height` high, with a rounded top and
+    corners; `corner` is the radius of the inner ones. `centre` lies on the floor. The texture runs along the walls."""
+    bend = wall * 0.4
+    profile = [  # from the outer foot over the top to the inner foot, so that normals point out of the wall
+        (wall, 0.0),
+        (wall, height - bend),
+        (wall - bend * 0.3, height - bend * 0.3),
+        (wall - bend, height),
+        (bend, height),
+        (bend * 0.3, height - bend * 0.3),
+        (0.0, height - bend),
+        (0.0, 0.0),
+    ]
+    angle = np.concatenate([np.linspace(0, np.pi / 2, 5) + quarter * np.pi / 2 for quarter in range(4)])
+    sign = np.repeat([(1, 1), (-1, 1), (-1, -1), (1, -1)], 5, axis=0)
+    around = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    pivots = sign * (np.array(inner) - corner)
+    loops = []
+    for out, z in profile:
+        loop = pivots + around * (corner + out)
+        loops.append(np.column_stack([np.vstack([loop, loop[:1]]), np.full(len(loop) + 1, z)]))
+    return moved(_sheet(np.stack(loops), **material), np.eye(3), centre)
+
+
+def part_surface(part: Part, color: Point) -> Surface:
+    """A collision part as a plain surface, for objects that come without pictures."""
+    creation = trimesh.creation
+    if part.kind == "box":
+        mesh = creation.box(extents=2 * np.array(part.size))
+    elif part.kind == "cylinder":
+        mesh = creation.cylinder(part.size[0], height=2 * part.size[1], sections=20)
+    elif part.kind == "capsule":
+        mesh = creation.capsule(height=2 * part.size[1], radius=part.size[0], count=[10, 10])
+        mesh.apply_translation([0, 0, -mesh.bounds.mean(axis=0)[2]])
+    elif part.kind == "mesh":
+        assert part.vertices is not None
+        mesh = trimesh.convex.convex_hull(part.vertices)
+    else:
+        mesh = creation.icosphere(subdivisions=2)
+        mesh.apply_scale(part.size if part.kind == "ellipsoid" else part.size[0])
+    flat = part.kind in ("box", "mesh", "cylinder")
+    surface = Surface(np.asarray(mesh.vertices), np.asarray(mesh.faces), color=color, smooth=not flat)
+    return moved(surface, rotation(part.quaternion), part.position)
