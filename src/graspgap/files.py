@@ -12,6 +12,9 @@ from typing import Any
 
 from graspgap.errors import UserError
 
+LIFELINE = "GRASPGAP_LIFELINE"
+"""Environment variable of a study's stages: they end when their standard input closes, as it does when it dies."""
+
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
@@ -29,9 +32,7 @@ def atomic(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     except OSError as error:
         why = error.strerror or str(error)
-        raise UserError(
-            f"can't write {path}: {why}; free the disk or choose another folder, then run again"
-        ) from None
+        raise UserError(f"can't write {path}: {why}; free the disk or choose another folder, then run again") from None
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -34,9 +34,8 @@ def begin_run(out: Path, kind: str, config: Any, inputs: dict[str, Any] | None =
     if path.exists():
         found = read_json(path, "a graspgap run")
         if found.get("kind") != kind:
-            raise UserError(
-                f"{out} holds {KINDS.get(found.get('kind'), 'something else')}, not {KINDS[kind]}: choose another folder"
-            )
+            held = KINDS.get(found.get("kind"), "something else")
+            raise UserError(f"{out} holds {held}, not {KINDS[kind]}: choose another folder")
         for part in ("config", "inputs"):
             different = _difference(found[part], wanted[part])
             if different:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+import threading
 from collections.abc import Sequence
 
 import tyro
 
 from graspgap import __version__
 from graspgap.errors import EXIT_CODE, UserError, choose
+from graspgap.files import LIFELINE
 
 COMMANDS = {
     "collect": "Make grasp attempts in a world and keep them as a dataset.",
@@ -28,6 +31,8 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code. A `UserError` is one line on standard error and exit code 2."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if os.environ.pop(LIFELINE, None):
+        threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         return _run(words)
     except UserError as error:
@@ -36,6 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("graspgap: stopped; run the same command again to go on", file=sys.stderr)
         return 130
+
+
+def _end_with_parent() -> None:
+    """A stage of a study ends when the study does, however that ended: its standard input closes then."""
+    sys.stdin.buffer.read()
+    os._exit(1)
 
 
 def _run(words: list[str]) -> int:

@@ -1,0 +1,28 @@
+"""`graspgap report OUT`"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from graspgap.evaluation.study import PRESETS, plan
+from graspgap.evaluation.study_report import write_report, write_study_report
+from graspgap.runs import CONFIG, read_run
+
+
+@dataclass(frozen=True)
+class Config:
+    out: Positional[Path]
+    """Folder of a study, or of any evaluations; the report is written into it."""
+
+
+def run(config: Config) -> None:
+    """Write the report again."""
+    if (config.out / CONFIG).exists():
+        identity = read_run(config.out, "study")["config"]
+        report = write_study_report(config.out, plan(config.out, PRESETS[identity["preset"]], identity["seed"]))
+    else:
+        report = write_report(config.out)
+    print(f"report: {report}")

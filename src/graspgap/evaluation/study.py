@@ -1,0 +1,168 @@
+"""A study: which data, which arms, which seeds; as the commands that make it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from graspgap.evaluation.stages import Stage
+
+STANDIN_SEED = 500
+"""Added to the study's seed for attempts in the stand-in, so that no world shares a seed with another."""
+
+
+@dataclass(frozen=True)
+class StudyArm:
+    """One recipe for a policy. All arms have the same network, steps and settings."""
+
+    name: str
+    sim: str = ""
+    """Simulated data: `sim` (plain), `randomized`, or none."""
+    adapter: str = ""
+    """Adapter between simulation and training, by the simulated data it was trained on; or none."""
+    features: str = ""
+    """Feature-level methods, joined by commas."""
+    real_labels: float = 0.0
+    """Fraction of the real labels."""
+
+    @property
+    def ingredients(self) -> tuple[str, ...]:
+        """What the arm is made of besides real labels."""
+        parts = {
+            "simulation": bool(self.sim),
+            "randomization": self.sim == "randomized",
+            "consistency": "consistency" in self.features,
+            "GAN": bool(self.adapter),
+        }
+        return tuple(name for name, used in parts.items() if used)
+
+    @property
+    def key(self) -> str:
+        """Name for folders."""
+        return f"{self.name}-{self.real_labels:g}" if self.real_labels else self.name
+
+
+CONSISTENCY = "consistency,dbn"
+
+NO_LABELS = (
+    StudyArm("sim-only", sim="sim"),
+    StudyArm("randomized", sim="randomized"),
+    StudyArm("consistency", sim="sim", features=CONSISTENCY),
+    StudyArm("graspgan", sim="sim", adapter="sim"),
+    StudyArm("graspgan+consistency", sim="sim", adapter="sim", features=CONSISTENCY),
+)
+
+
+@dataclass(frozen=True)
+class StudyPreset:
+    """Sizes of a study."""
+
+    sim_attempts: int
+    """Plain simulated attempts."""
+    randomized_attempts: int
+    """Simulated attempts with appearance and dynamics randomized."""
+    real_attempts: int
+    """Attempts in the stand-in, by random commands."""
+    adapter_steps: int
+    train_steps: int
+    trials: int
+    """Closed-loop attempts per policy."""
+    fractions: tuple[float, ...]
+    """Label fractions of the real-only arm."""
+    arms: tuple[StudyArm, ...] = NO_LABELS
+    training_seeds: int = 1
+    """Policies per arm."""
+    trial_seed: int = 1000
+    """Evaluation seed of study seed 0; development uses other ones."""
+
+
+PRESETS = {
+    "tiny": StudyPreset(60, 60, 60, 3, 4, 6, (1.0,)),
+    "demo": StudyPreset(3000, 3000, 1600, 1200, 900, 180, (0.1, 1.0)),
+    "demo-long": StudyPreset(8000, 8000, 5000, 4000, 2000, 300, (0.02, 0.1, 0.3, 1.0), training_seeds=1),
+}
+"""Studies by name: `tiny` proves in a minute that every stage runs and measures nothing; `demo` takes about half an
+hour on two cores, `demo-long` about two."""
+
+
+def plan(out: Path, preset: StudyPreset, seed: int) -> list[Stage]:
+    """The stages of a study in the order in which they should start."""
+    stages = [
+        _collect(out, "data/standin", "standin", preset.real_attempts, seed + STANDIN_SEED, 0.42),
+        _collect(out, "data/sim", "sim", preset.sim_attempts, seed, 0.11),
+    ]
+    randomize = ("--randomize", "both")
+    randomized = _collect(out, "data/randomized", "sim", preset.randomized_attempts, seed, 0.13, randomize)
+    if any(arm.sim == "randomized" for arm in preset.arms):
+        stages.append(randomized)
+    real_only = tuple(StudyArm("real-only", real_labels=fraction) for fraction in preset.fractions)
+    trial_seed = str(preset.trial_seed + seed)
+    stages.append(_evaluate(out, preset, trial_seed, StudyArm("random"), "random", 0, 0, ()))
+    for number in range(preset.training_seeds):
+        training_seed = seed * 100 + number
+        tag = f"seed{training_seed}"
+        adapters = sorted({arm.adapter for arm in preset.arms if arm.adapter})
+        stages += [_adapt(out, preset, name, tag, training_seed) for name in adapters]
+        # Arms that wait for the adapter come last: by then it is there.
+        for arm in sorted((*preset.arms, *real_only), key=lambda arm: bool(arm.adapter)):
+            train = _train(out, preset, arm, tag, training_seed)
+            count = round(arm.real_labels * preset.real_attempts)
+            run = str(out / train.name)
+            stages += [train, _evaluate(out, preset, trial_seed, arm, run, training_seed, count, (train.name,))]
+    return stages
+
+
+def _collect(
+    out: Path, name: str, world: str, attempts: int, seed: int, cost: float, more: tuple[str, ...] = ()
+) -> Stage:
+    arguments = ("collect", str(out / name), "--world", world, "--attempts", str(attempts), "--seed", str(seed), *more)
+    return Stage(name, arguments, cost=attempts * cost)
+
+
+def _adapt(out: Path, preset: StudyPreset, sim: str, tag: str, seed: int) -> Stage:
+    name = f"adapters/{sim}-{tag}"
+    arguments = ("adapt", str(out / name), "--sim", str(out / "data" / sim), "--real", str(out / "data" / "standin"))
+    arguments += ("--steps", str(preset.adapter_steps), "--seed", str(seed))
+    return Stage(name, arguments, (f"data/{sim}", "data/standin"), preset.adapter_steps * 0.4)
+
+
+def _train(out: Path, preset: StudyPreset, arm: StudyArm, tag: str, seed: int) -> Stage:
+    name = f"policies/{arm.key}-{tag}"
+    arguments = ["train", str(out / name), "--steps", str(preset.train_steps), "--seed", str(seed)]
+    after = []
+    if arm.sim:
+        arguments += ["--sim", str(out / "data" / arm.sim)]
+        after.append(f"data/{arm.sim}")
+    if arm.adapter:
+        adapter = f"adapters/{arm.adapter}-{tag}"
+        arguments += ["--adapter", str(out / adapter)]
+        after.append(adapter)
+    if arm.real_labels or arm.features:
+        arguments += ["--real", str(out / "data" / "standin")]
+        after.append("data/standin")
+    if arm.real_labels:
+        arguments += ["--real-labels", f"{arm.real_labels:g}"]
+    if arm.features:
+        arguments += ["--features", arm.features]
+    return Stage(name, tuple(arguments), tuple(after), preset.train_steps * 0.15)
+
+
+def _evaluate(
+    out: Path, preset: StudyPreset, trial_seed: str, arm: StudyArm, policy: str, seed: int, count: int, after: tuple
+) -> Stage:
+    name = f"trials/{arm.key}-seed{seed}"
+    arguments = [
+        "evaluate",
+        str(out / name),
+        "--policy",
+        policy,
+        "--attempts",
+        str(preset.trials),
+        "--seed",
+        trial_seed,
+    ]
+    arguments += ["--arm.name", arm.name, "--arm.real-labels", f"{arm.real_labels:g}"]
+    arguments += ["--arm.real-label-count", str(count), "--arm.seed", str(seed)]
+    if arm.ingredients:
+        arguments += ["--arm.ingredients", *arm.ingredients]
+    return Stage(name, tuple(arguments), after, preset.trials * 0.5)

@@ -1,0 +1,82 @@
+"""Gather what a study wrote into its report: table.csv, table.md, figures and report.html."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from graspgap.datasets import open_dataset
+from graspgap.errors import UserError
+from graspgap.evaluation.figures import Curves, read_log, save_png
+from graspgap.evaluation.findings import main_cells
+from graspgap.evaluation.pictures import adaptation_rows
+from graspgap.evaluation.report import GridRow, ImageGrid, ReportInput, build_report, result_figures
+from graspgap.evaluation.results import find_results
+from graspgap.evaluation.stages import Stage, finished_seconds
+from graspgap.evaluation.tables import pool, results_markdown, write_csv
+from graspgap.files import read_json, write_text
+from graspgap.runs import CONFIG
+from graspgap.tensors import choose_device
+from graspgap.training.adapt import load_adapter
+
+
+def write_report(out: Path, **more: Any) -> Path:
+    """Write `table.csv`, `table.md`, the result figures and `report.html` from all evaluations below `out`.
+
+    Raises:
+        UserError: if there are none.
+    """
+    results = find_results(out)
+    if not results:
+        raise UserError(f"{out} holds no results.json: run 'graspgap evaluate' or 'graspgap study' first")
+    cells = pool(results)
+    write_csv(results, out / "table.csv")
+    write_text(out / "table.md", results_markdown(cells))
+    for number, figure in enumerate(result_figures(main_cells(cells)), start=1):
+        save_png(figure.png, out / "figures" / f"{number}-{figure.title.lower().replace(' ', '-')}.png")
+    return build_report(ReportInput(**{"title": f"graspgap: {out.name}", "results": results} | more), out)
+
+
+def write_study_report(out: Path, stages: Sequence[Stage]) -> Path:
+    """The report of a study, with its timings, training curves, pictures and configurations."""
+    seconds = {stage.name: finished_seconds(out, stage) for stage in stages}
+    missing = [name for name, value in seconds.items() if value is None]
+    warnings = [f"{len(missing)} of {len(stages)} stages have not finished: {', '.join(missing)}."] if missing else []
+    logs: dict[str, Curves] = {
+        str(path.parent.relative_to(out)): read_log(path) for path in sorted(out.glob("*/*/log.jsonl"))
+    }
+    configurations = {
+        str(path.parent.relative_to(out)): read_json(path, "a run") for path in sorted(out.glob("*/*/" + CONFIG))
+    }
+    return write_report(
+        out,
+        title=f"graspgap study: {read_json(out / CONFIG, 'a study')['config']['preset']}",
+        grids=adaptation_grids(out, stages),
+        logs=logs,
+        timings={name: value for name, value in seconds.items() if value is not None},
+        configurations=configurations,
+        warnings=warnings,
+    )
+
+
+def adaptation_grids(out: Path, stages: Sequence[Stage]) -> list[ImageGrid]:
+    """One grid for each finished adapter: simulation, masks, adapted, reality."""
+    grids = []
+    device = choose_device("cpu")
+    for stage in stages:
+        if stage.arguments[0] != "adapt" or finished_seconds(out, stage) is None:
+            continue
+        sim_path, real_path = (stage.arguments[stage.arguments.index(flag) + 1] for flag in ("--sim", "--real"))
+        sim = open_dataset(sim_path).limit(40).simulated()
+        real = open_dataset(real_path).limit(40).unlabelled()
+        rows = adaptation_rows(load_adapter(out / stage.name, device), sim, real, device)
+        grids.append(
+            ImageGrid(
+                title=f"What the adapter {stage.name} makes of simulation",
+                caption="Each pair is (before, now) of one attempt. The rows simulation, masks and adapted show the "
+                "same attempts; the last row shows other attempts, in the stand-in reality.",
+                rows=[GridRow(label, images) for label, images in rows.items()],
+            )
+        )
+    return grids

@@ -1,0 +1,28 @@
+"""`Camera.project` for tensors."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from graspgap.contract import Camera
+
+
+class Projection(nn.Module):
+    """Projects points of the robot base frame [m] to image coordinates (u right, v down) in [-1, 1]."""
+
+    def __init__(self, camera: Camera) -> None:
+        super().__init__()
+        rotation = torch.from_numpy(camera.rotation()).float()
+        rotation[2] *= math.tan(math.radians(camera.fov) / 2)  # so that dividing by depth gives [-1, 1]
+        self.eye: Tensor
+        self.rotation: Tensor
+        self.register_buffer("eye", torch.tensor(camera.position, dtype=torch.float32), persistent=False)
+        self.register_buffer("rotation", rotation, persistent=False)
+
+    def forward(self, points: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 2"]:
+        seen = (points - self.eye) @ self.rotation.T
+        return seen[..., :2] / seen[..., 2:]
