@@ -1,5 +1,6 @@
 import errno
 import json
+import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -190,6 +191,20 @@ def test_full_disk_leaves_the_old_shard_and_no_temporary_file(tmp_path, monkeypa
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_a_write_that_breaks_off_leaves_the_old_shard_and_no_temporary_file(tmp_path):
+    path = write_shard(tmp_path, 0, [attempt(0)])
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(UserError, match=r"can't write .*File too large"):
+            write_shard(tmp_path, 0, [attempt(k) for k in range(20)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
 @pytest.mark.parametrize("how", ["truncated", "changed", "missing"])
 def test_a_damaged_shard_is_named(tmp_path, how):
     write(tmp_path)
@@ -263,6 +278,18 @@ def test_label_fractions_are_nested_and_exact(real):
     for fraction in (0.0, -0.1, 1.1, float("nan")):
         with pytest.raises(UserError, match="label fraction"):
             dataset.labelled(fraction)
+
+
+def test_attempts_added_later_keep_the_order_of_the_earlier_labels(tmp_path):
+    orders = []
+    for count in (20, 40):
+        write(tmp_path, count, REAL, per_shard=10)
+        dataset = open_dataset(tmp_path)
+        order: list[int] = []
+        for k in range(1, count + 1):
+            order += sorted(set(dataset.labelled(k / count).attempts) - set(order))
+        orders.append(order)
+    assert orders[0] == [number for number in orders[1] if number < 20]
 
 
 def test_views_hold_no_more_than_was_asked_for(sim, real):

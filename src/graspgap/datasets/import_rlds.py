@@ -62,7 +62,10 @@ def import_rlds(source: Path, out: Path, mapping: RldsMapping | None = None) -> 
         raise UserError(
             f"{source} has no TFRecord files: expected a folder of TensorFlow Datasets (name-train.tfrecord-...)"
         )
-    _check_fields(next(_episodes(files[0]), {}), mapping, files[0])
+    first = next(_episodes(files[0]), None)
+    if first is None:
+        raise UserError(f"{files[0]} is empty: expected RLDS episodes; download it again")
+    _check_fields(first, mapping, files[0])
     begin_run(out, "dataset", mapping, {"source": str(source)})
     notes = {"source": str(source), "episodes": 0, "skipped": 0}
     with progress("import", sum(path.stat().st_size for path in files), unit="bytes") as advance:
@@ -78,6 +81,7 @@ def _rows(
     attempt = 0
     for path in files:
         for episode in _episodes(path):
+            _check_fields(episode, mapping, path)
             poses = None if mapping.pose is None else _poses(episode, mapping, path)
             for camera in mapping.images:
                 for before, images, steps in _attempts(episode, camera, mapping, notes):
@@ -93,11 +97,11 @@ def _attempts(
     episode: Episode, camera: str, mapping: RldsMapping, notes: dict[str, Any]
 ) -> Iterator[tuple[Image, list[Image], Int64[np.ndarray, "t"]]]:
     """(image_before, images, their steps) of each row that one camera of an episode gives."""
-    data = episode.get(camera, [])
+    data = episode[camera]
     steps = _spread(len(data), mapping.frames_per_attempt * mapping.attempts_per_episode)
     try:
         before, *pictures = [square(decode_whole_picture(data[k]), mapping.image_size) for k in (0, *steps)]
-    except (UserError, IndexError, TypeError):
+    except (UserError, IndexError):
         notes["skipped"] += 1
         return
     if all(np.ptp(picture) == 0 for picture in pictures):
@@ -126,8 +130,9 @@ def _poses(episode: Episode, mapping: RldsMapping, path: Path) -> Float32[np.nda
 
 def _check_fields(episode: Episode, mapping: RldsMapping, path: Path) -> None:
     for name in (*mapping.images, *([mapping.pose] if mapping.pose else [])):
-        near = sorted(episode, key=lambda field: -difflib.SequenceMatcher(None, name, field).ratio())
-        choose(f"field of {path.name}", name, near)
+        if name not in episode:
+            near = sorted(episode, key=lambda field: -difflib.SequenceMatcher(None, name, field).ratio())
+            choose(f"field of {path.name}", name, near)
     for name in mapping.images:
         if not isinstance(episode[name], list):
             raise UserError(

@@ -17,11 +17,14 @@ _FAST = [cv2.IMWRITE_PNG_COMPRESSION, 0, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG
 and ten times faster than deflating each."""
 
 
-def encode_png(picture: UInt8[np.ndarray, "h w *c"]) -> bytes:
-    """Lossless PNG of an RGB picture [h, w, 3] or of a mask [h, w]; equal pictures give equal bytes."""
+def encode_png(picture: UInt8[np.ndarray, "h w *c"], small: bool = False) -> bytes:
+    """Lossless PNG of an RGB picture [h, w, 3] or of a mask [h, w]; equal pictures give equal bytes.
+
+    `small`: deflate it, for a file that stands alone.
+    """
     if picture.ndim == 3:
         picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-    return cv2.imencode(".png", picture, _FAST)[1].tobytes()
+    return cv2.imencode(".png", picture, [] if small else _FAST)[1].tobytes()
 
 
 def decode_picture(data: bytes) -> Image:
@@ -66,7 +69,7 @@ def _decode(data: bytes, flag: int) -> np.ndarray:
     return np.asarray(picture)
 
 
-def square(picture: Image, size: int) -> Image:
+def square(picture: Image, size: int) -> UInt8[np.ndarray, "size size 3"]:
     """The largest centred square of `picture`, resized to size x size (by area where it shrinks)."""
     height, width = picture.shape[:2]
     side = min(height, width)

@@ -135,9 +135,9 @@ class Dataset:
     def labelled(self, fraction: float = 0.02, seed: int = 0) -> LabelledView:
         """Attempts whose labels the run may use, and no others.
 
-        All attempts of the *folder* are put in one random order that depends on `seed` alone; of those that are in
-        this part, the first fraction x n (rounded, at least one) are given. So 1% is a subset of 2%, 2% of 10%, and
-        so on, for one seed.
+        Every attempt of the *folder* gets a random number that depends on `seed` and its place alone; of the n in this
+        part, the fraction x n (rounded, at least one) with the smallest numbers are given. So 1% is a subset of 2%, 2%
+        of 10%, and so on, for one seed, and attempts added to the folder later leave the order of these as it is.
 
         Raises:
             UserError: if the fraction is not in (0, 1], or the dataset has no labels.
@@ -168,7 +168,7 @@ class Dataset:
         return SimulatedView(**self._read(labels=len(self), masks=len(self)))
 
     def _order(self, purpose: str, seed: int) -> Int64[np.ndarray, "m"]:
-        order = generator(seed, purpose).permutation(len(self._index.attempts))
+        order = np.argsort(generator(seed, purpose).random(len(self._index.attempts)), kind="stable")
         return order[np.isin(order, self.rows)]
 
     def _part(self, rows: Int64[np.ndarray, "k"], words: str) -> Dataset:

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from graspgap.contract import Image, Mask, SemanticClass
+from graspgap.datasets.pictures import encode_png
 from graspgap.errors import UserError
 from graspgap.files import atomic
 
@@ -37,9 +38,9 @@ def colour_masks(mask: UInt8[np.ndarray, "*batch h w"]) -> UInt8[np.ndarray, "*b
 
 
 def image_grid(
-    rows: Sequence[Sequence[Image | Mask]], labels: Sequence[str] = (), scale: int = 2
+    rows: Sequence[Sequence[UInt8[np.ndarray, "_ _ ..."]]], labels: Sequence[str] = (), scale: int = 2
 ) -> UInt8[np.ndarray, "grid_h grid_w 3"]:
-    """RGB picture of a grid: one row of cells per entry of `rows`, its label above it; masks are coloured.
+    """RGB picture of a grid: a row of cells per entry of `rows`, its label above it; masks [h, w] are coloured.
 
     `labels`: none, or one per row. Each pixel becomes scale x scale pixels. Cells may differ in number and size.
 
@@ -67,16 +68,16 @@ def image_grid(
     return grid
 
 
-def save_png(path: Path, picture: Image) -> None:
-    """Write an RGB picture to `path`.
+def save_png(picture: Image, path: Path) -> None:
+    """Write an RGB picture as a PNG.
 
     Raises:
         UserError: if the disk is full or can't be written.
     """
     with atomic(path) as temporary:
-        temporary.write_bytes(cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes())
+        temporary.write_bytes(encode_png(picture, small=True))
 
 
-def _enlarged(picture: Image | Mask, scale: int) -> Image:
+def _enlarged(picture: Image | Mask, scale: int) -> UInt8[np.ndarray, "large_h large_w 3"]:
     coloured = colour_masks(picture) if picture.ndim == 2 else picture
     return coloured.repeat(scale, axis=0).repeat(scale, axis=1)
