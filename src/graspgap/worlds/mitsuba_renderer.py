@@ -86,6 +86,9 @@ class MitsubaRenderer:
         self._objects: list[ObjectModel] | None = None
         self._looks: dict[str, Any] = {}
         self._frame = 0
+        self._scene: Any = None
+        self._integrator: Any = None
+        self._parameters: Any = None
 
     def prepare(self, cell: Any, looks: dict[str, Any]) -> None:
         """Take over the cell's objects and the looks of the attempt; frames are counted from here."""
@@ -154,7 +157,6 @@ class MitsubaRenderer:
             self._fixed[f"still_{index}"] = mesh(surface)
         for name, surfaces in scenery.bodies.items():
             self._fixed[f"shapes_{name}"] = group(surfaces)
-        self._integrator = None
 
     def _build_scene(self, cell: Any) -> None:
         """A scene with the cell's objects."""
@@ -187,7 +189,7 @@ class MitsubaRenderer:
             if now != before:
                 matrix = np.eye(4)
                 matrix[:3, :3], matrix[:3, 3] = rotation(quaternion), position
-                self._parameters[f"body_{name}.to_world"] = mitsuba.ScalarTransform4f(matrix)
+                self._parameters[f"body_{name}.to_world"] = mitsuba.ScalarTransform4f(matrix.tolist())
                 self._poses[name] = now
         self._parameters.update()
 
@@ -252,7 +254,9 @@ def material(surface: Surface) -> dict[str, Any]:
     """The Mitsuba material of a surface: rough metal, matt, or matt under a glossy coat."""
     color: dict[str, Any] = {"type": "rgb", "value": [float(c) for c in surface.color]}
     if surface.texture is not None:
-        color = {"type": "bitmap", "bitmap": mitsuba.Bitmap(np.ascontiguousarray(surface.texture))}
+        picture = mitsuba.Bitmap(np.ascontiguousarray(surface.texture))
+        # Texels are finer than pixels, so the paths of a pixel average them: interpolation would cost a tenth.
+        color = {"type": "bitmap", "bitmap": picture, "filter_type": "nearest"}
     if surface.metallic > 0.5:
         return {"type": "roughconductor", "alpha": max(surface.roughness, 0.05), "specular_reflectance": color}
     if surface.roughness >= 0.7:

@@ -119,7 +119,8 @@ _TONES = _tone_table(1 << 15)
 def compress(image: Image, quality: int) -> Image:
     """JPEG round trip, with the colour subsampling and blocks it brings."""
     _, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
+    decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), dtype=np.uint8)
+    return np.ascontiguousarray(decoded[..., ::-1])
 
 
 def photograph(light: Light, config: SensorConfig, rng: np.random.Generator) -> Image:

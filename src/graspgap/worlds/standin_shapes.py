@@ -83,7 +83,8 @@ def ball(centre: Sequence[float], radius: float, **material: Any) -> Surface:
 def box(centre: Sequence[float], half: Sequence[float], **material: Any) -> Surface:
     """A box with sharp edges; every face shows the whole texture."""
     corners = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)], dtype=np.float64)
-    faces, points = [], []
+    faces: list[np.ndarray] = []
+    points: list[np.ndarray] = []
     for axis in range(3):
         for sign in (-1, 1):
             face = np.full((4, 3), float(sign))
