@@ -115,11 +115,9 @@ def test_hugging_face_opens_what_was_written(sim, tmp_path):
         assert json.loads(row["randomization"]) == {"friction": 0.5, "light": [1.0, 1.0]}
 
 
-def test_hugging_face_opens_unlabelled_pictures(tmp_path):
+def test_hugging_face_opens_the_folder_by_its_card(tmp_path):
     folder = unlabelled_pictures(tmp_path / "pictures")
-    loaded = datasets.load_dataset(
-        "parquet", data_files=str(folder / "data/*.parquet"), split="train", cache_dir=str(tmp_path / "cache")
-    )
+    loaded = datasets.load_dataset(str(folder), split="train", cache_dir=str(tmp_path / "cache"))
     assert loaded[0]["success"] is None
     assert loaded[0]["poses"] is None
     assert loaded[0]["masks"] is None
@@ -230,6 +228,18 @@ def test_a_shard_that_arrow_cant_read_is_named(tmp_path):
         dataset.unlabelled()
     with pytest.raises(UserError, match=r"shard-00002.parquet is damaged"):
         open_dataset(tmp_path)
+
+
+def test_one_changed_bit_of_a_picture_is_noticed_when_it_is_read(tmp_path):
+    write(tmp_path)
+    path = tmp_path / "data/shard-00000.parquet"
+    data = bytearray(path.read_bytes())
+    column = pq.read_metadata(path).row_group(0).column(list(COLUMNS).index("images") + 2)
+    assert column.path_in_schema == "images.list.element.bytes"
+    data[column.data_page_offset + column.total_compressed_size // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=r"shard-00000.parquet is damaged.*checksum"):
+        open_dataset(tmp_path).unlabelled()
 
 
 def test_finish_refuses_strangers_gaps_and_mixed_settings(tmp_path):

@@ -30,7 +30,7 @@ def read_columns(path: Path, columns: Sequence[str], rows: int) -> pa.Table:
         UserError: if the shard is missing, damaged, or has another number of rows.
     """
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
             table = file.read(list(columns))
     except FileNotFoundError:
         raise UserError(f"{path} is missing (expected {rows} rows): run the same command again") from None

@@ -70,6 +70,7 @@ def write_shard(folder: Path, index: int, rows: Sequence[Attempt], settings: str
             compression_level=3,
             use_dictionary=False,
             write_statistics=False,
+            write_page_checksum=True,
             row_group_size=len(rows),
         )
     return path
