@@ -252,13 +252,13 @@ def test_headline_names_the_best_unlabelled_arm_and_what_it_is_worth() -> None:
     text = headline(study())
     assert text.startswith("With no real label, graspgan+consistency grasps in 60.0% (95% interval ")
     assert "; simulation alone in 0.0%. " in text
-    # 60% is two thirds of the way from 20% at 100 labels to 80% at 5,000, over the logarithm
-    assert f"Real-only training needs about {100 * 50 ** (2 / 3):.0f} labelled attempts for that" in text
+    # 60% is two thirds of the way from 20% at 100 labels to 80% at 5,000, over the logarithm: 100 * 50 ** (2 / 3)
+    assert "Real-only training needs about 1,400 labelled attempts for that (95% interval: 1,400 to 1,400)." in text
 
 
 @pytest.mark.parametrize(
     ("wins", "text"),
-    [(5, "did not reach that with 5000 labels"), (1, "reached that with 100 labels, the fewest tried")],
+    [(5, "did not reach that with 5,000 labels"), (1, "reached that with 100 labels, the fewest tried")],
 )
 def test_headline_does_not_extrapolate_the_curve(wins: int, text: str) -> None:
     assert text in headline([result("graspgan", wins, [*SIM, "graspgan"]), *study()[3:5]])
@@ -389,6 +389,7 @@ def test_the_report_holds_everything_and_needs_nothing(tmp_path: Path) -> None:
         "Grid caption",
         "2 h 1 min",
         "30.0 s",
+        "sum of stages2 h 2 min",
         '"steps": 5',
         "Each policy was trained once",
     ):
@@ -440,6 +441,8 @@ def test_runs_that_log_other_metrics_get_figures_of_their_own() -> None:
     grasp, gan = {"loss": ([0.0, 1.0], [2.0, 1.0])}, {"generator": ([0.0, 1.0], [2.0, 1.0])}
     found = report.training_figures({"a": grasp, "b": gan, "c": grasp, "empty": {}})
     assert [figure.title for figure in found] == ["a, c", "b"]
+    many = report.training_figures({f"run {k:02}": grasp for k in range(len(figures.PALETTE) + 1)})
+    assert [figure.title.count("run") for figure in many] == [len(figures.PALETTE), 1]  # a colour for each run
 
 
 @pytest.mark.parametrize(

@@ -49,14 +49,13 @@ def labels_worth(cell: Cell, cells: Sequence[Cell]) -> str | None:
     found = label_efficiency(points, sample(cell.results))
     fewest, most = points[0].labels, points[-1].labels
     if math.isinf(found.value):
-        return f"Real-only training did not reach that with {most} labels."
+        return f"Real-only training did not reach that with {most:,} labels."
     if found.value <= fewest:
-        return f"Real-only training reached that with {fewest} labels, the fewest tried."
-    low = f"at most {fewest}" if found.low <= fewest else f"{found.low:.0f}"
-    high = f"more than {most}" if math.isinf(found.high) else f"{found.high:.0f}"
-    return (
-        f"Real-only training needs about {found.value:.0f} labelled attempts for that (95% interval: {low} to {high})."
-    )
+        return f"Real-only training reached that with {fewest:,} labels, the fewest tried."
+    low = f"at most {fewest:,}" if found.low <= fewest else two_digits(found.low)
+    high = f"more than {most:,}" if math.isinf(found.high) else two_digits(found.high)
+    about = two_digits(found.value)
+    return f"Real-only training needs about {about} labelled attempts for that (95% interval: {low} to {high})."
 
 
 def real_only_curve(cells: Sequence[Cell]) -> list[Cell]:
@@ -124,6 +123,11 @@ def comparison_sentence(comparison: Comparison) -> str:
     return (
         f"{verb} {abs(100 * difference.value):.1f} points (95% interval {points}): {comparison.first} reaches {facts}."
     )
+
+
+def two_digits(count: float) -> str:
+    """A count that is known roughly: 1357 as "1,400"."""
+    return f"{float(f'{count:.2g}'):,.0f}"
 
 
 def rate_text(rate: Interval) -> str:

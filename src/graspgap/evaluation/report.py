@@ -170,20 +170,24 @@ def result_figures(cells: Sequence[Cell]) -> list[ReportFigure]:
             f"Bins of fewer than {figures.FEWEST} attempts are not drawn."
         )
         chosen = dict(list(shown.items())[:RELIABILITY_LIMIT])
-        found.append(ReportFigure("Do the predictions hold?", caption, figures.reliability_diagram(chosen)))
+        found.append(ReportFigure("Predicted and observed success", caption, figures.reliability_diagram(chosen)))
     return found
 
 
 def training_figures(logs: Mapping[str, Curves]) -> list[ReportFigure]:
-    """One figure of training curves for each set of runs that log the same metrics."""
+    """Training curves: runs that log the same metrics share a figure, as far as there are colours."""
     groups: dict[frozenset[str], dict[str, Curves]] = {}
     for run, curves in logs.items():
         if curves:
             groups.setdefault(frozenset(curves), {})[run] = curves
-    return [
-        ReportFigure(", ".join(runs), "Thin: as logged. Thick: moving average.", figures.training_curves(runs))
-        for runs in groups.values()
-    ]
+    found = []
+    for runs in groups.values():
+        names = list(runs)
+        for start in range(0, len(names), len(figures.PALETTE)):
+            chosen = {name: runs[name] for name in names[start : start + len(figures.PALETTE)]}
+            png = figures.training_curves(chosen)
+            found.append(ReportFigure(", ".join(chosen), "Thin: as logged. Thick: moving average.", png))
+    return found
 
 
 def duration(seconds: float) -> str:
