@@ -178,14 +178,14 @@ class GraspAttempt:
         return command_between(self.poses, self.poses[-1:])
 
 
-def wrap_yaw(yaw: Float[np.ndarray, "*batch"] | float) -> Float[np.ndarray, "*batch"]:
+def wrap_yaw(yaw: Float[np.ndarray, "*batch"] | np.floating | float) -> Float[np.ndarray, "*batch"]:
     """Wrap an angle [rad] to [-pi/2, pi/2): the grasps of a symmetric gripper."""
     return np.asarray((np.asarray(yaw) + math.pi / 2) % math.pi - math.pi / 2)
 
 
 def command_between(
-    pose: Float[np.ndarray, "*batch 4"], target: Float[np.ndarray, "*#batch 4"]
-) -> Float32[np.ndarray, "*batch 5"]:
+    pose: Float[np.ndarray, "*#batch 4"], target: Float[np.ndarray, "*#batch 4"]
+) -> Float32[np.ndarray, "*#batch 5"]:
     """Motor command from `pose` to `target`, by the shorter rotation (yaw and yaw + pi are the same grasp)."""
     move = np.asarray(target, dtype=np.float64) - pose
     turn = wrap_yaw(move[..., 3])
@@ -193,8 +193,8 @@ def command_between(
 
 
 def apply_command(
-    pose: Float[np.ndarray, "*#batch 4"], command: Float[np.ndarray, "*batch 5"]
-) -> Float32[np.ndarray, "*batch 4"]:
+    pose: Float[np.ndarray, "*#batch 4"], command: Float[np.ndarray, "*#batch 5"]
+) -> Float32[np.ndarray, "*#batch 4"]:
     """Pose that `command` leads to from `pose`; the inverse of `command_between`, yaw wrapped to [-pi/2, pi/2)."""
     xyz = np.asarray(pose)[..., :3] + command[..., :3]
     yaw = wrap_yaw(np.asarray(pose)[..., 3] + np.arctan2(command[..., 3], command[..., 4]))

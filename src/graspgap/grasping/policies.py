@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -25,6 +26,7 @@ class Decision:
     """C(v*), where the policy predicts it."""
 
 
+@runtime_checkable
 class Policy(Protocol):
     """One policy acts through one attempt after another."""
 
@@ -133,14 +135,11 @@ class ScriptedPolicy(_OpenLoop):
         return target
 
 
-class Scorer(Protocol):
-    """Predicted success of commands, with the picture's part of the work done once per servo step."""
-
-    def __call__(self, commands: np.ndarray) -> np.ndarray:
-        """Success probabilities [n] of commands [n, 5]."""
-        ...
+Scorer = Callable[[np.ndarray], np.ndarray]
+"""Predicted success [n] of commands [n, 5], with the picture's part of the work done once per servo step."""
 
 
+@runtime_checkable
 class Predictor(Protocol):
     """A grasp-success network as the servo sees it."""
 

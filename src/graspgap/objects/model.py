@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
@@ -62,6 +62,7 @@ class ObjectModel:
     """Sliding friction coefficient before a world scales it."""
 
 
+@runtime_checkable
 class ObjectSet(Protocol):
     """A named set of objects with a seeded, documented split. Objects are made on demand."""
 
