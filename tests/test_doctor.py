@@ -33,7 +33,7 @@ def test_what_is_missing_is_named_with_its_fix(
     monkeypatch.setattr(doctor, "package_version", lambda name: None if name == "trimesh" else "99.0")
     monkeypatch.setattr(doctor.metadata, "requires", lambda name: ["trimesh>=4.5", "scipy>=1.14"])
     with pytest.raises(
-        UserError, match=r"can't run here yet, 1 of \d+ checks failed: trimesh: pip install 'trimesh>=4.5'"
+        UserError, match=r"can't run here yet: 1 of \d+ checks failed: trimesh: pip install 'trimesh>=4.5'"
     ):
         doctor.run(Config(tmp_path))
     assert "MISSING" in capsys.readouterr().out

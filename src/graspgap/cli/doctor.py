@@ -66,7 +66,7 @@ def run(config: Config) -> None:
     failed = [check for check in checks if check.blocks]
     if failed:
         reasons = "; ".join(f"{check.name}: {check.fix}" for check in failed)
-        raise UserError(f"graspgap can't run here yet, {len(failed)} of {len(checks)} checks failed: {reasons}")
+        raise UserError(f"can't run here yet: {len(failed)} of {len(checks)} checks failed: {reasons}")
 
 
 def all_checks(folder: Path) -> list[Check]:
