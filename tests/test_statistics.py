@@ -141,6 +141,15 @@ def test_difference_lets_hard_scenes_cancel_out() -> None:
     assert back.value == pytest.approx(-paired.value)
 
 
+def test_intervals_of_few_scenes_are_as_wide_as_a_t_interval_of_scene_means() -> None:
+    sample = clustered(np.random.default_rng(6), 0.5, scenes=8, attempts=40)
+    nothing = Sample(np.zeros_like(sample.outcomes), sample.scenes, sample.seeds)
+    means = sample.outcomes.reshape(8, 40).mean(axis=1)
+    expected = stats.t.interval(0.95, 7, loc=means.mean(), scale=means.std(ddof=1) / math.sqrt(8))
+    found = rate_difference(sample, nothing, resamples=20000)
+    assert found.high - found.low == pytest.approx(expected[1] - expected[0], rel=0.1)
+
+
 def test_differences_of_equal_policies_rarely_look_clear() -> None:
     rng = np.random.default_rng(5)
     clear = 0
