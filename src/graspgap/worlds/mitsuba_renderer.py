@@ -7,10 +7,11 @@ that every path samples; the dim surroundings are seen only by the rays that hap
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import cv2
 import drjit
 import mitsuba
 import numpy as np
@@ -28,17 +29,19 @@ drjit.set_thread_count(1)  # One process is one worker; one thread also fixes th
 
 LAMP_POWER = "lamp.emitter.radiance.value"
 SURROUNDINGS_POWER = "surroundings.scale"
+OBJECT_TEXELS = 128
+"""Longest side of an object's texture: an object spans a few dozen pixels at most."""
 
 
 @dataclass(frozen=True)
 class Lamp:
     """A rectangular lamp that shines from `position` towards `target`, base frame [m]."""
 
-    position: tuple[float, float, float] = (0.15, -0.55, 1.35)
+    position: tuple[float, float, float] = (0.95, 0.35, 1.35)
     target: tuple[float, float, float] = (0.55, 0.0, 0.0)
-    half_size: tuple[float, float] = (0.35, 0.22)
+    half_size: tuple[float, float] = (0.22, 0.15)
     """Larger makes softer shadows [m]."""
-    radiance: tuple[float, float, float] = (24.0, 22.8, 21.0)
+    radiance: tuple[float, float, float] = (50.0, 47.5, 44.0)
     """Linear RGB."""
 
 
@@ -111,8 +114,7 @@ class MitsubaRenderer:
         )
         warmth = float(self._looks.get("warmth", 0.0))
         tint = np.array([1 + warmth, 1.0, 1 - warmth], dtype=np.float32)
-        # A path that finds the lamp by chance is worth thousands of pixels: cut it before the blur spreads it.
-        return photograph(np.minimum(light, 4.0) * tint, self.config.sensor, rng), None
+        return photograph(without_speckles(light) * tint, self.config.sensor, rng), None
 
     def _build_fixed(self, cell: Any) -> None:
         """Whatever no set of objects changes."""
@@ -163,7 +165,7 @@ class MitsubaRenderer:
         scene = dict(self._fixed)
         self._shapes = {key: value for key, value in scene.items() if key.startswith("shapes_")}
         for index, model in enumerate(cell.objects):
-            self._shapes[f"shapes_object_{index}"] = group(model.surfaces or drawn_parts(model))
+            self._shapes[f"shapes_object_{index}"] = group([lighter(s) for s in model.surfaces or drawn_parts(model)])
         names = [key.removeprefix("shapes_") for key in self._shapes]
         scene |= self._shapes
         for name in names:
@@ -194,6 +196,14 @@ class MitsubaRenderer:
         self._parameters.update()
 
 
+def without_speckles(light: Float32[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "h w 3"]:
+    """Rare paths that find the lamp by chance make single bright pixels, which the lens's blur would spread: no pixel
+    may be brighter than 1.5 times its brightest neighbour, nor than what is white anyway."""
+    ring = np.ones((3, 3), np.uint8)
+    ring[1, 1] = 0
+    return np.minimum(light, np.minimum(1.5 * cv2.dilate(light, ring), 2.5)).astype(np.float32)
+
+
 def camera_to_world(camera: Camera) -> Float[np.ndarray, "4 4"]:
     """Mitsuba's camera frame (x left, y up, z forward) in the base frame."""
     right, down, forward = camera.rotation()
@@ -208,7 +218,17 @@ def drawn_parts(model: ObjectModel) -> tuple[Surface, ...]:
     return tuple(part_surface(part, model.color) for part in model.parts)
 
 
-def group(surfaces: tuple[Surface, ...]) -> Any:
+def lighter(surface: Surface) -> Surface:
+    """The surface with a texture of at most `OBJECT_TEXELS` a side: as fine as a picture can show, quick to load."""
+    texture = surface.texture
+    if texture is None or max(texture.shape[:2]) <= OBJECT_TEXELS:
+        return surface
+    height, width = (max(1, side * OBJECT_TEXELS // max(texture.shape[:2])) for side in texture.shape[:2])
+    small = np.asarray(cv2.resize(texture, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    return replace(surface, texture=small)
+
+
+def group(surfaces: Sequence[Surface]) -> Any:
     """A Mitsuba shape group of the surfaces."""
     return mitsuba.load_dict({"type": "shapegroup", **{f"part_{i}": mesh(s) for i, s in enumerate(surfaces)}})
 

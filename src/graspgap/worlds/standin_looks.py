@@ -7,30 +7,33 @@ from typing import Any
 
 import mujoco
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float32
 
-from graspgap.objects.model import Part, Surface
+from graspgap.objects.model import Surface
 from graspgap.seeding import generator
+from graspgap.worlds.cell import BIN_CENTRE, Cell, CellConfig
 from graspgap.worlds.mitsuba_renderer import Scenery
-from graspgap.worlds.standin_shapes import ball, barrel, box, moved, part_surface, rim, rotation, soft_box
+from graspgap.worlds.standin_shapes import ball, barrel, box, moved, rim, rotation, soft_box
 from graspgap.worlds.standin_textures import felt, scuffed, tiles, wood
 
+TABLE = -0.01
+"""Height of the table top, under the bin's bottom plate [m]."""
 SEED = 7301
 """Of the textures: the furniture is the same in every attempt, as a real cell's is."""
-WHITE = {"color": (0.72, 0.73, 0.74), "roughness": 0.35}
-DARK = {"color": (0.06, 0.065, 0.07), "roughness": 0.5}
-BLACK_METAL = {"color": (0.035, 0.036, 0.04), "roughness": 0.3}
-RUBBER = {"color": (0.09, 0.085, 0.08), "roughness": 0.9}
-STEEL = {"color": (0.62, 0.61, 0.58), "roughness": 0.25, "metallic": 1.0}
-LINK_RADII = (0.075, 0.07, 0.066, 0.062, 0.06, 0.055, 0.05)
-"""Radius of the link that ends at joint 1, 2, ... [m]."""
+WHITE: dict[str, Any] = {"color": (0.72, 0.73, 0.74), "roughness": 0.8}
+DARK: dict[str, Any] = {"color": (0.06, 0.065, 0.07), "roughness": 0.5}
+BLACK_METAL: dict[str, Any] = {"color": (0.035, 0.036, 0.04), "roughness": 0.3}
+RUBBER: dict[str, Any] = {"color": (0.25, 0.24, 0.23), "roughness": 0.9}
+STEEL: dict[str, Any] = {"color": (0.62, 0.61, 0.58), "roughness": 0.25, "metallic": 1.0}
+LINK_RADII = (0.09, 0.08, 0.07, 0.066, 0.062, 0.058, 0.055, 0.048)
+"""Of links 0 to 7 [m]."""
 
 
-def furnish(cell: Any) -> Scenery:
-    """The scenery of a `Cell`, fitted to its bin, its arm's joints and its gripper's shape."""
+def furnish(cell: Cell) -> Scenery:
+    """The scenery of a cell, fitted to its bin, its arm's joints and its gripper's shape."""
     return Scenery(
         still=(*furniture(), *bin_surfaces(cell.config)),
-        bodies={**arm(cell.body_poses()), **gripper(cell)},
+        bodies={**arm(cell.model), **gripper(cell.model)},
         surroundings=room(),
     )
 
@@ -39,29 +42,29 @@ def furniture() -> tuple[Surface, ...]:
     """The table, and what of the room comes into view beyond its edge."""
     rng = generator(SEED, "furniture")
     return (
-        box((0.42, 0.05, -0.02), (0.46, 0.48, 0.02), texture=wood(rng), roughness=0.75),
+        box((0.42, 0.05, TABLE - 0.02), (0.46, 0.48, 0.02), texture=wood(rng), roughness=0.75),
         box((0.8, 0.0, -0.76), (2.5, 2.5, 0.01), texture=tiles(rng, (0.50, 0.52, 0.53), 14, 384), roughness=0.9),
         box((1.12, -0.62, -0.42), (0.16, 0.22, 0.34), texture=scuffed(rng, (0.60, 0.46, 0.30)), roughness=0.9),
         box((1.35, 0.05, -0.35), (0.2, 0.3, 0.4), color=(0.16, 0.2, 0.27), roughness=0.8),
     )
 
 
-def bin_surfaces(config: Any) -> tuple[Surface, ...]:
+def bin_surfaces(config: CellConfig) -> tuple[Surface, ...]:
     """A green plastic bin with thick rounded walls, lined with grey felt."""
     rng = generator(SEED, "bin")
-    centre, half = config.bin_centre, config.bin_half
+    half = config.bin_size[0] / 2, config.bin_size[1] / 2
     walls = rim(
-        (*centre, 0.0),
+        (*BIN_CENTRE, TABLE),
         half,
         config.wall_thickness,
-        config.wall_height,
+        config.wall_height - TABLE,
         corner=0.012,
         texture=scuffed(rng, (0.22, 0.42, 0.33)),
         roughness=0.75,
     )
     lining = box(
-        (*centre, config.floor_height - 0.004),
-        (half[0] + 0.002, half[1] + 0.002, 0.004),
+        (*BIN_CENTRE, TABLE / 2),
+        (half[0] + 0.002, half[1] + 0.002, -TABLE / 2),
         texture=felt(rng, (0.60, 0.59, 0.57)),
         roughness=1.0,
     )
@@ -74,51 +77,60 @@ def room() -> Float32[np.ndarray, "h w 3"]:
     down = np.linspace(0, 1, height)[:, None, None]
     wall = np.array([0.40, 0.38, 0.35]) * (1.1 - 0.75 * down)
     picture = np.broadcast_to(wall, (height, width, 3)).copy()
-    picture[:6] = (0.62, 0.62, 0.6)
-    picture[9:16, 8:17] = (1.9, 2.1, 2.4)
+    picture[:6] = (0.60, 0.60, 0.58)
+    picture[9:16, 8:20] = (0.85, 0.95, 1.1)
     picture[12:, 40:46] = (0.1, 0.07, 0.05)
     return picture.astype(np.float32)
 
 
-def arm(poses: dict[str, tuple[Float[np.ndarray, "3"], Float[np.ndarray, "4"]]]) -> dict[str, tuple[Surface, ...]]:
-    """White rounded links with dark rings at the joints. A link reaches from its own frame to the next one's, wherever
-    those are; each joint turns about the z axis of the frame that it moves."""
+def arm(model: mujoco.MjModel) -> dict[str, tuple[Surface, ...]]:
+    """White rounded links with dark rings at the joints. A link reaches from its own joint to the next one; a ring
+    lies around the axis about which the next joint turns."""
     drawn: dict[str, tuple[Surface, ...]] = {}
-    for index, radius in enumerate(LINK_RADII):
-        frame = rotation(poses[f"link_{index}"][1])
-        child = rotation(poses[f"link_{index + 1}"][1])
-        end = frame.T @ (poses[f"link_{index + 1}"][0] - poses[f"link_{index}"][0])
-        axis = frame.T @ child[:, 2]
-        ring = 0.35 * radius
+    for index, radius in enumerate(LINK_RADII[:-1]):
+        child = model.body(f"link_{index + 1}").id
+        end = model.body_pos[child]
+        axis = rotation(model.body_quat[child]) @ model.jnt_axis[model.body_jntadr[child]]
+        ring = 0.3 * radius
         drawn[f"link_{index}"] = (
             barrel((0, 0, 0), end, radius, **WHITE),
-            ball(end, radius * 1.04, **WHITE),
-            barrel(end - ring * axis, end + ring * axis, radius * 1.08, **DARK),
+            ball(end, radius * 1.03, **WHITE),
+            barrel(end - ring * axis, end + ring * axis, radius * 1.07, **DARK),
         )
-    drawn["link_7"] = (barrel((0, 0, -0.02), (0, 0, 0.05), 0.045, **WHITE),)
+    flange = model.body_pos[model.body("hand").id]
+    drawn["link_7"] = (
+        barrel(-0.6 * flange, 0.9 * flange, LINK_RADII[-1], **WHITE),
+        barrel(0.9 * flange, flange, 0.8 * LINK_RADII[-1], **STEEL),
+    )
     return drawn
 
 
-def gripper(cell: Any) -> dict[str, tuple[Surface, ...]]:
-    """Black metal over the collision shapes of hand and fingers, rubber on the fingers' lower inner faces."""
-    return {
-        "hand": clad(cell.model, "hand", BLACK_METAL),
-        "finger_left": clad(cell.model, "finger_left", RUBBER),
-        "finger_right": clad(cell.model, "finger_right", RUBBER),
-    }
+def gripper(model: mujoco.MjModel) -> dict[str, tuple[Surface, ...]]:
+    """Black metal over the collision boxes of hand and fingers; grey rubber pads on the fingers' inner faces."""
+    drawn = {name: clad(model, name) for name in ("hand", "finger_left", "finger_right")}
+    for name, inwards in (("finger_left", -1), ("finger_right", 1)):
+        (geom,) = collision_boxes(model, name)
+        half, centre = model.geom_size[geom], model.geom_pos[geom]
+        pad = box(
+            np.add(centre, (inwards * half[0], 0, 0.4 * half[2])).tolist(),
+            (0.001, 0.85 * half[1], 0.5 * half[2]),
+            **RUBBER,
+        )
+        drawn[name] = (*drawn[name], pad)
+    return drawn
 
 
-def clad(model: mujoco.MjModel, body: str, look: dict[str, Any]) -> tuple[Surface, ...]:
-    """The body's collision geoms as surfaces: boxes with rounded edges, all else as it is."""
-    kinds = {2: "sphere", 3: "capsule", 4: "ellipsoid", 5: "cylinder", 6: "box"}
+def clad(model: mujoco.MjModel, body: str) -> tuple[Surface, ...]:
+    """The body's collision boxes in black metal with rounded edges."""
     surfaces = []
-    for geom in np.flatnonzero(model.geom_bodyid == model.body(body).id):
-        kind, size = kinds[int(model.geom_type[geom])], model.geom_size[geom]
-        if kind == "box":
-            surface = soft_box((0, 0, 0), size, min(size) * 0.35, **look)
-            surface = moved(surface, rotation(model.geom_quat[geom]), model.geom_pos[geom])
-        else:
-            part = Part(kind, tuple(size), tuple(model.geom_pos[geom]), tuple(model.geom_quat[geom]))
-            surface = part_surface(part, look["color"])
-        surfaces.append(surface)
+    for geom in collision_boxes(model, body):
+        half = model.geom_size[geom]
+        soft = soft_box((0, 0, 0), half, float(half.min()) * 0.4, **BLACK_METAL)
+        surfaces.append(moved(soft, rotation(model.geom_quat[geom]), model.geom_pos[geom]))
     return tuple(surfaces)
+
+
+def collision_boxes(model: mujoco.MjModel, body: str) -> list[int]:
+    """Ids of the boxes that the body collides with."""
+    of_body = (model.geom_bodyid == model.body(body).id) & (model.geom_type == mujoco.mjtGeom.mjGEOM_BOX)
+    return [int(geom) for geom in np.flatnonzero(of_body)]
