@@ -1,4 +1,4 @@
-"""Random prisms: two to four boxes joined at random places and angles, from an endless supply (Bousmalis et al. 2017)."""
+"""Random prisms: boxes joined at random places and angles, from an endless supply (Bousmalis et al. 2017)."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,6 +71,21 @@ class CellConfig:
     """Standard deviation of where a move ends, in x, y and z [m]; of its yaw ten times that [rad]."""
 
 
+_DYNAMIC = ("body_mass", "body_inertia", "geom_friction", "dof_damping", "actuator_forcerange")
+"""What `set_dynamics` changes in a model."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A compiled model of some objects."""
+
+    objects: list[ObjectModel]
+    model: mujoco.MjModel
+    data: mujoco.MjData
+    base: dict[str, np.ndarray]
+    """Nominal values of what `set_dynamics` changes."""
+
+
 class Cell:
     """One arm, one bin, the objects of one scene."""
 
@@ -80,32 +94,26 @@ class Cell:
         self.objects: list[ObjectModel] = []
         self.model: mujoco.MjModel
         self.data: mujoco.MjData
+        self.base: dict[str, np.ndarray]
 
     # -- scenes ------------------------------------------------------------------------------------------------------
 
-    def load(self, objects: list[ObjectModel]) -> None:
-        """Compile a model with these objects, far from the bin."""
-        self.objects = objects
-        self.model = self._spec(objects).compile()
-        self.data = mujoco.MjData(self.model)
-        self._index()
+    def load(self, objects: list[ObjectModel]) -> Loaded:
+        """Compile a model with these objects, far from the bin, and use it."""
+        model = self._spec(objects).compile()
+        loaded = Loaded(objects, model, mujoco.MjData(model), {name: getattr(model, name).copy() for name in _DYNAMIC})
+        self.use(loaded)
+        return loaded
 
-    def use(self, objects: list[ObjectModel], model: mujoco.MjModel, data: mujoco.MjData) -> None:
-        """Take up a model that `load` compiled before."""
-        self.objects, self.model, self.data = objects, model, data
-        self._index()
-
-    def _index(self) -> None:
-        model = self.model
-        self.base = {
-            name: getattr(model, name).copy()
-            for name in ("body_mass", "body_inertia", "geom_friction", "dof_damping", "actuator_forcerange")
-        }
-        self.object_bodies = np.array([model.body(f"object_{i}").id for i in range(len(self.objects))], dtype=int)
+    def use(self, loaded: Loaded) -> None:
+        """Take up what `load` gave before."""
+        self.objects, self.model, self.data, self.base = loaded.objects, loaded.model, loaded.data, loaded.base
+        model, objects = self.model, self.objects
+        self.object_bodies = np.array([model.body(f"object_{i}").id for i in range(len(objects))], dtype=int)
         self.object_qpos = [model.jnt_qposadr[model.body_jntadr[body]] for body in self.object_bodies]
         self.pads = {name: model.geom(name).id for name in ("finger_left", "finger_right")}
         self.body_object = np.full(model.nbody, -1)
-        self.body_object[self.object_bodies] = np.arange(len(self.objects))
+        self.body_object[self.object_bodies] = np.arange(len(objects))
         self.grasp_site = model.site("grasp").id
         self.yaw = 0.0
 
@@ -360,7 +368,7 @@ class Cell:
         self._step(0.35)
         start = np.array(self.true_pose(), dtype=np.float64)
         start[3] = self.yaw
-        self._travel(start, start + [0, 0, LIFT, 0])
+        self._travel(start, start + np.array([0, 0, LIFT, 0]))
         held = self._held()
         for _ in range(5):
             self._step(HOLD_SECONDS / 5)

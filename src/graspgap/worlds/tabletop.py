@@ -1,0 +1,143 @@
+"""A cell with a renderer as a `World`: simulation and the stand-in reality differ in what they plug in here."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from jaxtyping import Float64
+
+from graspgap.contract import GraspOutcome, Image, Mask, MotorCommand, Observation, WorldSpec, apply_command
+from graspgap.contract import checked_command as checked
+from graspgap.errors import UserError
+from graspgap.objects.model import ObjectModel, ObjectSet, Split
+from graspgap.seeding import generator
+from graspgap.worlds.cell import Cell, Loaded
+
+START_Z = (0.16, 0.26)
+"""Height of the gripper at the start of an attempt [m]."""
+SCENES_KEPT = 2
+"""Settled scenes kept in memory: the attempts of a scene come one after the other."""
+
+
+class Renderer(Protocol):
+    """Pictures of a cell."""
+
+    def prepare(self, cell: Cell, looks: dict[str, Any]) -> None:
+        """New objects, new looks, or both."""
+        ...
+
+    def render(self, cell: Cell) -> tuple[Image, Mask | None]:
+        """The picture, and its semantic mask where the renderer knows it, from the cell's current state."""
+        ...
+
+
+@dataclass(frozen=True)
+class Draws:
+    """How chance decides what is not the layout. Each returns JSON-able values, which are recorded."""
+
+    looks: Callable[[np.random.Generator, list[ObjectModel]], dict[str, Any]]
+    dynamics: Callable[[np.random.Generator, list[ObjectModel]], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """Objects at rest in the bin."""
+
+    loaded: Loaded
+    state: Float64[np.ndarray, "n"]
+
+
+class TabletopWorld:
+    """The `World` protocol over a cell. See there for what the methods promise."""
+
+    def __init__(
+        self,
+        spec: WorldSpec,
+        cell: Cell,
+        renderer: Renderer,
+        object_set: ObjectSet,
+        split: Split,
+        object_count: tuple[int, int],
+        draws: Draws,
+    ) -> None:
+        """`object_count`: fewest and most objects of a scene."""
+        self.spec, self.cell, self.renderer = spec, cell, renderer
+        self.object_set, self.split, self.object_count, self.draws = object_set, split, object_count, draws
+        self._scenes: OrderedDict[int, _Scene] = OrderedDict()
+        self._before: tuple[Image, Mask | None] | None = None
+
+    def reset(self, seed: int, scene_seed: int | None = None) -> Observation:
+        if scene_seed is None:
+            scene_seed = int(generator(seed, "scene").integers(2**31))
+        cell = self.cell
+        scene = self._scene(scene_seed)
+        cell.use(scene.loaded)
+        objects = scene.loaded.objects
+        self.rng = generator(seed, "attempt")
+        self.dynamics = self.draws.dynamics(generator(seed, "dynamics"), objects)
+        self.looks = self.draws.looks(generator(seed, "looks"), objects)
+        cell.set_dynamics(self.dynamics)
+        cell.restore(scene.state)
+        self.renderer.prepare(cell, self.looks | {"noise_seed": seed})
+        cell.tuck_arm()
+        self._before = self.renderer.render(cell)
+        low, high = self.spec.workspace.low, self.spec.workspace.high
+        start = self.rng.uniform((*low[:2], START_Z[0], -np.pi / 2), (*high[:2], START_Z[1], np.pi / 2))
+        cell.place_arm(start.astype(np.float32))
+        self.start = [round(float(value), 5) for value in start]
+        self._open = True
+        return self.observe()
+
+    def _scene(self, scene_seed: int) -> _Scene:
+        if scene_seed not in self._scenes:
+            rng = generator(scene_seed, "scene")
+            fewest, most = self.object_count
+            objects = self.object_set.sample(rng, int(rng.integers(fewest, most + 1)), self.split)
+            loaded = self.cell.load(objects)
+            self.cell.settle(rng)
+            self._scenes[scene_seed] = _Scene(loaded, self.cell.save())
+            if len(self._scenes) > SCENES_KEPT:
+                self._scenes.popitem(last=False)
+        self._scenes.move_to_end(scene_seed)
+        return self._scenes[scene_seed]
+
+    def observe(self) -> Observation:
+        if self._before is None:
+            raise UserError(f"world '{self.spec.name}' has no attempt to observe: call reset first")
+        image, mask = self.renderer.render(self.cell)
+        before, mask_before = self._before
+        return Observation(before, image, self.cell.pose(), mask_before, mask)
+
+    def move(self, command: MotorCommand) -> None:
+        target = apply_command(self.cell.pose(), checked(command))
+        self.cell.move_to(self.spec.workspace.clip(target), self.rng)
+
+    def grasp(self) -> GraspOutcome:
+        if not self._open:
+            raise UserError(f"world '{self.spec.name}' has closed its fingers already: call reset first")
+        self._open = False
+        return self.cell.close_lift_hold()
+
+    def record(self) -> dict[str, Any]:
+        return {
+            "objects": [thing.name for thing in self.cell.objects],
+            "randomization": {"start": self.start, "looks": self.looks, "dynamics": self.dynamics},
+        }
+
+    def object_positions(self) -> Float64[np.ndarray, "n 3"]:
+        """Centres of mass of the objects in the bin, base frame [m].
+
+        Raises:
+            UserError: if this world doesn't tell, as no real cell does.
+        """
+        if not self.spec.has_state:
+            raise UserError(f"world '{self.spec.name}' doesn't tell where its objects are, as no real cell does")
+        return self.cell.object_positions()
+
+    def close(self) -> None:
+        self._scenes.clear()
+        self._before = None
