@@ -52,9 +52,9 @@ NULL_COMMAND: MotorCommand = np.array([0, 0, 0, 0, 1], dtype=np.float32)
 class Workspace:
     """Limits of the gripper pose in the robot base frame [m]. Every command is clipped to them before a robot moves."""
 
-    low: tuple[float, float, float] = (0.43, -0.12, 0.012)
+    low: tuple[float, float, float] = (0.455, -0.095, 0.012)
     """Smallest x, y, z of the grasp point: the bin's inside less the width of the gripper, a finger above its floor."""
-    high: tuple[float, float, float] = (0.67, 0.12, 0.28)
+    high: tuple[float, float, float] = (0.645, 0.095, 0.28)
     """Largest x, y, z of the grasp point."""
     grasp_z: tuple[float, float] = (0.012, 0.06)
     """Range of z in which a grasp may be attempted [m]."""
@@ -71,9 +71,9 @@ class Workspace:
 class Camera:
     """A pinhole camera looking from `position` at `target`, with the world's z up. Lengths in metres."""
 
-    position: tuple[float, float, float] = (0.10, 0.46, 0.70)
-    target: tuple[float, float, float] = (0.55, 0.0, 0.02)
-    fov: float = 29.0
+    position: tuple[float, float, float] = (0.33, 0.58, 0.72)
+    target: tuple[float, float, float] = (0.55, 0.0, 0.06)
+    fov: float = 27.0
     """Vertical field of view [degrees]; pictures are square."""
     roll: float = 0.0
     """Rotation about the viewing axis [degrees]."""

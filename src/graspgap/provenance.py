@@ -7,7 +7,7 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
-PACKAGES = ("graspgap", "torch", "mujoco", "mitsuba", "numpy", "scipy", "datasets")
+PACKAGES = ("graspgap", "torch", "mujoco", "mitsuba", "numpy", "scipy", "datasets", "pyarrow", "opencv-python-headless")
 """Packages whose versions can change a result."""
 
 

@@ -9,6 +9,7 @@ import torch
 from tyro.conf import Positional
 
 from graspgap.adaptation.pixel.graspgan import GraspGanConfig
+from graspgap.config import from_json
 from graspgap.contract import Camera
 from graspgap.datasets import open_dataset
 from graspgap.errors import choose
@@ -55,7 +56,9 @@ def run(config: Config) -> None:
     for data in (sim_data, real_data):
         data.require_image_size(config.image_size)
     sim, real = sim_data.simulated(), real_data.unlabelled()
-    network = replace(config.graspgan.grasp, image_size=config.image_size, camera=Camera(**sim_data.meta["camera"]))
+    network = replace(
+        config.graspgan.grasp, image_size=config.image_size, camera=from_json(Camera, sim_data.meta["camera"])
+    )
     training = AdapterTrainingConfig(
         method=replace(config.graspgan, grasp=network), steps=config.steps, batch=config.batch, seed=config.seed
     )

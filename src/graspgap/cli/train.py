@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 from tyro.conf import Positional
 
+from graspgap.config import from_json
 from graspgap.contract import Camera
-from graspgap.datasets import Dataset, open_dataset
+from graspgap.datasets import Dataset, LabelledView, open_dataset
 from graspgap.deployment.predictor import POLICY
 from graspgap.errors import UserError
 from graspgap.evaluation.held_out import save_held_out_metrics
@@ -67,7 +68,7 @@ def run(config: Config) -> None:
     network = replace(
         config.training.network,
         image_size=config.image_size,
-        camera=Camera(**camera) if camera else config.training.network.camera,
+        camera=from_json(Camera, camera) if camera else config.training.network.camera,
     )
     training = replace(config.training, network=network, features=features, steps=config.steps, seed=config.seed)
     views = GraspData(
@@ -91,7 +92,7 @@ def run(config: Config) -> None:
         name = f"{views.sim.provenance()['meta_sha256'][:12]}-{len(views.sim)}-{config.seed}"
         views = replace(views, adapted=adapted_view(config.adapter, method, views.sim, name, device))
     net = train_grasp(config.out, training, views, device)
-    held_out = {}
+    held_out: dict[str, LabelledView] = {}
     if sim_held:
         held_out["sim"] = sim_held.simulated()
     if real_held and config.real_labels:

@@ -121,9 +121,9 @@ def _collect(
 
 def _adapt(out: Path, preset: StudyPreset, sim: str, tag: str, seed: int) -> Stage:
     name = f"adapters/{sim}-{tag}"
-    arguments = ("adapt", str(out / name), "--sim", str(out / "data" / sim), "--real", str(out / "data" / "standin"))
-    arguments += ("--steps", str(preset.adapter_steps), "--seed", str(seed))
-    return Stage(name, arguments, (f"data/{sim}", "data/standin"), preset.adapter_steps * 0.4)
+    arguments = ["adapt", str(out / name), "--sim", str(out / "data" / sim), "--real", str(out / "data" / "standin")]
+    arguments += ["--steps", str(preset.adapter_steps), "--seed", str(seed)]
+    return Stage(name, tuple(arguments), (f"data/{sim}", "data/standin"), preset.adapter_steps * 0.4)
 
 
 def _train(out: Path, preset: StudyPreset, arm: StudyArm, tag: str, seed: int) -> Stage:

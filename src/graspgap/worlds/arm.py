@@ -14,6 +14,8 @@ BASE, UPPER, FORE, WRIST = 0.36, 0.42, 0.40, 0.126
 """d1, d3, d5, d7 of the DH table [m]: base to shoulder, shoulder to elbow, elbow to wrist, wrist to flange."""
 JOINT_LIMITS = np.radians([170.0, 120, 170, 120, 170, 120, 175])
 """Each joint moves within plus and minus this [rad]."""
+TORQUE = 60.0
+"""Limit of each joint's drive [N m]: about 100 N at the gripper. The real drives are stronger; a careful cell isn't."""
 JOINT_SPEEDS = np.radians([85.0, 85, 100, 75, 130, 135, 135])
 """[rad/s]"""
 _LINKS = (
@@ -58,6 +60,7 @@ def add_arm(spec: mujoco.MjSpec) -> mujoco.MjsBody:
         _draw(body, "capsule", (radii[number - 1], length / 2), (0, 0, length / 2))
         actuator = spec.add_actuator(name=f"joint_{number}", target=f"joint_{number}")
         actuator.trntype = mujoco.mjtTrn.mjTRN_JOINT
+        actuator.forcerange, actuator.forcelimited = (-TORQUE, TORQUE), mujoco.mjtLimited.mjLIMITED_TRUE
         actuator.set_to_position(kp=20000.0, dampratio=1.0)
     return body
 

@@ -26,6 +26,8 @@ GRASP_POINT = FINGERTIP - 0.003
 LIFT = 0.12
 """Height of the lift [m], of which the object must make 0.1."""
 HOLD_SECONDS = 0.5
+KNOT_SECONDS = 0.016
+"""Interval of the joint targets along a path."""
 GEOMS = {
     "box": mujoco.mjtGeom.mjGEOM_BOX,
     "sphere": mujoco.mjtGeom.mjGEOM_SPHERE,
@@ -63,6 +65,8 @@ class CellConfig:
     """[s]"""
     speed: float = 0.5
     """Mean speed of the gripper [m/s]."""
+    press_limit: float = 25.0
+    """A move down stops when the gripper presses on something with more than this [N], as a careful robot does."""
     latency: float = 0.0
     """Between the end of a move and the picture [s]."""
     calibration: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
@@ -114,6 +118,8 @@ class Cell:
         self.pads = {name: model.geom(name).id for name in ("finger_left", "finger_right")}
         self.body_object = np.full(model.nbody, -1)
         self.body_object[self.object_bodies] = np.arange(len(objects))
+        gripper = [model.body(name).id for name in ("hand", *self.pads)]
+        self.gripper_geoms = np.flatnonzero(np.isin(model.geom_bodyid, gripper))
         self.grasp_site = model.site("grasp").id
         self.yaw = 0.0
 
@@ -291,6 +297,7 @@ class Cell:
         free = np.isin(model.dof_bodyid, self.object_bodies)
         model.dof_damping[free] *= draw.get("damping", 1.0)
         model.actuator_forcerange[7:] *= draw.get("grip_force", 1.0)
+        mujoco.mj_setConst(model, self.data)  # what MuJoCo derives from masses; without it contacts explode
 
     # -- the robot ---------------------------------------------------------------------------------------------------
 
@@ -344,15 +351,28 @@ class Cell:
         """Follow the line from `start` to `goal` (true poses, yaw unwrapped), slow at both ends."""
         distance = max(float(np.linalg.norm(goal[:3] - start[:3])), 0.12 * abs(goal[3] - start[3]))
         seconds = 0.12 + distance / self.config.speed
-        knots = max(2, math.ceil(seconds / 0.03))
+        knots = max(2, math.ceil(seconds / KNOT_SECONDS))
         for knot in range(1, knots + 1):
             share = knot / knots
             share = share * share * (3 - 2 * share)
             way = start + share * (goal - start)
             self.data.ctrl[:7] = arm.inverse(self._flange(way), way[3])
             self._step(seconds / knots)
+            if goal[2] < start[2] and self._pressed():
+                self.data.ctrl[:7] = self.data.qpos[:7]
+                goal = way
+                break
         self._step(0.1 + self.config.latency)
         self.yaw = float(goal[3])
+
+    def _pressed(self) -> bool:
+        """Whether the gripper presses on something with more than `press_limit`."""
+        model, data = self.model, self.data
+        total, force = 0.0, np.empty(6)
+        for index in np.flatnonzero(np.isin(data.contact.geom, self.gripper_geoms).any(axis=1)):
+            mujoco.mj_contactForce(model, data, int(index), force)
+            total += force[0]
+        return total > self.config.press_limit
 
     def _step(self, seconds: float) -> None:
         mujoco.mj_step(self.model, self.data, max(1, round(seconds / self.config.timestep)))

@@ -39,9 +39,9 @@ class Lamp:
 
     position: tuple[float, float, float] = (0.95, 0.35, 1.35)
     target: tuple[float, float, float] = (0.55, 0.0, 0.0)
-    half_size: tuple[float, float] = (0.22, 0.15)
+    half_size: tuple[float, float] = (0.15, 0.11)
     """Larger makes softer shadows [m]."""
-    radiance: tuple[float, float, float] = (50.0, 47.5, 44.0)
+    radiance: tuple[float, float, float] = (100.0, 95.0, 88.0)
     """Linear RGB."""
 
 

@@ -42,10 +42,10 @@ def furniture() -> tuple[Surface, ...]:
     """The table, and what of the room comes into view beyond its edge."""
     rng = generator(SEED, "furniture")
     return (
-        box((0.42, 0.05, TABLE - 0.02), (0.46, 0.48, 0.02), texture=wood(rng), roughness=0.75),
+        box((0.42, 0.12, TABLE - 0.02), (0.46, 0.42, 0.02), texture=wood(rng), roughness=0.75),
         box((0.8, 0.0, -0.76), (2.5, 2.5, 0.01), texture=tiles(rng, (0.50, 0.52, 0.53), 14, 384), roughness=0.9),
-        box((1.12, -0.62, -0.42), (0.16, 0.22, 0.34), texture=scuffed(rng, (0.60, 0.46, 0.30)), roughness=0.9),
-        box((1.35, 0.05, -0.35), (0.2, 0.3, 0.4), color=(0.16, 0.2, 0.27), roughness=0.8),
+        box((0.36, -0.58, -0.40), (0.17, 0.16, 0.34), texture=scuffed(rng, (0.60, 0.46, 0.30)), roughness=0.9),
+        box((1.0, -0.75, -0.36), (0.2, 0.3, 0.4), color=(0.16, 0.2, 0.27), roughness=0.8),
     )
 
 
