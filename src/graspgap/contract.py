@@ -72,8 +72,8 @@ class Camera:
     """A pinhole camera looking from `position` at `target`, with the world's z up. Lengths in metres."""
 
     position: tuple[float, float, float] = (0.33, 0.58, 0.72)
-    target: tuple[float, float, float] = (0.55, 0.0, 0.06)
-    fov: float = 27.0
+    target: tuple[float, float, float] = (0.55, 0.0, 0.07)
+    fov: float = 28.5
     """Vertical field of view [degrees]; pictures are square."""
     roll: float = 0.0
     """Rotation about the viewing axis [degrees]."""
