@@ -7,7 +7,14 @@ import pytest
 
 from graspgap.contract import Camera
 from graspgap.objects.model import ObjectModel, Part, Surface
-from graspgap.worlds.mitsuba_renderer import MitsubaRenderer, RenderConfig, Scenery, without_slivers
+from graspgap.worlds.mitsuba_renderer import (
+    MitsubaRenderer,
+    RenderConfig,
+    Scenery,
+    merged,
+    without_slivers,
+    without_speckles,
+)
 from graspgap.worlds.sensor import SensorConfig
 from graspgap.worlds.standin_shapes import ball, barrel, box, lathe, part_surface, rim, soft_box
 
@@ -159,3 +166,24 @@ def test_bin_walls_stand_outside_the_inner_size():
     inside = (np.abs(vertices[:, :2]) < (0.149 - 0.01, 0.139 - 0.01)).all(axis=1)
     assert not inside.any()
     assert np.abs(vertices).max(axis=0) == pytest.approx((0.17, 0.16, 0.07))
+
+
+def test_surfaces_of_one_plain_material_are_joined():
+    red = {"color": (0.8, 0.1, 0.1)}
+    textured = box((0, 0, 0), (1, 1, 1), texture=np.zeros((2, 2, 3), np.uint8))
+    pieces = [ball((0, 0, 0), 1, **red), textured, ball((3, 0, 0), 1, **red), ball((0, 0, 0), 1)]
+    joined = merged(pieces)
+    assert sorted(len(s.faces) for s in joined) == sorted(
+        [2 * len(pieces[0].faces), len(textured.faces), len(pieces[3].faces)]
+    )
+    both = next(s for s in joined if s.color == red["color"])
+    assert both.vertices[both.faces].reshape(-1, 3).max(axis=0) == pytest.approx((4, 1, 1), abs=0.1)
+
+
+def test_lone_bright_pixels_are_cut_and_bright_areas_kept():
+    light = np.full((16, 16, 3), 0.2, np.float32)
+    light[3, 3] = 40.0
+    light[10:12, 10:12] = 2.0
+    cut = without_speckles(light)
+    assert cut[3, 3, 0] == pytest.approx(0.3)
+    assert (cut[10:12, 10:12] == 2.0).all()

@@ -230,7 +230,30 @@ def lighter(surface: Surface) -> Surface:
 
 def group(surfaces: Sequence[Surface]) -> Any:
     """A Mitsuba shape group of the surfaces."""
-    return mitsuba.load_dict({"type": "shapegroup", **{f"part_{i}": mesh(s) for i, s in enumerate(surfaces)}})
+    parts = merged(surfaces)
+    return mitsuba.load_dict({"type": "shapegroup", **{f"part_{i}": mesh(s) for i, s in enumerate(parts)}})
+
+
+def merged(surfaces: Sequence[Surface]) -> list[Surface]:
+    """The surfaces, those of one plain material joined into one: each mesh costs time in every frame."""
+    alike: dict[Any, list[Surface]] = {}
+    for index, surface in enumerate(surfaces):
+        look = (surface.color, surface.roughness, surface.metallic, surface.smooth)
+        alike.setdefault(look if surface.texture is None else index, []).append(surface)
+    return [join(same) for same in alike.values()]
+
+
+def join(surfaces: list[Surface]) -> Surface:
+    """One surface of several, with the material of the first; without texture coordinates if there are several."""
+    if len(surfaces) == 1:
+        return surfaces[0]
+    offsets = np.cumsum([0] + [len(surface.vertices) for surface in surfaces[:-1]])
+    return replace(
+        surfaces[0],
+        vertices=np.concatenate([surface.vertices for surface in surfaces]),
+        faces=np.concatenate([surface.faces + offset for surface, offset in zip(surfaces, offsets, strict=True)]),
+        uv=None,
+    )
 
 
 def mesh(surface: Surface) -> Any:
