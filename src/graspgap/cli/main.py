@@ -45,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _end_with_parent() -> None:
     """A stage of a study ends when the study does, however that ended: its standard input closes then."""
-    sys.stdin.buffer.read()
+    while os.read(0, 1):  # not sys.stdin, whose lock this thread would hold when Python shuts down
+        pass
     os._exit(1)
 
 

@@ -27,10 +27,11 @@ class StudyArm:
 
     @property
     def ingredients(self) -> tuple[str, ...]:
-        """What the arm is made of besides real labels."""
+        """What the arm is made of besides real labels. `statistics`: batch statistics of reality's own pictures."""
         parts = {
             "simulation": bool(self.sim),
             "randomization": self.sim == "randomized",
+            "statistics": bool({"adabn", "dbn"} & set(self.features.split(","))),
             "consistency": "consistency" in self.features,
             "GAN": bool(self.adapter),
         }
@@ -47,6 +48,7 @@ CONSISTENCY = "consistency,dbn"
 NO_LABELS = (
     StudyArm("sim-only", sim="sim"),
     StudyArm("randomized", sim="randomized"),
+    StudyArm("adabn", sim="sim", features="adabn"),
     StudyArm("consistency", sim="sim", features=CONSISTENCY),
     StudyArm("graspgan", sim="sim", adapter="sim"),
     StudyArm("graspgan+consistency", sim="sim", adapter="sim", features=CONSISTENCY),
@@ -97,7 +99,7 @@ def plan(out: Path, preset: StudyPreset, seed: int) -> list[Stage]:
         stages.append(randomized)
     real_only = tuple(StudyArm("real-only", real_labels=fraction) for fraction in preset.fractions)
     trial_seed = str(preset.trial_seed + seed)
-    stages.append(_evaluate(out, preset, trial_seed, StudyArm("random"), "random", 0, 0, ()))
+    stages.append(_evaluate(out, preset, trial_seed, StudyArm("random"), "random", seed * 100, 0, ()))
     for number in range(preset.training_seeds):
         training_seed = seed * 100 + number
         tag = f"seed{training_seed}"

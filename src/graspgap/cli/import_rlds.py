@@ -1,0 +1,25 @@
+"""`graspgap import rlds FOLDER OUT`"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tyro.conf import OmitArgPrefixes, Positional
+
+from graspgap.datasets.import_rlds import RldsMapping, import_rlds
+
+
+@dataclass(frozen=True)
+class Config:
+    folder: Positional[Path]
+    """Folder with TFRecord files, searched with its sub-folders."""
+    out: Positional[Path]
+    """Dataset folder to write."""
+    options: OmitArgPrefixes[RldsMapping] = field(default_factory=RldsMapping)
+
+
+def run(config: Config) -> None:
+    """Import, and say what was taken and skipped."""
+    meta = import_rlds(config.folder, config.out, config.options)
+    print(f"{config.out}: {meta['frames']} pictures in {meta['attempts']} rows, unlabelled; {meta['notes']}")

@@ -1,0 +1,47 @@
+"""Keep the tables of a Markdown file equal to the result files: `python -m graspgap.evaluation.readme README.md`.
+
+A table stands between `<!-- results FOLDER -->` and `<!-- end -->`; the folder is relative to the Markdown file.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from graspgap.errors import UserError
+from graspgap.evaluation.findings import headline, ingredient_comparisons
+from graspgap.evaluation.results import find_results
+from graspgap.evaluation.tables import comparisons_markdown, pool, results_markdown
+from graspgap.files import write_text
+
+_TABLE = re.compile(r"(<!-- (results|comparisons|headline) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def filled(text: str, base: Path) -> str:
+    """The Markdown text with every marked table made anew.
+
+    Raises:
+        UserError: if a folder holds no results.
+    """
+
+    def fill(match: re.Match[str]) -> str:
+        start, kind, folder, end = match.groups()
+        results = find_results(base / folder)
+        if not results:
+            raise UserError(f"{base / folder} holds no results.json, expected by a table of the Markdown file")
+        if kind == "results":
+            body = results_markdown(pool(results))
+        elif kind == "comparisons":
+            body = comparisons_markdown(ingredient_comparisons(results))
+        else:
+            body = headline(results) + "\n"
+        return f"{start}{body.rstrip()}\n{end}"
+
+    return _TABLE.sub(fill, text)
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        path = Path(name)
+        write_text(path, filled(path.read_text(encoding="utf-8"), path.parent))
