@@ -18,7 +18,7 @@ def progress(what: str, total: int, done: int = 0, unit: str = "steps") -> Itera
     """Yield `advance(n, note="")`, to be called after each piece of work. `done` counts what an earlier run did."""
     console = Console(stderr=True)
     start = time.monotonic()
-    state = {"done": done, "printed": start}
+    state: dict[str, float] = {"done": done, "printed": start}
 
     def rate() -> float:
         return (state["done"] - done) / max(time.monotonic() - start, 1e-9)
@@ -36,14 +36,14 @@ def progress(what: str, total: int, done: int = 0, unit: str = "steps") -> Itera
         with Progress(*columns, console=console) as bar:
             task = bar.add_task(what, total=total, completed=done, rate="", note="")
 
-            def advance(count: int, note: str = "") -> None:
+            def advance(count: float, note: str = "") -> None:
                 state["done"] += count
                 bar.update(task, completed=state["done"], rate=f"{rate():.3g} {unit}/s", note=note)
 
             yield advance
         return
 
-    def log(count: int, note: str = "") -> None:
+    def log(count: float, note: str = "") -> None:
         state["done"] += count
         now = time.monotonic()
         if now - state["printed"] >= LOG_SECONDS or state["done"] >= total:
