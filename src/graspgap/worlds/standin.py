@@ -7,7 +7,7 @@ a cheap camera. It hands out what a real cell would: pictures, reported poses, o
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -62,8 +62,8 @@ class StandinConfig:
 
     image_size: int = 64
     """Pictures are image_size x image_size pixels."""
-    purpose: Literal["collection", "evaluation"] = "collection"
-    """How full the bin is: full for collecting with random commands, emptier for evaluation."""
+    purpose: str = "collection"
+    """How full the bin is: `collection` (for random commands, which seldom succeed) or `evaluation`."""
     collection_objects: tuple[int, int] = (10, 12)
     """Fewest and most objects in the bin while collecting."""
     evaluation_objects: tuple[int, int] = (6, 8)

@@ -13,10 +13,11 @@ from jaxtyping import Float, Int
 
 from graspgap.objects.model import Part, Surface
 
-Point = tuple[float, float, float]
+Vector = Sequence[float] | Float[np.ndarray, "n"]
+"""Numbers in a row: a point [m], half extents [m], or a quaternion (w, x, y, z)."""
 
 
-def rotation(quaternion: Float[np.ndarray, "4"] | Sequence[float]) -> Float[np.ndarray, "3 3"]:
+def rotation(quaternion: Vector) -> Float[np.ndarray, "3 3"]:
     """Rotation matrix of the unit quaternion (w, x, y, z)."""
     w, x, y, z = np.asarray(quaternion, dtype=np.float64)
     return np.array(
@@ -36,7 +37,7 @@ def facing(axis: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3 3"]:
     return np.stack([x, np.cross(z, x), z], axis=1)
 
 
-def moved(surface: Surface, matrix: Float[np.ndarray, "3 3"], position: Sequence[float]) -> Surface:
+def moved(surface: Surface, matrix: Float[np.ndarray, "3 3"], position: Vector) -> Surface:
     """The surface rotated by `matrix`, then shifted by `position`."""
     return replace(surface, vertices=surface.vertices @ matrix.T + np.asarray(position, dtype=np.float64))
 
@@ -63,7 +64,7 @@ def lathe(profile: Sequence[tuple[float, float]], segments: int = 12, **material
     return _sheet(radius[:, None, None] * ring + height[:, None, None] * np.array([0.0, 0.0, 1.0]), **material)
 
 
-def barrel(start: Sequence[float], end: Sequence[float], radius: float, **material: Any) -> Surface:
+def barrel(start: Vector, end: Vector, radius: float, **material: Any) -> Surface:
     """A closed cylinder from `start` to `end` with rounded edges."""
     axis = np.subtract(end, start).astype(np.float64)
     length = float(np.linalg.norm(axis))
@@ -73,14 +74,14 @@ def barrel(start: Sequence[float], end: Sequence[float], radius: float, **materi
     return moved(lathe(profile, **material), facing(axis), start)
 
 
-def ball(centre: Sequence[float], radius: float, **material: Any) -> Surface:
+def ball(centre: Vector, radius: float, **material: Any) -> Surface:
     """A sphere."""
     angle = np.linspace(-np.pi / 2, np.pi / 2, 7)
     profile = [(float(radius * np.cos(a)), float(radius * np.sin(a))) for a in angle]
     return moved(lathe(profile, segments=10, **material), np.eye(3), centre)
 
 
-def box(centre: Sequence[float], half: Sequence[float], **material: Any) -> Surface:
+def box(centre: Vector, half: Vector, **material: Any) -> Surface:
     """A box with sharp edges; every face shows the whole texture."""
     corners = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)], dtype=np.float64)
     faces: list[np.ndarray] = []
@@ -96,7 +97,7 @@ def box(centre: Sequence[float], half: Sequence[float], **material: Any) -> Surf
     return Surface(vertices, np.array(faces), uv, smooth=False, **material)
 
 
-def soft_box(centre: Sequence[float], half: Sequence[float], radius: float, **material: Any) -> Surface:
+def soft_box(centre: Vector, half: Vector, radius: float, **material: Any) -> Surface:
     """A box with rounded edges of `radius`, without texture coordinates."""
     ball_points = trimesh.creation.icosphere(subdivisions=1, radius=radius).vertices
     corners = np.array([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=np.float64)
@@ -109,7 +110,7 @@ def soft_box(centre: Sequence[float], half: Sequence[float], radius: float, **ma
 
 
 def rim(
-    centre: Sequence[float],
+    centre: Vector,
     inner: tuple[float, float],
     wall: float,
     height: float,
@@ -140,7 +141,7 @@ def rim(
     return moved(_sheet(np.stack(loops), **material), np.eye(3), centre)
 
 
-def part_surface(part: Part, color: Point) -> Surface:
+def part_surface(part: Part, color: tuple[float, float, float]) -> Surface:
     """A collision part as a plain surface, for objects that come without pictures."""
     creation = trimesh.creation
     if part.kind == "box":
