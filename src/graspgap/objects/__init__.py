@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from graspgap.errors import choose
+from graspgap.objects.everyday import Everyday
 from graspgap.objects.model import ObjectSet
 from graspgap.objects.prisms import Prisms
 
-OBJECT_SETS: dict[str, Callable[[], ObjectSet]] = {"prisms": Prisms}
+OBJECT_SETS: dict[str, Callable[[], ObjectSet]] = {"everyday": Everyday, "prisms": Prisms}
 """Object sets by name."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -26,6 +27,22 @@ class Part:
     quaternion: tuple[float, float, float, float] = (1.0, 0.0, 0.0, 0.0)
     """Rotation (w, x, y, z)."""
     vertices: Float[np.ndarray, "n 3"] | None = None
+
+
+def part_volume(part: Part) -> float:
+    """Volume [m^3] of a part; of a mesh, of its vertices' bounding box."""
+    size = part.size
+    if part.kind == "mesh":
+        assert part.vertices is not None
+        return float(np.prod(np.ptp(part.vertices, axis=0)))
+    volumes = {
+        "box": lambda: 8 * math.prod(size),
+        "sphere": lambda: 4 / 3 * math.pi * size[0] ** 3,
+        "capsule": lambda: math.pi * size[0] ** 2 * (2 * size[1] + 4 / 3 * size[0]),
+        "cylinder": lambda: 2 * math.pi * size[0] ** 2 * size[1],
+        "ellipsoid": lambda: 4 / 3 * math.pi * math.prod(size),
+    }
+    return volumes[part.kind]()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from graspgap.contract import GraspOutcome, Pose, Workspace, wrap_yaw
-from graspgap.objects.model import ObjectModel, Part
+from graspgap.objects.model import ObjectModel, part_volume
 from graspgap.worlds import arm
 
 BIN_CENTRE = (0.55, 0.0)
@@ -372,7 +372,7 @@ class Cell:
         for index in np.flatnonzero(np.isin(data.contact.geom, self.gripper_geoms).any(axis=1)):
             mujoco.mj_contactForce(model, data, int(index), force)
             total += force[0]
-        return total > self.config.press_limit
+        return bool(total > self.config.press_limit)
 
     def _step(self, seconds: float) -> None:
         mujoco.mj_step(self.model, self.data, max(1, round(seconds / self.config.timestep)))
@@ -419,7 +419,7 @@ class Cell:
     def _inside(self, index: int) -> bool:
         x, y, z = self.data.qpos[self.object_qpos[index] : self.object_qpos[index] + 3]
         sx, sy = self.config.bin_size
-        return abs(x - BIN_CENTRE[0]) < sx / 2 and abs(y - BIN_CENTRE[1]) < sy / 2 and -0.01 < z < 0.2
+        return bool(abs(x - BIN_CENTRE[0]) < sx / 2 and abs(y - BIN_CENTRE[1]) < sy / 2 and -0.01 < z < 0.2)
 
     def object_positions(self) -> Float64[np.ndarray, "n 3"]:
         """Centres of mass of the objects that lie in the bin [m]."""
@@ -432,19 +432,3 @@ class Cell:
             self.model.body(body).name: (self.data.xpos[body].copy(), self.data.xquat[body].copy())
             for body in range(1, self.model.nbody)
         }
-
-
-def part_volume(part: Part) -> float:
-    """Volume [m^3] of a part; of a mesh, of its vertices' bounding box."""
-    size = part.size
-    if part.kind == "mesh":
-        assert part.vertices is not None
-        return float(np.prod(np.ptp(part.vertices, axis=0)))
-    volumes = {
-        "box": lambda: 8 * math.prod(size),
-        "sphere": lambda: 4 / 3 * math.pi * size[0] ** 3,
-        "capsule": lambda: math.pi * size[0] ** 2 * (2 * size[1] + 4 / 3 * size[0]),
-        "cylinder": lambda: 2 * math.pi * size[0] ** 2 * size[1],
-        "ellipsoid": lambda: 4 / 3 * math.pi * math.prod(size),
-    }
-    return volumes[part.kind]()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float64
@@ -23,6 +23,7 @@ SCENES_KEPT = 2
 """Settled scenes kept in memory: the attempts of a scene come one after the other."""
 
 
+@runtime_checkable
 class Renderer(Protocol):
     """Pictures of a cell."""
 
