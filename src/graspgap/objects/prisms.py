@@ -69,11 +69,15 @@ class Prisms:
         middle = volumes @ np.array([centre for _, centre, _ in boxes]) / volumes.sum()
         mass = float(np.clip(volumes.sum() * rng.uniform(*config.density), *config.mass))
         parts = tuple(
-            Part("box", tuple(map(float, half)), tuple(map(float, centre - middle)), _wxyz(turn))
-            for half, centre, turn in boxes
+            Part("box", tuple(map(float, half)), _point(centre - middle), _wxyz(turn)) for half, centre, turn in boxes
         )
         color = colorsys.hsv_to_rgb(rng.uniform(), rng.uniform(0.4, 1.0), rng.uniform(0.4, 1.0))
         return ObjectModel(f"prism-{number}", parts, mass, color=color)
+
+
+def _point(values: np.ndarray) -> tuple[float, float, float]:
+    x, y, z = values
+    return float(x), float(y), float(z)
 
 
 def _wxyz(turn: Rotation) -> tuple[float, float, float, float]:

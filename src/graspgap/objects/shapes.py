@@ -37,7 +37,9 @@ def lathe(profile: Sequence[tuple[float, float]], sides: int = 14) -> Shape:
 
 def box(size: tuple[float, float, float]) -> Shape:
     """A box about the origin; each face shows the whole texture."""
-    vertices, faces, uv = [], [], []
+    vertices: list[np.ndarray] = []
+    faces: list[tuple[int, int, int]] = []
+    uv: list[tuple[float, float]] = []
     for axis in range(3):
         for sign in (-1, 1):
             normal = np.zeros(3)

@@ -1,4 +1,4 @@
-"""Procedural pictures for surfaces: labels, printed faces, fruit skins, wood. All are uint8 RGB, made by a generator."""
+"""Procedural pictures for surfaces: labels, printed faces, fruit skins, wood; uint8 RGB, made by a generator."""
 
 from __future__ import annotations
 

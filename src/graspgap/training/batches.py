@@ -122,7 +122,9 @@ class GraspSamples:
             owners[row, 1 : 1 + len(mates)] = mates
         commands = command_between(self.poses[frames][:, None], self.targets[owners])
         success = np.where(owners >= 0, self.view.success[owners], np.nan).astype(np.float32)
-        arrays = (pictures, self.poses[frames], commands, success, shift)
+        poses = self.poses[frames]
+        poses[:, 3] += np.pi * rng.integers(2, size=size)  # the same grasp, seen with the fingers exchanged
+        arrays = (pictures, poses, commands, success, shift)
         return GraspBatch(*(torch.from_numpy(np.ascontiguousarray(array)).to(device) for array in arrays))
 
 

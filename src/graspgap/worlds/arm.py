@@ -55,7 +55,8 @@ def add_arm(spec: mujoco.MjSpec) -> mujoco.MjsBody:
             damping=[2, 0, 0],
             armature=0.1,
         )
-        body.mass, body.inertia, body.explicitinertial = 2.0, (0.02, 0.02, 0.01), True
+        body.mass, body.explicitinertial = 2.0, True
+        body.inertia = np.array([0.02, 0.02, 0.01])
         length = _LINKS[number][0] if number < 7 else FLANGE
         _draw(body, "capsule", (radii[number - 1], length / 2), (0, 0, length / 2))
         actuator = spec.add_actuator(name=f"joint_{number}", target=f"joint_{number}")
@@ -79,7 +80,8 @@ def forward(joints: Float[np.ndarray, "7"]) -> Float[np.ndarray, "4 4"]:
         c, s = math.cos(sign * angle), math.sin(sign * angle)
         step = np.eye(4)
         step[2, 3] = offset
-        step[:3, :3] = [[c, -s, 0], [s, c, 0], [0, 0, 1]] if about_z else [[c, 0, s], [0, 1, 0], [-s, 0, c]]
+        rows = ((c, -s, 0), (s, c, 0), (0, 0, 1)) if about_z else ((c, 0, s), (0, 1, 0), (-s, 0, c))
+        step[:3, :3] = np.array(rows)
         pose = pose @ step
     pose[:3, 3] += FLANGE * pose[:3, 2]
     return pose
