@@ -8,6 +8,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
+from scipy.spatial import ConvexHull
 
 Split = Literal["train", "test"]
 """`test` objects are for `evaluate` alone."""
@@ -30,11 +31,11 @@ class Part:
 
 
 def part_volume(part: Part) -> float:
-    """Volume [m^3] of a part; of a mesh, of its vertices' bounding box."""
+    """Volume [m^3] of a part; of a mesh, of its hull."""
     size = part.size
     if part.kind == "mesh":
         assert part.vertices is not None
-        return float(np.prod(np.ptp(part.vertices, axis=0)))
+        return float(ConvexHull(part.vertices).volume)
     volumes = {
         "box": lambda: 8 * math.prod(size),
         "sphere": lambda: 4 / 3 * math.pi * size[0] ** 3,

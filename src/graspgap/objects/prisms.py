@@ -8,11 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from graspgap.objects.model import ObjectModel, Part, Split
+from graspgap.errors import UserError
+from graspgap.objects.model import ObjectModel, Part, Split, part_volume
+from graspgap.objects.parts import bounds, centre_of_mass, shifted, triple, wxyz
 from graspgap.seeding import generator
 
 TEST_EVERY = 10
 """Ids divisible by this are the test split; training never draws them."""
+MOST_DRAWS = 200
+"""A prism beyond the size limits is drawn again at most so often."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,10 @@ class PrismConfig:
     """Range of a box's two shorter sides: within the gripper's reach."""
     length: tuple[float, float] = (0.04, 0.11)
     """Range of a box's longest side."""
+    extent: tuple[float, float] = (0.03, 0.12)
+    """Limits of the longest extent of the whole, along the axes of its first box."""
+    width: float = 0.065
+    """Limit of its second longest extent, so that the gripper can span it however it lies."""
     density: tuple[float, float] = (250.0, 900.0)
     """[kg/m^3]"""
     mass: tuple[float, float] = (0.02, 0.3)
@@ -52,34 +60,32 @@ class Prisms:
     def make(self, number: int) -> ObjectModel:
         """The prism with this id."""
         rng, config = generator(number, "prism"), self.config
+        for _ in range(MOST_DRAWS):
+            parts = self._draw(rng)
+            _, middle, longest = np.sort(np.ptp(bounds(parts), axis=0))
+            if config.extent[0] <= longest <= config.extent[1] and middle <= config.width:
+                break
+        else:
+            raise UserError(f"no prism of sizes {config} in {MOST_DRAWS} draws: widen `extent`, `width` or `length`")
+        centre = centre_of_mass(parts)
+        volume = sum(part_volume(part) for part in parts)
+        mass = float(np.clip(volume * rng.uniform(*config.density), *config.mass))
+        color = colorsys.hsv_to_rgb(rng.uniform(), rng.uniform(0.4, 1.0), rng.uniform(0.4, 1.0))
+        return ObjectModel(f"prism-{number}", tuple(shifted(part, -centre) for part in parts), mass, color=color)
+
+    def _draw(self, rng: np.random.Generator) -> list[Part]:
+        """Boxes, each but the first with its centre inside another."""
+        config = self.config
         boxes: list[tuple[np.ndarray, np.ndarray, Rotation]] = []
         for index in range(rng.integers(config.parts[0], config.parts[1] + 1)):
             half = np.array([*rng.uniform(*config.thickness, 2), rng.uniform(*config.length)]) / 2
+            turn, centre = Rotation.identity(), np.zeros(3)
             if index:
                 half[2] *= rng.uniform(0.5, 0.9)
-            turn = Rotation.from_euler("xyz", rng.uniform(-1, 1, 3) * [0.5, 0.5, np.pi] if index else [0, 0, 0])
-            if index and rng.uniform() < 0.5:
-                turn = turn * Rotation.from_euler("x", 90, degrees=True)
-            centre = np.zeros(3)
-            if index:
+                turn = Rotation.from_euler("xyz", rng.uniform(-1, 1, 3) * [0.5, 0.5, np.pi])
+                if rng.uniform() < 0.5:
+                    turn = turn * Rotation.from_euler("x", 90, degrees=True)
                 host_half, host_centre, host_turn = boxes[rng.integers(len(boxes))]
                 centre = host_centre + host_turn.apply(rng.uniform(-0.9, 0.9, 3) * host_half)
             boxes.append((half, centre, turn))
-        volumes = np.array([np.prod(2 * half) for half, _, _ in boxes])
-        middle = volumes @ np.array([centre for _, centre, _ in boxes]) / volumes.sum()
-        mass = float(np.clip(volumes.sum() * rng.uniform(*config.density), *config.mass))
-        parts = tuple(
-            Part("box", tuple(map(float, half)), _point(centre - middle), _wxyz(turn)) for half, centre, turn in boxes
-        )
-        color = colorsys.hsv_to_rgb(rng.uniform(), rng.uniform(0.4, 1.0), rng.uniform(0.4, 1.0))
-        return ObjectModel(f"prism-{number}", parts, mass, color=color)
-
-
-def _point(values: np.ndarray) -> tuple[float, float, float]:
-    x, y, z = values
-    return float(x), float(y), float(z)
-
-
-def _wxyz(turn: Rotation) -> tuple[float, float, float, float]:
-    x, y, z, w = turn.as_quat()
-    return float(w), float(x), float(y), float(z)
+        return [Part("box", triple(half), triple(centre), wxyz(turn)) for half, centre, turn in boxes]
