@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import tyro
 from tyro.conf import Positional
 
 from graspgap.collection.policies import PolicyChoice
@@ -35,7 +34,7 @@ class Config:
     """Pixels of a side of the pictures; a policy needs what it was trained with."""
     steps_per_attempt: int = 4
     """Servo steps, 2 to 10."""
-    arm: tyro.conf.OmitArgPrefixes[Arm] = field(default_factory=Arm)
+    arm: Arm = field(default_factory=Arm)
     """Kept with the result; a study sets them."""
 
 
