@@ -33,6 +33,7 @@ def attempt(k: int, masks: bool = True, size: int = SIZE) -> GraspAttempt:
         image_before=rng.integers(0, 256, (size, size, 3), dtype=np.uint8),
         images=[rng.integers(0, 256, (size, size, 3), dtype=np.uint8) for _ in range(steps)],
         poses=rng.normal(size=(steps, 4)).astype(np.float32),
+        target=(rng.normal(size=(steps, 4)).astype(np.float32))[-1],
         outcome=GraspOutcome(success=k % 3 == 0, object_name="cup" if k % 3 == 0 else None),
         world="sim",
         policy="random",

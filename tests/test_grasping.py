@@ -104,6 +104,23 @@ def test_the_last_command_of_an_attempt_is_to_stay() -> None:
     np.testing.assert_array_equal(attempt.commands[0], command_between(attempt.poses[0], attempt.poses[-1]))
 
 
+class StopsShort(PaperWorld):
+    """Something is in the way below 5 cm."""
+
+    def move(self, command: np.ndarray) -> None:
+        super().move(command)
+        self.pose[2] = max(self.pose[2], 0.07)
+
+
+def test_an_attempt_that_was_stopped_keeps_the_command_it_was_given() -> None:
+    """Learning from reached poses would teach that a low target is a free one."""
+    attempt = run_attempt(StopsShort(), RandomPolicy(4), 0, 0)
+    assert attempt.poses[-1, 2] == np.float32(0.07)
+    assert attempt.target[2] <= 0.06
+    reached = apply_command(attempt.poses, attempt.commands)
+    np.testing.assert_allclose(reached, np.tile(attempt.target, (4, 1)), atol=1e-5)
+
+
 def test_the_scripted_policy_is_refused_without_object_poses() -> None:
     with pytest.raises(UserError, match="no real cell"):
         run_attempt(PaperWorld(REAL), ScriptedPolicy(4), 0, 0)

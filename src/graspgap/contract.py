@@ -159,7 +159,11 @@ class GraspAttempt:
     images: list[Image]
     """T pictures; the last one is taken at the final grasp pose, before the fingers close."""
     poses: Float32[np.ndarray, "t 4"]
-    """T reported gripper poses; the last one is the final grasp pose p_T."""
+    """T reported gripper poses; the fingers close at the last one."""
+    target: Pose
+    """p_T: the grasp pose that was commanded. Where the gripper was stopped on its way down, it is not the last of
+    `poses`: that one tells how the attempt went, and a policy that is taught with it aims where nothing is in the way
+    of a gripper that has got there."""
     outcome: GraspOutcome
     world: str
     policy: str
@@ -175,7 +179,7 @@ class GraspAttempt:
     @property
     def commands(self) -> Float32[np.ndarray, "t 5"]:
         """Motor command p_T - p_t of each step."""
-        return command_between(self.poses, self.poses[-1:])
+        return command_between(self.poses, self.target)
 
 
 def wrap_yaw(yaw: Float[np.ndarray, "*batch"] | np.floating | float) -> Float[np.ndarray, "*batch"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from graspgap.contract import MAX_SERVO_STEPS, GraspAttempt
+from graspgap.contract import MAX_SERVO_STEPS, GraspAttempt, apply_command, checked_command
 from graspgap.errors import UserError
 from graspgap.grasping.policies import Policy
 from graspgap.seeding import generator
@@ -35,6 +35,7 @@ def run_attempt(
     policy.begin(world, generator(seed, attempt, "policy"))
     images, masks, poses, predicted = [], [], [], []
     image_before, mask_before = observation.image_before, observation.mask_before
+    target = observation.pose
     for step in range(steps):
         decision = policy.decide(observation, step)
         images.append(observation.image_now)
@@ -44,6 +45,7 @@ def run_attempt(
             predicted.append(float(decision.predicted))
         if decision.close or step == steps - 1:
             break
+        target = world.spec.workspace.clip(apply_command(observation.pose, checked_command(decision.command)))
         world.move(decision.command)
         observation = world.observe()
     outcome = world.grasp()
@@ -55,6 +57,7 @@ def run_attempt(
         image_before=image_before,
         images=images,
         poses=np.stack(poses).astype(np.float32),
+        target=target,
         outcome=outcome,
         world=world.spec.name,
         policy=policy.name,

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Float32, Int64, UInt8
 from torch import Tensor
 
-from graspgap.contract import command_between
+from graspgap.contract import apply_command, command_between
 from graspgap.datasets import LabelledView, SimulatedView, UnlabelledView
 
 CLEAR_Z = 0.12
@@ -97,7 +97,8 @@ class GraspSamples:
         self.view, self.commands, self.pairs = view, commands, pairs
         self.augment_config = augment_config or AugmentConfig()
         self.poses = view.poses
-        self.targets = view.poses[view.offsets[1:] - 1]
+        last = view.offsets[1:] - 1
+        self.targets = apply_command(view.poses[last], view.commands[last])
         order = np.argsort(view.scenes, kind="stable")
         starts = np.flatnonzero(np.diff(view.scenes[order], prepend=-1))
         self._mates = dict(zip(view.scenes[order][starts].tolist(), np.split(order, starts[1:]), strict=True))
