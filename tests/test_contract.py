@@ -46,7 +46,9 @@ def test_bad_commands_are_refused_in_one_line(bad: np.ndarray) -> None:
 
 def test_the_workspace_clips_every_coordinate() -> None:
     space = Workspace()
-    np.testing.assert_allclose(space.clip(np.array([9.0, -9, -9, 0.2])), [space.high[0], *space.low[1:], 0.2], atol=1e-6)
+    np.testing.assert_allclose(
+        space.clip(np.array([9.0, -9, -9, 0.2])), [space.high[0], *space.low[1:], 0.2], atol=1e-6
+    )
 
 
 def test_rays_and_projection_agree() -> None:
