@@ -3,49 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 
 from graspgap.errors import UserError
-from graspgap.objects import families
-from graspgap.objects.families import Draft
-from graspgap.objects.model import ObjectModel, Part, Split, part_volume
+from graspgap.objects import containers, goods, tools
+from graspgap.objects.draft import Draft
+from graspgap.objects.model import ObjectModel, Split
 from graspgap.seeding import generator
 
 TRAIN_OBJECTS = 240
 TEST_OBJECTS = 36
+MASS = (0.015, 0.35)
+"""Limits of an object's mass [kg]."""
 
-TRAIN_FAMILIES: dict[str, Callable[[np.random.Generator], Draft]] = {
-    "bottle": families.bottle,
-    "can": families.can,
-    "mug": families.mug,
-    "jar": families.jar,
-    "carton": families.carton,
-    "soap": families.soap,
-    "pen": families.pen,
-    "screwdriver": families.screwdriver,
-    "hammer": families.hammer,
-    "apple": families.apple,
-    "banana": families.banana,
-    "lemon": families.lemon,
-    "ball": families.ball,
-    "brick": families.brick,
-    "spoon": families.spoon,
-    "cup": families.cup,
+Family = Callable[[np.random.Generator], Draft]
+
+TRAIN_FAMILIES: dict[str, Family] = {
+    "bottle": containers.bottle,
+    "can": containers.can,
+    "mug": containers.mug,
+    "jar": containers.jar,
+    "carton": goods.carton,
+    "soap": goods.soap,
+    "marker": tools.marker,
+    "screwdriver": tools.screwdriver,
+    "hammer": tools.hammer,
+    "apple": goods.apple,
+    "banana": goods.banana,
+    "lemon": goods.lemon,
+    "ball": goods.ball,
+    "brick": goods.brick,
+    "spoon": tools.spoon,
+    "cup": containers.cup,
+    "flask": containers.flask,
+    "aerosol": containers.aerosol,
+    "bowl": containers.bowl,
+    "spool": containers.spool,
+    "sponge": goods.sponge,
+    "bolt": tools.bolt,
+    "battery": tools.battery,
+    "torch": tools.torch,
 }
-TEST_ONLY_FAMILIES: dict[str, Callable[[np.random.Generator], Draft]] = {
-    "pear": families.pear,
-    "wrench": families.wrench,
-    "tube": families.squeeze_tube,
-    "remote": families.remote_control,
+TEST_ONLY_FAMILIES: dict[str, Family] = {
+    "pear": goods.pear,
+    "wrench": tools.wrench,
+    "tube": containers.squeeze_tube,
+    "remote": goods.remote_control,
+    "duck": goods.duck,
+    "bulb": containers.bulb,
+    "fork": tools.fork,
 }
 """Kinds of objects that training never sees. Half of the test objects are of these, half new ones of known kinds."""
 
 
 class Everyday:
-    """240 training and 36 test objects. Object `everyday-train-017` depends on its name alone."""
+    """240 training and 36 test objects, none in both. Object `everyday-train-017` depends on its name alone."""
 
     name = "everyday"
 
@@ -55,30 +69,30 @@ class Everyday:
         Raises:
             UserError: if the split has fewer.
         """
-        total = TEST_OBJECTS if split == "test" else TRAIN_OBJECTS
-        if count > total:
-            raise UserError(f"{count} different objects were asked for; the {split} split of 'everyday' has {total}")
-        return [make(f"everyday-{split}-{number:03d}") for number in rng.choice(total, count, replace=False)]
+        names = object_names(split)
+        if count > len(names):
+            raise UserError(
+                f"{count} objects asked for, the {split} split of 'everyday' has {len(names)}: ask for fewer"
+            )
+        return [make(names[number]) for number in rng.choice(len(names), count, replace=False)]
+
+
+def object_names(split: Split) -> list[str]:
+    """Names of all objects of a split."""
+    return [f"everyday-{split}-{number:03d}" for number in range(TEST_OBJECTS if split == "test" else TRAIN_OBJECTS)]
+
+
+def family_of(name: str) -> str:
+    """The family of an object: training goes round its families; test objects are by turns new ones of those, spread
+    over them, and ones of unseen families."""
+    number, known, unseen = int(name.rsplit("-", 1)[1]), list(TRAIN_FAMILIES), list(TEST_ONLY_FAMILIES)
+    if "-train-" in name:
+        return known[number % len(known)]
+    return unseen[number // 2 % len(unseen)] if number % 2 else known[number // 2 * 5 % len(known)]
 
 
 @lru_cache(maxsize=TRAIN_OBJECTS + TEST_OBJECTS)
 def make(name: str) -> ObjectModel:
     """The object of this name, its origin at its centre of mass."""
-    rng = generator(0, name)
-    number = int(name.rsplit("-", 1)[1])
-    if "-train-" in name:
-        kinds, turn = TRAIN_FAMILIES, number
-    else:
-        kinds, turn = (TRAIN_FAMILIES, TEST_ONLY_FAMILIES)[number % 2], number // 2
-    draft = list(kinds.values())[turn % len(kinds)](rng)
-    volumes = np.array([part_volume(part) for part in draft.parts])
-    middle = volumes @ np.array([part.position for part in draft.parts]) / volumes.sum()
-    parts = tuple(_shifted(part, middle) for part in draft.parts)
-    surfaces = tuple(replace(surface, vertices=surface.vertices - middle) for surface in draft.surfaces)
-    mass = float(np.clip(volumes.sum() * draft.density, 0.015, 0.35))
-    return ObjectModel(name, parts, mass, surfaces, draft.surfaces[0].color, draft.friction)
-
-
-def _shifted(part: Part, middle: np.ndarray) -> Part:
-    x, y, z = np.array(part.position) - middle
-    return replace(part, position=(float(x), float(y), float(z)))
+    draw = (TRAIN_FAMILIES | TEST_ONLY_FAMILIES)[family_of(name)]
+    return draw(generator(0, name)).model(name, MASS)
