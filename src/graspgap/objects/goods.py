@@ -55,7 +55,7 @@ def sponge(rng: np.random.Generator) -> Draft:
 
 def ball(rng: np.random.Generator) -> Draft:
     """A toy ball: panels, rings or dots."""
-    r = rng.uniform(0.019, 0.032)
+    r = rng.uniform(0.0205, 0.032)
     first, second = textures.vivid(rng), textures.either(rng)
     pictures = (
         lambda: textures.flutes(first, second, int(rng.integers(3, 6))),
@@ -69,7 +69,8 @@ def ball(rng: np.random.Generator) -> Draft:
 
 def brick(rng: np.random.Generator) -> Draft:
     """A large toy brick, studs on top."""
-    pitch, count = rng.uniform(0.016, 0.02), int(rng.integers(2, 5))
+    count = int(rng.integers(2, 5))
+    pitch = rng.uniform(0.0205, 0.024) if count == 2 else rng.uniform(0.016, 0.02)
     x, y, z, stud = pitch * count, 2 * pitch, pitch * rng.uniform(0.9, 1.3), 0.0045
     color = textures.vivid(rng)
     studs = [

@@ -181,6 +181,7 @@ def _collision_parts(path: Path, mesh: trimesh.Trimesh) -> list[Part]:
     collision = path.with_name(COLLISION)
     if path.name == VISUAL and collision.is_file():
         return [_hull(points, collision) for points in _groups(collision)]
+    part = _hull(np.asarray(mesh.vertices, dtype=np.float64), path)
     closed = mesh.copy()
     closed.merge_vertices(merge_tex=True, merge_norm=True)
     if not closed.is_watertight:
@@ -188,9 +189,7 @@ def _collision_parts(path: Path, mesh: trimesh.Trimesh) -> list[Part]:
             f"{path} is not watertight, so its volume is unknown: close its holes, or put a {COLLISION} of convex "
             f"parts beside {VISUAL} in a folder of its own"
         )
-    if abs(closed.volume) < 1e-9:
-        raise UserError(f"{path} has no volume, expected a solid: give its surface a thickness")
-    return [_hull(np.asarray(closed.vertices), path)]
+    return [part]
 
 
 def _hull(points: Float[np.ndarray, "n 3"], path: Path) -> Part:

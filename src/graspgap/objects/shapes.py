@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.spatial.transform import Rotation
 
-Shape = tuple[Float[np.ndarray, "n 3"], Int[np.ndarray, "m 3"], Float[np.ndarray, "n 2"]]
-"""Vertices, triangles, and texture coordinates in [0, 1]."""
+Shape = tuple[Float[np.ndarray, "_ 3"], Int[np.ndarray, "_ 3"], Float[np.ndarray, "_ 2"]]
+"""Vertices (n, 3), triangles (m, 3), and texture coordinates (n, 2) in [0, 1]."""
 Profile = Sequence[tuple[float, float]]
 """Points (radius, z) of a lathe: up the outside, over a rim and down the inside where there is one."""
 

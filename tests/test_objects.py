@@ -1,0 +1,409 @@
+"""Prisms, everyday objects and mesh folders: repeatable, disjoint splits, of a size to grasp, drawn as they collide."""
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from scipy.spatial import ConvexHull
+
+from graspgap.contract import Workspace
+from graspgap.errors import UserError
+from graspgap.objects import OBJECT_SETS, make_object_set
+from graspgap.objects.everyday import MASS, TEST_ONLY_FAMILIES, TRAIN_FAMILIES, Everyday, family_of, make, object_names
+from graspgap.objects.meshes import MeshFolder, MeshFolderConfig
+from graspgap.objects.model import ObjectModel, ObjectSet, Part, part_volume
+from graspgap.objects.parts import bounds, centre_of_mass, facing, part_bounds, part_centre, rod, turn_of, wxyz
+from graspgap.objects.prisms import PrismConfig, Prisms
+from graspgap.objects.shapes import arc, cylinder, lathe, plate, rounded_box, tube
+from graspgap.worlds.cell import Cell, CellConfig
+
+DATA = Path(os.environ.get("GRASPGAP_DATA", Path(__file__).parents[2] / "shared/data"))
+EVERYDAY = [*object_names("train"), *object_names("test")]
+
+
+def same(first: ObjectModel, second: ObjectModel) -> bool:
+    """Equal to the last bit."""
+    if (first.name, first.mass, first.color, first.parts) != (second.name, second.mass, second.color, second.parts):
+        return False
+    pairs = zip(first.surfaces, second.surfaces, strict=True)
+    return all(np.array_equal(a.vertices, b.vertices) and np.array_equal(a.texture, b.texture) for a, b in pairs)
+
+
+def outside(part: Part, points: np.ndarray) -> np.ndarray:
+    """How far points lie outside of a part [m] (of an ellipsoid: along the ray from its centre)."""
+    local, size = turn_of(part).inv().apply(points - np.array(part.position)), np.array(part.size)
+    if part.kind in ("sphere", "ellipsoid"):
+        far = np.linalg.norm(local / size, axis=1)
+        return np.linalg.norm(local, axis=1) * np.maximum(1 - 1 / np.maximum(far, 1e-9), 0)
+    if part.kind == "box":
+        return np.linalg.norm(np.maximum(np.abs(local) - size, 0), axis=1)
+    radius, along = np.hypot(local[:, 0], local[:, 1]), np.maximum(np.abs(local[:, 2]) - size[1], 0)
+    if part.kind == "capsule":
+        return np.maximum(np.hypot(radius, along) - size[0], 0)
+    return np.hypot(np.maximum(radius - size[0], 0), along)
+
+
+# -- sets ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", OBJECT_SETS)
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_set_gives_different_objects_that_repeat(name: str, split: str) -> None:
+    first, second = (make_object_set(name).sample(np.random.default_rng(3), 12, split) for _ in range(2))
+    assert isinstance(make_object_set(name), ObjectSet)
+    assert len({thing.name for thing in first}) == 12
+    assert all(same(a, b) for a, b in zip(first, second, strict=True))
+    assert [a.name for a in first] != [
+        a.name for a in make_object_set(name).sample(np.random.default_rng(4), 12, split)
+    ]
+
+
+def test_unknown_set_names_the_nearest() -> None:
+    with pytest.raises(UserError, match="did you mean 'everyday'"):
+        make_object_set("everday")
+
+
+# -- prisms ----------------------------------------------------------------------------------------------------------
+
+
+def test_prism_splits_share_no_id() -> None:
+    rng = np.random.default_rng(0)
+    ids = {
+        split: [int(thing.name.removeprefix("prism-")) for thing in Prisms().sample(rng, 40, split)]
+        for split in ("train", "test")
+    }
+    assert all(number % 10 == 0 for number in ids["test"])
+    assert all(number % 10 for number in ids["train"])
+
+
+def test_prisms_are_of_a_size_to_grasp() -> None:
+    config = PrismConfig()
+    prisms = Prisms().sample(np.random.default_rng(1), 150, "train")
+    for prism in prisms:
+        extents = np.sort(np.ptp(bounds(prism.parts), axis=0))
+        assert extents[1] <= 0.065
+        assert 0.03 <= extents[2] <= 0.12
+        assert 2 <= len(prism.parts) <= 4
+        thickness = 2 * np.sort([part.size for part in prism.parts])[:, 0]
+        assert (thickness >= 0.015).all()
+        assert (thickness <= 0.05).all()
+        assert config.mass[0] <= prism.mass <= config.mass[1]
+        np.testing.assert_allclose(centre_of_mass(prism.parts), 0, atol=1e-9)
+    assert len({prism.color for prism in prisms}) == 150
+
+
+def test_prism_boxes_hang_together() -> None:
+    for prism in Prisms().sample(np.random.default_rng(2), 40, "train"):
+        centres = np.array([part.position for part in prism.parts])
+        for index in range(1, len(centres)):
+            assert min(outside(part, centres[index : index + 1])[0] for part in prism.parts[:index]) == 0
+
+
+def test_a_prism_does_not_depend_on_its_neighbours() -> None:
+    many = Prisms().sample(np.random.default_rng(5), 5, "train")
+    assert all(same(thing, Prisms().make(int(thing.name.removeprefix("prism-")))) for thing in many)
+
+
+def test_impossible_prisms_are_refused() -> None:
+    with pytest.raises(UserError, match="widen"):
+        Prisms(PrismConfig(width=0.01)).make(1)
+
+
+# -- everyday objects ------------------------------------------------------------------------------------------------
+
+
+def test_everyday_splits() -> None:
+    train, test = object_names("train"), object_names("test")
+    assert (len(train), len(test)) == (240, 36)
+    assert not set(train) & set(test)
+    families = {split: Counter(map(family_of, object_names(split))) for split in ("train", "test")}
+    assert set(families["train"]) == set(TRAIN_FAMILIES)
+    unseen = set(families["test"]) - set(families["train"])
+    assert unseen == set(TEST_ONLY_FAMILIES)
+    assert sum(families["test"][family] for family in unseen) == 18
+    assert len(TRAIN_FAMILIES) >= 12
+
+
+def test_no_test_object_is_a_training_object() -> None:
+    def key(thing: ObjectModel) -> tuple[object, ...]:
+        return tuple(part.size for part in thing.parts), thing.mass
+
+    train = {key(make(name)) for name in object_names("train")}
+    assert len(train) == 240
+    assert not train & {key(make(name)) for name in object_names("test")}
+
+
+def test_asking_for_too_many_everyday_objects() -> None:
+    assert len(Everyday().sample(np.random.default_rng(0), 36, "test")) == 36
+    with pytest.raises(UserError, match="has 36"):
+        Everyday().sample(np.random.default_rng(0), 37, "test")
+
+
+@pytest.mark.parametrize("name", EVERYDAY)
+def test_everyday_object(name: str) -> None:
+    thing = make(name)
+    vertices = np.concatenate([surface.vertices for surface in thing.surfaces])
+    seen = np.stack([vertices.min(axis=0), vertices.max(axis=0)])
+    # It collides where it is seen.
+    np.testing.assert_allclose(seen, bounds(thing.parts), atol=0.0045)
+    assert np.min([outside(part, vertices) for part in thing.parts], axis=0).max() < 0.006
+    # A gripper that opens 8.5 cm spans it however it lies, and its fingers reach it on the floor.
+    extents = np.sort(np.ptp(seen, axis=0))
+    assert extents[0] >= 0.0135
+    assert extents[1] <= 0.065
+    assert 0.04 <= extents[2] <= 0.16
+    assert MASS[0] <= thing.mass <= MASS[1]
+    np.testing.assert_allclose(centre_of_mass(thing.parts), 0, atol=1e-9)
+    assert 1 <= len(thing.parts) <= 6
+    assert all(part.kind != "mesh" for part in thing.parts)
+    assert sum(len(surface.faces) for surface in thing.surfaces) <= 1500
+    for surface in thing.surfaces:
+        check_surface(surface)
+
+
+def check_surface(surface: object) -> None:
+    """Indices, colours and texture coordinates are valid, no triangle is degenerate and no picture mirrored."""
+    corners = surface.vertices[surface.faces]
+    assert np.isfinite(surface.vertices).all()
+    assert np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1).min() > 0
+    assert all(0 <= value <= 1 for value in (*surface.color, surface.roughness, surface.metallic))
+    assert (surface.uv is None) == (surface.texture is None)
+    if surface.uv is not None:
+        assert surface.uv.min() >= 0
+        assert surface.uv.max() <= 1
+        assert max(surface.texture.shape[:2]) <= 128
+        a, b, c = (surface.uv[surface.faces[:, i]] for i in range(3))
+        (s, t), (p, q) = (b - a).T, (c - a).T
+        assert (s * q - t * p).min() >= -1e-12
+
+
+def test_everyday_objects_look_different() -> None:
+    things = [make(name) for name in EVERYDAY]
+    colors = np.array([thing.color for thing in things])
+    textured = [any(surface.texture is not None for surface in thing.surfaces) for thing in things]
+    metal = [any(surface.metallic > 0.5 for surface in thing.surfaces) for thing in things]
+    assert colors.std(axis=0).min() > 0.2
+    assert np.mean(textured) > 0.7
+    assert np.mean(metal) > 0.2
+
+
+def test_the_physics_puts_the_centre_of_mass_at_the_origin() -> None:
+    things = [
+        *Everyday().sample(np.random.default_rng(0), 4, "test"),
+        *Prisms().sample(np.random.default_rng(0), 2, "train"),
+    ]
+    cell = Cell(CellConfig(), Workspace())
+    cell.load(things)
+    for thing, body in zip(things, cell.object_bodies, strict=True):
+        np.testing.assert_allclose(cell.model.body_ipos[body], 0, atol=1e-4)
+        assert cell.model.body_mass[body] == pytest.approx(thing.mass)
+
+
+# -- shapes and parts ------------------------------------------------------------------------------------------------
+
+
+def volume(shape: tuple[np.ndarray, np.ndarray, np.ndarray]) -> float:
+    """Enclosed volume; negative where triangles face inwards."""
+    vertices, faces, _ = shape
+    a, b, c = (vertices[faces[:, i]] for i in range(3))
+    return float(np.einsum("ij,ij->i", a, np.cross(b, c)).sum() / 6)
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        (lathe(arc(1, 1, points=30), 60), 4 / 3 * np.pi),
+        (cylinder(1, -1, 2, 80, bevel=1e-4), 3 * np.pi),
+        (lathe([(0, 0), (1, 0), (1, 1), (0.5, 1), (0.5, 0.2), (0, 0.2)], 80), np.pi * (1 - 0.25 * 0.8)),
+        (rounded_box((1, 2, 3), 0.01), 6),
+        (tube(np.array([(x, 0, 0.0) for x in (0, 1, 2)]), np.full((3, 2), 0.5), 60), np.pi / 2),
+        (tube(np.array([(0, 0, z) for z in (0, 1.0, 2)]), np.tile([0.5, 0.25], (3, 1)), 60), np.pi / 4),
+        (plate([(0, -1, 1), (1, -2, 1), (2, 0, 1)], 0.5), 0.5 * (2.5 + 2)),
+    ],
+    ids=["ball", "cylinder", "cup", "box", "tube along x", "flat tube up", "plate"],
+)
+def test_shapes_are_closed_and_face_outwards(shape: tuple[np.ndarray, np.ndarray, np.ndarray], expected: float) -> None:
+    vertices, faces, _ = shape
+    mesh = trimesh.Trimesh(vertices, faces, process=False)
+    mesh.merge_vertices(merge_tex=True, merge_norm=True)
+    assert mesh.is_watertight
+    assert volume(shape) == pytest.approx(expected, rel=0.01)
+
+
+def test_sharp_edges_have_vertices_of_their_own() -> None:
+    profile = [(0, 0), (1, 0), (1, 1), (0, 1)]
+    assert len(lathe(profile, 8)[0]) == 6 * 9 - 2  # of the pole's vertices all but one carry a triangle each
+
+
+@pytest.mark.parametrize("kind", ["box", "sphere", "capsule", "cylinder", "ellipsoid", "mesh"])
+def test_bounds_centre_and_volume_of_parts(kind: str) -> None:
+    rng = np.random.default_rng(7)
+    size = {"box": (0.1, 0.2, 0.3), "sphere": (0.2,), "ellipsoid": (0.1, 0.2, 0.3), "mesh": ()}.get(kind, (0.1, 0.3))
+    points = rng.normal(size=(40, 3)) if kind == "mesh" else None
+    part = Part(kind, size, (0.3, -0.2, 0.5), wxyz(facing((1.0, 2.0, 3.0))), points)
+    low, high = part_bounds(part)
+    cloud = rng.uniform(low - 0.02, high + 0.02, (200_000, 3))
+    if points is None:
+        inside = outside(part, cloud) == 0
+    else:
+        local = turn_of(part).inv().apply(cloud - np.array(part.position))
+        planes = ConvexHull(points).equations
+        inside = (local @ planes[:, :3].T + planes[:, 3] <= 0).all(axis=1)
+    assert part_volume(part) == pytest.approx(inside.mean() * np.prod(high - low + 0.04), rel=0.03)
+    np.testing.assert_allclose(cloud[inside].mean(axis=0), part_centre(part), atol=0.02)
+    assert (cloud[inside] >= low - 1e-9).all()
+    assert (cloud[inside] <= high + 1e-9).all()
+    slack = 0.25 if kind == "mesh" else 0.05
+    np.testing.assert_allclose(cloud[inside].min(axis=0), low, atol=slack)
+
+
+def test_a_rod_reaches_from_start_to_end() -> None:
+    part = rod((0.1, 0.2, 0.3), (0.4, 0.2, 0.3), 0.05, "cylinder")
+    np.testing.assert_allclose(part_bounds(part), [(0.1, 0.15, 0.25), (0.4, 0.25, 0.35)], atol=1e-9)
+
+
+# -- folders of meshes -----------------------------------------------------------------------------------------------
+
+
+def brick(size: float = 0.05) -> trimesh.Trimesh:
+    return trimesh.creation.box(extents=(size, size, 2 * size))
+
+
+def test_loose_mesh_files(tmp_path: Path) -> None:
+    for suffix in ("stl", "ply", "obj", "glb"):
+        brick().export(tmp_path / f"brick_{suffix}.{suffix}")
+    (tmp_path / "notes.txt").write_text("not a mesh")
+    folder = make_object_set(str(tmp_path))
+    assert isinstance(folder, MeshFolder)
+    assert folder.names("train") == folder.names("test") == ["brick_glb", "brick_obj", "brick_ply", "brick_stl"]
+    for thing in folder.sample(np.random.default_rng(0), 4, "train"):
+        assert len(thing.parts) == 1
+        assert thing.mass == pytest.approx(0.05**2 * 0.1 * 400)
+        np.testing.assert_allclose(bounds(thing.parts), [(-0.025, -0.025, -0.05), (0.025, 0.025, 0.05)], atol=1e-6)
+        check_surface(thing.surfaces[0])
+
+
+def test_collision_groups_become_parts_and_move_the_origin(tmp_path: Path) -> None:
+    folder = tmp_path / "set" / "hook"
+    folder.mkdir(parents=True)
+    shell = brick()
+    shell.update_faces(np.arange(len(shell.faces)) > 0)  # an open mesh is fine beside a collision.obj
+    shell.export(folder / "textured.obj")
+    lines, start = [], 1
+    for number, by in enumerate([(0, 0, 0), (0, 0, 0.06)]):
+        part = trimesh.creation.box(extents=(0.02, 0.02, 0.02)).apply_translation(by)
+        lines += [f"o part_{number}", *(f"v {x} {y} {z}" for x, y, z in part.vertices)]
+        lines += ["f " + " ".join(f"{corner + start}//1" for corner in face) for face in part.faces]
+        start += len(part.vertices)
+    (folder / "collision.obj").write_text("\n".join(lines))
+    thing = MeshFolder(tmp_path / "set").make("hook")
+    assert [part.kind for part in thing.parts] == ["mesh", "mesh"]
+    np.testing.assert_allclose(part_centre(thing.parts[0]), (0, 0, -0.03), atol=1e-6)
+    np.testing.assert_allclose(thing.surfaces[0].vertices[:, 2].min(), -0.05 - 0.03, atol=1e-6)
+
+
+def test_seeded_test_fraction(tmp_path: Path) -> None:
+    for number in range(8):
+        brick().export(tmp_path / f"brick_{number}.stl")
+    config = MeshFolderConfig(test_fraction=0.25)
+    folder = MeshFolder(tmp_path, config)
+    train, test = folder.names("train"), folder.names("test")
+    assert (len(train), len(test)) == (6, 2)
+    assert not set(train) & set(test)
+    assert MeshFolder(tmp_path, config).names("test") == test
+    brick().export(tmp_path / "late.stl")
+    assert set(MeshFolder(tmp_path, config).names("test")) <= {*test, "late"}
+    with pytest.raises(UserError, match="leaves a split empty"):
+        MeshFolder(tmp_path, MeshFolderConfig(test_fraction=0.01))
+
+
+def test_a_round_mesh_is_thinned_and_stays_closed(tmp_path: Path) -> None:
+    outer, inner = (trimesh.creation.icosphere(subdivisions=5, radius=radius) for radius in (0.03, 0.029))
+    inner.invert()
+    trimesh.util.concatenate([outer, inner]).export(tmp_path / "shell.stl")
+    surface = MeshFolder(tmp_path).make("shell").surfaces[0]
+    assert 300 < len(surface.faces) <= 1500
+    edges = Counter(
+        tuple(edge) for face in surface.faces.tolist() for edge in zip(face, face[1:] + face[:1], strict=True)
+    )
+    assert all(edges[b, a] == count for (a, b), count in edges.items())
+    radii = np.linalg.norm(surface.vertices, axis=1)
+    assert np.abs(radii - 0.0295).max() < 0.0015
+    assert (radii > 0.0298).sum() > 100  # both walls are kept
+    assert (radii < 0.0289).sum() > 100
+
+
+def open_box(path: Path) -> None:
+    mesh = brick()
+    mesh.update_faces(np.arange(len(mesh.faces)) > 1)
+    mesh.export(path / "open.stl")
+
+
+def flat_sheet(path: Path) -> None:
+    corners = [(0, 0, 0), (0.05, 0, 0), (0.05, 0.05, 0), (0, 0.05, 0)]
+    trimesh.Trimesh(corners, [(0, 1, 2), (0, 2, 3), (2, 1, 0), (3, 2, 0)], process=False).export(path / "flat.ply")
+
+
+def dots_only(path: Path) -> None:
+    trimesh.PointCloud(np.eye(3) * 0.05).export(path / "dots.ply")
+
+
+def bad_collision(path: Path) -> None:
+    (path / "thing").mkdir()
+    brick().export(path / "thing" / "textured.obj")
+    (path / "thing" / "collision.obj").write_text("o part\nv 0 0 zero\n")
+
+
+def flat_collision(path: Path) -> None:
+    bad_collision(path)
+    (path / "thing" / "collision.obj").write_text("o part\nv 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (open_box, r"open\.stl is not watertight.*close its holes"),
+        (flat_sheet, r"flat\.ply has a part without volume"),
+        (dots_only, r"dots\.ply has no faces"),
+        (lambda path: brick(50).export(path / "large.stl"), r"large\.stl measures .*millimetres\? scale it to metres"),
+        (lambda path: brick(0.09).export(path / "wide.stl"), r"wide\.stl measures"),
+        (lambda path: (path / "torn.glb").write_bytes(b"glTF"), r"torn\.glb can't be read"),
+        (bad_collision, r"collision\.obj is not a valid OBJ"),
+        (flat_collision, r"collision\.obj has a part without volume"),
+        (lambda path: None, "holds no object: expected sub-folders"),
+    ],
+    ids=["open", "flat", "points", "millimetres", "too wide", "torn", "bad collision", "flat collision", "empty"],
+)
+def test_bad_meshes_are_refused_in_one_line(tmp_path: Path, write: object, message: str) -> None:
+    write(tmp_path)
+    with pytest.raises(UserError, match=message) as error:
+        MeshFolder(tmp_path).check()
+    assert "\n" not in str(error.value)
+
+
+def test_missing_folder_and_double_name(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="does not exist"):
+        make_object_set(str(tmp_path / "nowhere"))
+    brick().export(tmp_path / "one.stl")
+    brick().export(tmp_path / "one.ply")
+    with pytest.raises(UserError, match="two objects named 'one'"):
+        MeshFolder(tmp_path)
+
+
+@pytest.mark.skipif(
+    not (DATA / "objects/everyday").is_dir(), reason="no scanned objects on this machine (GRASPGAP_DATA)"
+)
+def test_scanned_objects_load() -> None:
+    folder = MeshFolder(DATA / "objects/everyday")
+    folder.check()
+    things = folder.sample(np.random.default_rng(0), 24, "train")
+    for thing in things:
+        (surface,) = thing.surfaces
+        assert surface.texture is not None
+        assert len(surface.faces) <= 1500
+        seen = np.stack([surface.vertices.min(axis=0), surface.vertices.max(axis=0)])
+        np.testing.assert_allclose(seen, bounds(thing.parts), atol=0.008)
+        np.testing.assert_allclose(centre_of_mass(thing.parts), 0, atol=1e-9)
