@@ -109,11 +109,11 @@ def wrench(rng: np.random.Generator) -> Draft:
 
 def spoon(rng: np.random.Generator) -> Draft:
     """A thick-handled spoon of steel, wood or plastic."""
-    length, wide, bowl = rng.uniform(0.075, 0.1), rng.uniform(0.0075, 0.009), rng.uniform(0.016, 0.021)
-    long, neck = bowl * 1.35, 0.0055
+    length, wide, bowl = rng.uniform(0.075, 0.1), rng.uniform(0.0085, 0.01), rng.uniform(0.016, 0.021)
+    long, neck = bowl * 1.35, 0.0065
     x = [0.0, 0.004, 0.35 * length, 0.8 * length, length]
     a = [0.8 * wide, wide, wide, neck, neck]
-    b = [0.0055, 0.007, 0.007, 0.0055, 0.0045]
+    b = [0.8 * wide, wide, wide, neck, 0.0045]
     cup, z = [0.0] * 5, [0.0] * 5
     for t in np.linspace(0.12, 1.0, 8):
         angle = np.pi * t
@@ -126,7 +126,8 @@ def spoon(rng: np.random.Generator) -> Draft:
     surface, color = _finish(rng, shape)
     return Draft(
         (
-            rod((0.007, 0, 0), (length, 0, 0), 0.0068),
+            rod((0.9 * wide, 0, 0), (length * 0.85, 0, 0), 0.97 * wide),
+            rod((length * 0.85, 0, 0), (length, 0, 0), neck),
             Part("ellipsoid", (float(long), float(bowl), 0.0068), (float(length + long), 0.0, -0.003)),
         ),
         (surface,),
@@ -137,14 +138,14 @@ def spoon(rng: np.random.Generator) -> Draft:
 
 def fork(rng: np.random.Generator) -> Draft:
     """A thick-handled fork of steel, wood or plastic."""
-    length, wide, head = rng.uniform(0.075, 0.1), rng.uniform(0.0075, 0.009), rng.uniform(0.013, 0.016)
+    length, wide, head = rng.uniform(0.075, 0.1), rng.uniform(0.0085, 0.01), rng.uniform(0.013, 0.016)
     x = [0.0, 0.004, 0.35 * length, 0.8 * length, length + 0.004]
     handle = tube(
         _straight(x),
-        np.array([(0.8 * wide, 0.0055), (wide, 0.007), (wide, 0.007), (0.0055, 0.0055), (0.006, 0.004)]),
+        np.array([(0.8 * wide, 0.8 * wide), (wide, wide), (wide, wide), (0.0065, 0.0065), (0.007, 0.0045)]),
         12,
     )
-    thick = 0.006
+    thick = 0.009
     palm = plate([(length, -0.006, 0.006), (length + 0.008, -head, head), (length + 0.018, -head, head)], thick)
     tines = []
     for middle in np.linspace(-head + 0.0022, head - 0.0022, 4):
@@ -160,7 +161,8 @@ def fork(rng: np.random.Generator) -> Draft:
     surface, color = _finish(rng, joined(handle, palm, *tines))
     return Draft(
         (
-            rod((0.007, 0, 0), (length, 0, 0), 0.0068),
+            rod((0.9 * wide, 0, 0), (length * 0.85, 0, 0), 0.97 * wide),
+            rod((length * 0.85, 0, 0), (length, 0, 0), 0.0065),
             block((0.042, 2 * head, thick), (float(length + 0.025), 0.0, 0.0)),
         ),
         (surface,),
@@ -171,7 +173,7 @@ def fork(rng: np.random.Generator) -> Draft:
 
 def marker(rng: np.random.Generator) -> Draft:
     """A thick felt pen: printed barrel, coloured cap with a clip."""
-    r, length = rng.uniform(0.0078, 0.0115), rng.uniform(0.1, 0.14)
+    r, length = rng.uniform(0.0088, 0.0115), rng.uniform(0.1, 0.14)
     cap = length * rng.uniform(0.3, 0.4)
     ink = textures.vivid(rng)
     ground = textures.pale(rng) if rng.uniform() < 0.5 else ink
