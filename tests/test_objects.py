@@ -1,8 +1,6 @@
-"""Prisms, everyday objects and mesh folders: repeatable, disjoint splits, of a size to grasp, drawn as they collide."""
+"""Prisms and everyday objects: repeatable, disjoint splits, of a size to grasp, drawn as they collide."""
 
-import os
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,14 +11,12 @@ from graspgap.contract import Workspace
 from graspgap.errors import UserError
 from graspgap.objects import OBJECT_SETS, make_object_set
 from graspgap.objects.everyday import MASS, TEST_ONLY_FAMILIES, TRAIN_FAMILIES, Everyday, family_of, make, object_names
-from graspgap.objects.meshes import MeshFolder, MeshFolderConfig
 from graspgap.objects.model import ObjectModel, ObjectSet, Part, part_volume
 from graspgap.objects.parts import bounds, centre_of_mass, facing, part_bounds, part_centre, rod, turn_of, wxyz
 from graspgap.objects.prisms import PrismConfig, Prisms
 from graspgap.objects.shapes import arc, cylinder, lathe, plate, rounded_box, tube
 from graspgap.worlds.cell import Cell, CellConfig
 
-DATA = Path(os.environ.get("GRASPGAP_DATA", Path(__file__).parents[2] / "shared/data"))
 EVERYDAY = [*object_names("train"), *object_names("test")]
 
 
@@ -263,147 +259,3 @@ def test_bounds_centre_and_volume_of_parts(kind: str) -> None:
 def test_a_rod_reaches_from_start_to_end() -> None:
     part = rod((0.1, 0.2, 0.3), (0.4, 0.2, 0.3), 0.05, "cylinder")
     np.testing.assert_allclose(part_bounds(part), [(0.1, 0.15, 0.25), (0.4, 0.25, 0.35)], atol=1e-9)
-
-
-# -- folders of meshes -----------------------------------------------------------------------------------------------
-
-
-def brick(size: float = 0.05) -> trimesh.Trimesh:
-    return trimesh.creation.box(extents=(size, size, 2 * size))
-
-
-def test_loose_mesh_files(tmp_path: Path) -> None:
-    for suffix in ("stl", "ply", "obj", "glb"):
-        brick().export(tmp_path / f"brick_{suffix}.{suffix}")
-    (tmp_path / "notes.txt").write_text("not a mesh")
-    folder = make_object_set(str(tmp_path))
-    assert isinstance(folder, MeshFolder)
-    assert folder.names("train") == folder.names("test") == ["brick_glb", "brick_obj", "brick_ply", "brick_stl"]
-    for thing in folder.sample(np.random.default_rng(0), 4, "train"):
-        assert len(thing.parts) == 1
-        assert thing.mass == pytest.approx(0.05**2 * 0.1 * 400)
-        np.testing.assert_allclose(bounds(thing.parts), [(-0.025, -0.025, -0.05), (0.025, 0.025, 0.05)], atol=1e-6)
-        check_surface(thing.surfaces[0])
-
-
-def test_collision_groups_become_parts_and_move_the_origin(tmp_path: Path) -> None:
-    folder = tmp_path / "set" / "hook"
-    folder.mkdir(parents=True)
-    shell = brick()
-    shell.update_faces(np.arange(len(shell.faces)) > 0)  # an open mesh is fine beside a collision.obj
-    shell.export(folder / "textured.obj")
-    lines, start = [], 1
-    for number, by in enumerate([(0, 0, 0), (0, 0, 0.06)]):
-        part = trimesh.creation.box(extents=(0.02, 0.02, 0.02)).apply_translation(by)
-        lines += [f"o part_{number}", *(f"v {x} {y} {z}" for x, y, z in part.vertices)]
-        lines += ["f " + " ".join(f"{corner + start}//1" for corner in face) for face in part.faces]
-        start += len(part.vertices)
-    (folder / "collision.obj").write_text("\n".join(lines))
-    thing = MeshFolder(tmp_path / "set").make("hook")
-    assert [part.kind for part in thing.parts] == ["mesh", "mesh"]
-    np.testing.assert_allclose(part_centre(thing.parts[0]), (0, 0, -0.03), atol=1e-6)
-    np.testing.assert_allclose(thing.surfaces[0].vertices[:, 2].min(), -0.05 - 0.03, atol=1e-6)
-
-
-def test_seeded_test_fraction(tmp_path: Path) -> None:
-    for number in range(8):
-        brick().export(tmp_path / f"brick_{number}.stl")
-    config = MeshFolderConfig(test_fraction=0.25)
-    folder = MeshFolder(tmp_path, config)
-    train, test = folder.names("train"), folder.names("test")
-    assert (len(train), len(test)) == (6, 2)
-    assert not set(train) & set(test)
-    assert MeshFolder(tmp_path, config).names("test") == test
-    brick().export(tmp_path / "late.stl")
-    assert set(MeshFolder(tmp_path, config).names("test")) <= {*test, "late"}
-    with pytest.raises(UserError, match="leaves a split empty"):
-        MeshFolder(tmp_path, MeshFolderConfig(test_fraction=0.01))
-
-
-def test_a_round_mesh_is_thinned_and_stays_closed(tmp_path: Path) -> None:
-    outer, inner = (trimesh.creation.icosphere(subdivisions=5, radius=radius) for radius in (0.03, 0.029))
-    inner.invert()
-    trimesh.util.concatenate([outer, inner]).export(tmp_path / "shell.stl")
-    surface = MeshFolder(tmp_path).make("shell").surfaces[0]
-    assert 300 < len(surface.faces) <= 1500
-    edges = Counter(
-        tuple(edge) for face in surface.faces.tolist() for edge in zip(face, face[1:] + face[:1], strict=True)
-    )
-    assert all(edges[b, a] == count for (a, b), count in edges.items())
-    radii = np.linalg.norm(surface.vertices, axis=1)
-    assert np.abs(radii - 0.0295).max() < 0.0015
-    assert (radii > 0.0298).sum() > 100  # both walls are kept
-    assert (radii < 0.0289).sum() > 100
-
-
-def open_box(path: Path) -> None:
-    mesh = brick()
-    mesh.update_faces(np.arange(len(mesh.faces)) > 1)
-    mesh.export(path / "open.stl")
-
-
-def flat_sheet(path: Path) -> None:
-    corners = [(0, 0, 0), (0.05, 0, 0), (0.05, 0.05, 0), (0, 0.05, 0)]
-    trimesh.Trimesh(corners, [(0, 1, 2), (0, 2, 3), (2, 1, 0), (3, 2, 0)], process=False).export(path / "flat.ply")
-
-
-def dots_only(path: Path) -> None:
-    trimesh.PointCloud(np.eye(3) * 0.05).export(path / "dots.ply")
-
-
-def bad_collision(path: Path) -> None:
-    (path / "thing").mkdir()
-    brick().export(path / "thing" / "textured.obj")
-    (path / "thing" / "collision.obj").write_text("o part\nv 0 0 zero\n")
-
-
-def flat_collision(path: Path) -> None:
-    bad_collision(path)
-    (path / "thing" / "collision.obj").write_text("o part\nv 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
-
-
-@pytest.mark.parametrize(
-    ("write", "message"),
-    [
-        (open_box, r"open\.stl is not watertight.*close its holes"),
-        (flat_sheet, r"flat\.ply has a part without volume"),
-        (dots_only, r"dots\.ply has no faces"),
-        (lambda path: brick(50).export(path / "large.stl"), r"large\.stl measures .*millimetres\? scale it to metres"),
-        (lambda path: brick(0.09).export(path / "wide.stl"), r"wide\.stl measures"),
-        (lambda path: (path / "torn.glb").write_bytes(b"glTF"), r"torn\.glb can't be read"),
-        (bad_collision, r"collision\.obj is not a valid OBJ"),
-        (flat_collision, r"collision\.obj has a part without volume"),
-        (lambda path: None, "holds no object: expected sub-folders"),
-    ],
-    ids=["open", "flat", "points", "millimetres", "too wide", "torn", "bad collision", "flat collision", "empty"],
-)
-def test_bad_meshes_are_refused_in_one_line(tmp_path: Path, write: object, message: str) -> None:
-    write(tmp_path)
-    with pytest.raises(UserError, match=message) as error:
-        MeshFolder(tmp_path).check()
-    assert "\n" not in str(error.value)
-
-
-def test_missing_folder_and_double_name(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="does not exist"):
-        make_object_set(str(tmp_path / "nowhere"))
-    brick().export(tmp_path / "one.stl")
-    brick().export(tmp_path / "one.ply")
-    with pytest.raises(UserError, match="two objects named 'one'"):
-        MeshFolder(tmp_path)
-
-
-@pytest.mark.skipif(
-    not (DATA / "objects/everyday").is_dir(), reason="no scanned objects on this machine (GRASPGAP_DATA)"
-)
-def test_scanned_objects_load() -> None:
-    folder = MeshFolder(DATA / "objects/everyday")
-    folder.check()
-    things = folder.sample(np.random.default_rng(0), 24, "train")
-    for thing in things:
-        (surface,) = thing.surfaces
-        assert surface.texture is not None
-        assert len(surface.faces) <= 1500
-        seen = np.stack([surface.vertices.min(axis=0), surface.vertices.max(axis=0)])
-        np.testing.assert_allclose(seen, bounds(thing.parts), atol=0.008)
-        np.testing.assert_allclose(centre_of_mass(thing.parts), 0, atol=1e-9)

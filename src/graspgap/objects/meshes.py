@@ -14,7 +14,7 @@ from scipy.spatial import ConvexHull, QhullError
 
 from graspgap.errors import UserError
 from graspgap.objects.model import ObjectModel, Part, Split, Surface, part_volume
-from graspgap.objects.parts import centre_of_mass
+from graspgap.objects.parts import bounds, centre_of_mass
 from graspgap.seeding import generator
 
 SUFFIXES = (".obj", ".stl", ".ply", ".glb")
@@ -29,7 +29,7 @@ class MeshFolderConfig:
 
     density: float = 400.0
     """Mass per volume of the collision hulls [kg/m^3]: household things are mostly hollow."""
-    mass: tuple[float, float] = (0.015, 0.5)
+    mass: tuple[float, float] = (0.015, 0.4)
     """Limits of the mass [kg]: lighter things make contacts unstable."""
     graspable: float = 0.08
     """At least one extent must be smaller: the gripper's opening less some room."""
@@ -50,15 +50,16 @@ class MeshFolder:
     `o` are convex parts) and for each mesh file (.obj, .stl, .ply, .glb) in a folder.
 
     Objects are named after their sub-folder or file and loaded when first drawn. Without a `collision.obj` an object
-    collides as the convex hull of its mesh, which must then be watertight.
+    collides as the convex hull of its mesh, which must then be watertight. Every object serves for both splits, unless
+    the configuration asks for a `test_fraction`. A folder that itself holds `textured.obj` is a set of that object.
     """
 
     def __init__(self, path: str | Path, config: MeshFolderConfig | None = None) -> None:
         """Lists the folder.
 
         Raises:
-            UserError: if the folder is missing or holds no object, two objects have one name, or `test_fraction`
-                leaves a split empty.
+            UserError: if the folder is missing or holds no object, a sub-folder has meshes but no `textured.obj`, two
+                objects have one name, or `test_fraction` leaves a split empty.
         """
         self.path, self.config = Path(path), config or MeshFolderConfig()
         self.name = self.path.resolve().name
@@ -99,8 +100,9 @@ class MeshFolder:
         """The object of this name.
 
         Raises:
-            UserError: if its mesh can't be read, has no faces or no volume, is not watertight where it must be, or is
-                of a size that no gripper grasps (mostly millimetres taken for metres).
+            UserError: if its mesh can't be read, has no faces or no volume, is not watertight where it must be, is of
+                a size that no gripper grasps (mostly millimetres taken for metres), or is elsewhere or of another
+                size than its `collision.obj`.
         """
         if name not in self._models:
             self._models[name] = _load(name, self._sources[name], self.config)
@@ -123,10 +125,15 @@ class MeshFolder:
 def _sources(folder: Path) -> dict[str, Path]:
     """The mesh file of each object, by name."""
     if not folder.is_dir():
-        raise UserError(f"object folder {folder} does not exist: give a folder of meshes, or the name of an object set")
+        state = "is a file" if folder.exists() else "does not exist"
+        raise UserError(f"object folder {folder} {state}: give a folder of meshes, or the name of an object set")
     sources: dict[str, Path] = {}
     for entry in sorted(folder.iterdir()):
+        if entry.name == COLLISION and (folder / VISUAL).is_file():
+            continue  # of the object beside it
         path = entry / VISUAL if entry.is_dir() else entry
+        if entry.is_dir() and not path.is_file() and any(file.suffix.lower() in SUFFIXES for file in entry.iterdir()):
+            raise UserError(f"{entry} has meshes but no {VISUAL}: rename the one to be seen, or move the folder away")
         if not path.is_file() or path.suffix.lower() not in SUFFIXES:
             continue
         name = entry.name if entry.is_dir() else entry.stem
@@ -151,6 +158,7 @@ def _load(name: str, path: Path, config: MeshFolderConfig) -> ObjectModel:
             f"{config.graspable:g} m, which the gripper spans: is it in millimetres? scale it to metres"
         )
     parts = _collision_parts(path, mesh)
+    _check_match(path, mesh, parts)
     centre = centre_of_mass(parts)
     mass = float(np.clip(config.density * sum(part_volume(part) for part in parts), *config.mass))
     surface = _surface(mesh, centre, config)
@@ -190,6 +198,19 @@ def _collision_parts(path: Path, mesh: trimesh.Trimesh) -> list[Part]:
             f"parts beside {VISUAL} in a folder of its own"
         )
     return [part]
+
+
+def _check_match(path: Path, mesh: trimesh.Trimesh, parts: list[Part]) -> None:
+    """Refuse collision parts in other units or another frame than what is seen."""
+    solid, seen = bounds(parts), np.asarray(mesh.bounds, dtype=np.float64)
+    sizes = [float(np.ptp(box, axis=0).max()) for box in (solid, seen)]
+    middle = solid.mean(axis=0)
+    if not 0.5 <= sizes[0] / sizes[1] <= 2 or (middle < seen[0]).any() or (middle > seen[1]).any():
+        raise UserError(
+            f"{path.with_name(COLLISION)} is {sizes[0]:.3g} m long about {np.round(middle, 3).tolist()}, "
+            f"{path.name} is {sizes[1]:.3g} m long about {np.round(seen.mean(axis=0), 3).tolist()}, "
+            "expected the same object: export both in the same units and frame"
+        )
 
 
 def _hull(points: Float[np.ndarray, "n 3"], path: Path) -> Part:
