@@ -56,7 +56,7 @@ class Workspace:
     """Smallest x, y, z of the grasp point: the bin's inside less the width of the gripper, a finger above its floor."""
     high: tuple[float, float, float] = (0.645, 0.095, 0.28)
     """Largest x, y, z of the grasp point."""
-    grasp_z: tuple[float, float] = (0.012, 0.06)
+    grasp_z: tuple[float, float] = (0.012, 0.045)
     """Range of z in which a grasp may be attempted [m]."""
 
     def clip(self, pose: Float[np.ndarray, "*batch 4"]) -> Float32[np.ndarray, "*batch 4"]:

@@ -98,12 +98,12 @@ class RandomPolicy(_OpenLoop):
 
 
 class ScriptedPolicy(_OpenLoop):
-    """Aims near an object, which only a simulated world can tell; one target in five is random."""
+    """Aims near an object, which only a simulated world can tell; two targets in five are random, as examples of nowhere."""
 
     name = "scripted"
 
     def __init__(
-        self, steps: int, approach: ApproachConfig | None = None, error: float = 0.012, random_share: float = 0.2
+        self, steps: int, approach: ApproachConfig | None = None, error: float = 0.01, random_share: float = 0.4
     ) -> None:
         """`error`: standard deviation of the aim in x and y [m]."""
         super().__init__(steps, approach)
@@ -130,7 +130,7 @@ class ScriptedPolicy(_OpenLoop):
         if len(positions) and rng.uniform() >= self.random_share:
             spot = positions[rng.integers(len(positions))]
             target[:2] = spot[:2] + rng.normal(0, self.error, 2)
-            target[2] = spot[2] + rng.normal(-0.005, 0.008)
+            target[2] = spot[2] + rng.normal(-0.01, 0.007)
         target[2] = np.clip(target[2], *world.spec.workspace.grasp_z)
         return target
 

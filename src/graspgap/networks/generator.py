@@ -18,7 +18,7 @@ CLASSES = len(SemanticClass)
 class GeneratorConfig:
     """Size of the generator."""
 
-    widths: tuple[int, ...] = (20, 40, 80, 120)
+    widths: tuple[int, ...] = (16, 32, 64, 96)
     """Channels from full resolution to the bottleneck; each step halves the resolution."""
     skip: float = 0.5
     """Output is tanh(net + skip x). The paper adds no input here; a weak skip keeps small objects in place at 64

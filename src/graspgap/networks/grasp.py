@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from graspgap.contract import Camera
+from graspgap.contract import Camera, SemanticClass
 from graspgap.errors import choose
 from graspgap.networks.heads import HEADS
 from graspgap.networks.normalization import Domain, DomainBatchNorm
@@ -37,7 +37,7 @@ class GraspNetConfig:
     """Channels of the command head."""
     crop_cells: int = 10
     """`project`: the crop has crop_cells x crop_cells cells."""
-    crop_size: float = 0.13
+    crop_size: float = 0.11
     """`project`: side of the crop [m], on the horizontal plane through the target, aligned with the target's yaw."""
     camera: Camera = field(default_factory=Camera)
     """`project`: the nominal camera."""
@@ -60,6 +60,7 @@ class GraspNet(nn.Module):
         self.head = HEADS[config.join](config)
         self.project = Projection(config.camera)
         self.locator = nn.Conv2d(fine + coarse, 1, 3, padding=1)
+        self.segmenter = nn.Conv2d(fine + coarse, 2 * len(SemanticClass), 1)
         self.offset: Tensor
         self.register_buffer("offset", torch.zeros(len(Domain), 2))
 
@@ -104,6 +105,10 @@ class GraspNet(nn.Module):
     ) -> Float[Tensor, "b n"]:
         """`encode`, then `score`."""
         return self.score(self.encode(pictures, domain), poses, commands, domain)
+
+    def segment(self, features: Float[Tensor, "b c h2 w2"]) -> Float[Tensor, "b 2 classes h2 w2"]:
+        """Logits of the semantic classes of both pictures, at half resolution: what masks teach the trunk."""
+        return self.segmenter(features).unflatten(1, (2, len(SemanticClass)))
 
     def locate(self, features: Float[Tensor, "b c h2 w2"]) -> Float[Tensor, "b 2"]:
         """Where the picture shows the grasp point between the fingertips: (u, v) as `Camera.project` gives them,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int64, UInt8
+from jaxtyping import Float, Float32, Int, Int64, UInt8
 from torch import Tensor
 
 from graspgap.contract import apply_command, command_between
@@ -28,6 +28,8 @@ class GraspBatch:
     """0 or 1; NaN where a picture has fewer than n commands."""
     shift: Float[Tensor, "b 2"]
     """By how much the pictures were moved, in half pictures (u, v)."""
+    masks: Int[Tensor, "b 2 h2 w2"] | None = None
+    """Semantic masks of both pictures at half resolution, moved with them; of simulation only."""
 
 
 def stacked_pairs(view: UnlabelledView, frames: Int64[np.ndarray, "b"]) -> UInt8[np.ndarray, "b 6 h w"]:
@@ -53,6 +55,8 @@ class AugmentConfig:
     """Largest shift of a pair [pixels]; the command's projection moves with it."""
     contrast: float = 0.2
     """Contrast is scaled by 1 +- this."""
+    tint: float = 0.3
+    """Each colour channel is scaled by 1 +- this."""
     brightness: float = 0.15
     """Brightness changes by +- this, on a scale where black is -1 and white 1."""
 
@@ -62,16 +66,25 @@ def augment(
 ) -> tuple[Float32[np.ndarray, "b c h w"], Float32[np.ndarray, "b 2"]]:
     """Shifted and re-lit pictures in [-1, 1], and the shifts in half pictures (u, v). Both pictures of a pair get the
     same draw, every pair another one."""
-    count, _, height, width = pictures.shape
+    count, channels, height, width = pictures.shape
     moves = rng.integers(-config.shift, config.shift + 1, size=(count, 2))  # (right, down) in pixels
+    moved = shifted(pictures, moves)
+    gain = rng.uniform(1 - config.contrast, 1 + config.contrast, (count, 1, 1, 1))
+    tint = np.tile(rng.uniform(1 - config.tint, 1 + config.tint, (count, 3)), channels // 3)[:, :, None, None]
+    lift = rng.uniform(-config.brightness, config.brightness, (count, 1, 1, 1))
+    lit = (moved.astype(np.float32) * (2 / 255 * tint).astype(np.float32) - 1) * gain.astype(np.float32)
+    lit = np.clip(lit + lift.astype(np.float32), -1, 1)
+    shift = moves / (width / 2, height / 2)
+    return lit, shift.astype(np.float32)
+
+
+def shifted(pictures: UInt8[np.ndarray, "b c h w"], moves: Int64[np.ndarray, "b 2"]) -> UInt8[np.ndarray, "b c h w"]:
+    """Pictures moved by whole pixels (right, down), their borders repeated."""
+    count, _, height, width = pictures.shape
     rows = np.clip(np.arange(height) - moves[:, 1:], 0, height - 1)
     columns = np.clip(np.arange(width) - moves[:, :1], 0, width - 1)
     moved = pictures.transpose(0, 2, 3, 1)[np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
-    gain = rng.uniform(1 - config.contrast, 1 + config.contrast, (count, 1, 1, 1)).astype(np.float32)
-    lift = rng.uniform(-config.brightness, config.brightness, (count, 1, 1, 1)).astype(np.float32)
-    lit = (moved.astype(np.float32) / 127.5 - 1) * gain + lift
-    shift = moves / (width / 2, height / 2)
-    return np.ascontiguousarray(np.clip(lit, -1, 1).transpose(0, 3, 1, 2)), shift.astype(np.float32)
+    return np.ascontiguousarray(moved.transpose(0, 3, 1, 2))
 
 
 class GraspSamples:
@@ -126,7 +139,18 @@ class GraspSamples:
         poses = self.poses[frames]
         poses[:, 3] += np.pi * rng.integers(2, size=size)  # the same grasp, seen with the fingers exchanged
         arrays = (pictures, poses, commands, success, shift)
-        return GraspBatch(*(torch.from_numpy(np.ascontiguousarray(array)).to(device) for array in arrays))
+        tensors = [torch.from_numpy(np.ascontiguousarray(array)).to(device) for array in arrays]
+        return GraspBatch(*tensors, self._masks(frames, shift, device))
+
+    def _masks(
+        self, frames: Int64[np.ndarray, "b"], shift: Float32[np.ndarray, "b 2"], device: torch.device
+    ) -> Int[Tensor, "b 2 h2 w2"] | None:
+        view = self.view
+        if not isinstance(view, SimulatedView):
+            return None
+        masks = np.stack([view.masks_before[view.owner[frames]], view.masks[frames]], axis=1)
+        moves = np.rint(shift * masks.shape[-1] / 2).astype(np.int64)
+        return torch.from_numpy(shifted(masks, moves)[:, :, ::2, ::2]).to(device).long()
 
 
 class AttemptFrames:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from graspgap.adaptation.feature.consistency import agreement_loss, consistency_loss, location_loss, update_offset
-from graspgap.adaptation.losses import grasp_loss
+from graspgap.adaptation.losses import grasp_loss, mask_loss
 from graspgap.datasets import LabelledView, SimulatedView, UnlabelledView
 from graspgap.deployment.predictor import POLICY
 from graspgap.errors import UserError, choose
@@ -44,18 +44,21 @@ class GraspTrainingConfig:
     """Feature-level methods, of `consistency`, `dbn`, `adabn`."""
     steps: int = 1500
     """Optimizer steps."""
-    batch: int = 64
+    batch: int = 32
     """Pictures per step and source of labels."""
-    commands_per_image: int = 4
+    commands_per_image: int = 6
     """Simulation only: labelled commands per picture, from attempts that share its settled scene."""
     learning_rate: float = 2e-3
     """Peak of Adam's learning rate; it warms up for 5% of the steps and falls along a cosine to 0."""
-    weight_decay: float = 1e-4
+    weight_decay: float = 3e-2
     """Decoupled (AdamW)."""
     ema: float = 0.99
     """Decay of the averaged weights that a policy uses (0.9999 in the original, for thousands of times more steps)."""
-    unlabelled: int = 10
+    unlabelled: int = 6
     """Real attempts per step in the consistency loss, three pictures each."""
+    masks: float = 0.5
+    """Weight of predicting simulation's semantic masks from the trunk's features: many labels per picture, where a grasp
+    gives one. Real data has none."""
     consistency: float = 2.0
     """Weight of the consistency loss on real pictures."""
     location: float = 1.0
@@ -146,6 +149,8 @@ class GraspTrainer:
             features = net.encode(batch.pictures)
             logits = net.score(features, batch.poses, batch.commands, shift=batch.shift)
             losses["sim"] = grasp_loss(logits, batch.success)
+            if config.masks and batch.masks is not None:
+                losses["masks"] = config.masks * mask_loss(net.segment(features), batch.masks)
             if self.consistent:
                 where = net.project(batch.poses[:, :3]) + batch.shift
                 losses["location"] = config.location * location_loss(net.locate(features), where)
