@@ -1,0 +1,139 @@
+"""Grasp attempts per second on one core, beside PyBullet's `KukaDiverseObjectEnv` on the same core in the same run.
+
+    pip install -e '.[bullet]' -c constraints.txt
+    python benchmarks/collect.py
+
+Without pybullet its row is left out. Nothing else should run meanwhile. An attempt is what each system makes of it:
+
+- graspgap: 5 to 10 objects (`standin`: 10 to 12), a picture of the bin, 4 servo steps with a picture each, then close,
+  lift and hold. Ten attempts begin from each settled scene, as `graspgap collect` does it; with `fresh scenes` each one
+  from its own, which is nearest to what PyBullet does.
+- PyBullet: 5 objects dropped one after the other, at most 8 actions with a picture each, then close and lift.
+
+All pictures have 64 x 64 pixels, all commands are random. The repeats of the rows take turns, so that a disturbance
+meets them all. Wall time makes the rates; processor time beside it shows whether other processes were in the way.
+"""
+
+from __future__ import annotations
+
+from common import begin, save, table
+
+# isort: split
+import random
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any
+
+import numpy as np
+import tyro
+
+from graspgap.grasping.attempt import ATTEMPTS_PER_SCENE, run_attempt
+from graspgap.grasping.policies import RandomPolicy
+from graspgap.seeding import generator
+from graspgap.worlds.catalog import WORLDS, WorldChoice
+from kuka import available, make_kuka, run_episode
+
+
+@dataclass(frozen=True)
+class Config:
+    """What is measured."""
+
+    attempts: int = 20
+    """Attempts in a repeat."""
+    repeats: int = 7
+    """Repeats, of which the median counts."""
+    image_size: int = 64
+    """Pixels of a side of the pictures."""
+    steps: int = 4
+    """Servo steps of an attempt."""
+
+
+Batch = Callable[[int, int], tuple[int, int]]
+"""Makes `count` attempts of the repeat `repeat`: number of successes, number of pictures."""
+
+
+def graspgap_batch(config: Config, choice: WorldChoice, per_scene: int) -> Batch:
+    """Attempts in a world of graspgap, by random commands."""
+    world, policy = WORLDS[choice.name](choice), RandomPolicy(config.steps)
+
+    def batch(repeat: int, count: int) -> tuple[int, int]:
+        attempts = [run_attempt(world, policy, repeat, index, config.steps, per_scene) for index in range(count)]
+        return sum(a.outcome.success for a in attempts), sum(1 + len(a.images) for a in attempts)
+
+    return batch
+
+
+def kuka_batch(config: Config) -> Batch:
+    """Episodes of PyBullet's environment, by random actions."""
+    env = make_kuka(config.image_size)
+
+    def batch(repeat: int, count: int) -> tuple[int, int]:
+        random.seed(repeat)  # it draws its scenes from the global generators
+        np.random.seed(repeat)  # noqa: NPY002
+        rng = generator(repeat, "kuka")
+        episodes = [run_episode(env, rng) for _ in range(count)]
+        return sum(success for success, _ in episodes), sum(pictures for _, pictures in episodes)
+
+    return batch
+
+
+def subjects(config: Config) -> dict[str, Batch]:
+    """What is measured, by the name of its row."""
+    size = config.image_size
+    plain, both = (WorldChoice("sim", randomize=preset, image_size=size) for preset in ("none", "both"))
+    standin = WorldChoice("standin", image_size=size, full_bin=True)
+    batches = {
+        "sim, --randomize none": graspgap_batch(config, plain, ATTEMPTS_PER_SCENE),
+        "sim, --randomize both": graspgap_batch(config, both, ATTEMPTS_PER_SCENE),
+        "sim, --randomize none, fresh scenes": graspgap_batch(config, plain, 1),
+        "standin": graspgap_batch(config, standin, ATTEMPTS_PER_SCENE),
+    }
+    if available():
+        batches["PyBullet KukaDiverseObjectEnv"] = kuka_batch(config)
+    else:
+        print("pybullet is not installed: its row is left out (pip install -e '.[bullet]' -c constraints.txt)")
+    return batches
+
+
+def measure(config: Config) -> list[dict[str, Any]]:
+    """A row for each subject, after one attempt each that is not counted."""
+    batches = subjects(config)
+    wall: dict[str, list[float]] = {name: [] for name in batches}
+    cpu: dict[str, list[float]] = {name: [] for name in batches}
+    counts = {name: np.zeros(2, dtype=int) for name in batches}
+    for batch in batches.values():
+        batch(config.repeats, 1)
+    for repeat in range(config.repeats):
+        for name, batch in batches.items():
+            start, start_cpu = time.perf_counter(), time.process_time()
+            counts[name] += batch(repeat, config.attempts)
+            wall[name].append((time.perf_counter() - start) / config.attempts)
+            cpu[name].append((time.process_time() - start_cpu) / config.attempts)
+    total = config.repeats * config.attempts
+    return [
+        {
+            "what": name,
+            "attempts_per_second": round(1 / median(wall[name]), 3),
+            "slowest": round(1 / max(wall[name]), 3),
+            "fastest": round(1 / min(wall[name]), 3),
+            "cpu_seconds_per_attempt": round(median(cpu[name]), 4),
+            "pictures_per_attempt": round(counts[name][1] / total, 2),
+            "successes": f"{counts[name][0]}/{total}",
+        }
+        for name in batches
+    ]
+
+
+def main() -> None:
+    """Measure, print, save."""
+    config = tyro.cli(Config, description=__doc__)
+    load = begin()
+    rows = measure(config)
+    print(table(rows))
+    print(save("collect", asdict(config), rows, load))
+
+
+if __name__ == "__main__":
+    main()
