@@ -11,7 +11,9 @@ Without pybullet its row is left out. Nothing else should run meanwhile. An atte
 - PyBullet: 5 objects dropped one after the other, at most 8 actions with a picture each, then close and lift.
 
 All pictures have 64 x 64 pixels, all commands are random. The repeats of the rows take turns, so that a disturbance
-meets them all. Wall time makes the rates; processor time beside it shows whether other processes were in the way.
+meets them all; `times_pybullet` is the median over the repeats of the rate in units of PyBullet's in the same turn.
+Processor time well below the wall time means that other processes took the core; that they slow it down from another
+one shows only in the range.
 """
 
 from __future__ import annotations
@@ -34,6 +36,8 @@ from graspgap.grasping.policies import RandomPolicy
 from graspgap.seeding import generator
 from graspgap.worlds.catalog import WORLDS, WorldChoice
 from kuka import available, make_kuka, run_episode
+
+KUKA = "PyBullet KukaDiverseObjectEnv"
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,7 @@ def subjects(config: Config) -> dict[str, Batch]:
         "standin": graspgap_batch(config, standin, ATTEMPTS_PER_SCENE),
     }
     if available():
-        batches["PyBullet KukaDiverseObjectEnv"] = kuka_batch(config)
+        batches[KUKA] = kuka_batch(config)
     else:
         print("pybullet is not installed: its row is left out (pip install -e '.[bullet]' -c constraints.txt)")
     return batches
@@ -111,13 +115,14 @@ def measure(config: Config) -> list[dict[str, Any]]:
             counts[name] += batch(repeat, config.attempts)
             wall[name].append((time.perf_counter() - start) / config.attempts)
             cpu[name].append((time.process_time() - start_cpu) / config.attempts)
-    total = config.repeats * config.attempts
+    total, kuka = config.repeats * config.attempts, wall.get(KUKA)
     return [
         {
             "what": name,
             "attempts_per_second": round(1 / median(wall[name]), 3),
             "slowest": round(1 / max(wall[name]), 3),
             "fastest": round(1 / min(wall[name]), 3),
+            "times_pybullet": round(float(np.median(np.divide(kuka, wall[name]))), 1) if kuka else None,
             "cpu_seconds_per_attempt": round(median(cpu[name]), 4),
             "pictures_per_attempt": round(counts[name][1] / total, 2),
             "successes": f"{counts[name][0]}/{total}",

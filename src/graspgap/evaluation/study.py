@@ -48,11 +48,16 @@ CONSISTENCY = "consistency,dbn"
 NO_LABELS = (
     StudyArm("sim-only", sim="sim"),
     StudyArm("randomized", sim="randomized"),
-    StudyArm("adabn", sim="sim", features="adabn"),
     StudyArm("consistency", sim="sim", features=CONSISTENCY),
     StudyArm("graspgan", sim="sim", adapter="sim"),
     StudyArm("graspgan+consistency", sim="sim", adapter="sim", features=CONSISTENCY),
 )
+ALL_NO_LABELS = (
+    *NO_LABELS,
+    StudyArm("adabn", sim="sim", features="adabn"),
+    StudyArm("randomized+consistency", sim="randomized", features=CONSISTENCY),
+)
+"""With the control arms that tell the ingredients apart."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +85,11 @@ class StudyPreset:
 
 PRESETS = {
     "tiny": StudyPreset(60, 60, 60, 3, 4, 6, (1.0,)),
-    "demo": StudyPreset(3000, 3000, 1600, 1200, 900, 180, (0.1, 1.0)),
-    "demo-long": StudyPreset(8000, 8000, 5000, 4000, 2000, 300, (0.02, 0.1, 0.3, 1.0), training_seeds=1),
+    "demo": StudyPreset(5000, 2500, 1200, 800, 800, 120, (0.1, 1.0)),
+    "demo-long": StudyPreset(16000, 8000, 5000, 4000, 2500, 300, (0.02, 0.1, 0.3, 1.0), arms=ALL_NO_LABELS),
 }
-"""Studies by name: `tiny` proves in a minute that every stage runs and measures nothing; `demo` takes about half an
-hour on two cores, `demo-long` about two."""
+"""Studies by name: `tiny` proves in minutes that every stage runs and measures nothing; `demo` takes about half an hour
+on two cores, `demo-long` several times that."""
 
 
 def plan(out: Path, preset: StudyPreset, seed: int) -> list[Stage]:
@@ -106,8 +111,11 @@ def plan(out: Path, preset: StudyPreset, seed: int) -> list[Stage]:
         adapters = sorted({arm.adapter for arm in preset.arms if arm.adapter})
         stages += [_adapt(out, preset, name, tag, training_seed) for name in adapters]
         # Arms that wait for the adapter come last: by then it is there.
+        adapting: dict[str, str] = {}
         for arm in sorted((*preset.arms, *real_only), key=lambda arm: bool(arm.adapter)):
-            train = _train(out, preset, arm, tag, training_seed)
+            train = _train(out, preset, arm, tag, training_seed, adapting.get(arm.adapter, ""))
+            if arm.adapter:  # the first arm adapts the pictures, the next ones find them
+                adapting[arm.adapter] = train.name
             count = round(arm.real_labels * preset.real_attempts)
             run = str(out / train.name)
             stages += [train, _evaluate(out, preset, trial_seed, arm, run, training_seed, count, (train.name,))]
@@ -128,10 +136,10 @@ def _adapt(out: Path, preset: StudyPreset, sim: str, tag: str, seed: int) -> Sta
     return Stage(name, tuple(arguments), (f"data/{sim}", "data/standin"), preset.adapter_steps * 0.4)
 
 
-def _train(out: Path, preset: StudyPreset, arm: StudyArm, tag: str, seed: int) -> Stage:
+def _train(out: Path, preset: StudyPreset, arm: StudyArm, tag: str, seed: int, follow: str) -> Stage:
     name = f"policies/{arm.key}-{tag}"
     arguments = ["train", str(out / name), "--steps", str(preset.train_steps), "--seed", str(seed)]
-    after = []
+    after = [follow] if follow else []
     if arm.sim:
         arguments += ["--sim", str(out / "data" / arm.sim)]
         after.append(f"data/{arm.sim}")

@@ -26,6 +26,8 @@ GRASP_POINT = FINGERTIP - 0.003
 LIFT = 0.12
 """Height of the lift [m], of which the object must make 0.1."""
 HOLD_SECONDS = 0.5
+SHUT = 0.001
+"""Fingers closer than this [m] hold nothing."""
 KNOT_SECONDS = 0.016
 """Interval of the joint targets along a path."""
 GEOMS = {
@@ -130,8 +132,9 @@ class Cell:
         spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
         spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
         spec.option.impratio = 3
-        spec.option.iterations = 10
-        spec.option.ls_iterations = 10
+        spec.option.iterations = 20
+        spec.option.ls_iterations = 20
+        spec.option.enableflags |= int(mujoco.mjtEnableBit.mjENBL_SLEEP)  # resting objects cost nothing
         self._add_bin(spec)
         hand = arm.add_arm(spec)
         self._add_gripper(spec, hand)
@@ -386,20 +389,26 @@ class Cell:
         heights = self._heights()
         self.data.ctrl[7:9] = 0
         self._step(0.35)
-        start = np.array(self.true_pose(), dtype=np.float64)
-        start[3] = self.yaw
-        self._travel(start, start + np.array([0, 0, LIFT, 0]))
-        held = self._held()
+        held = set(range(len(self.objects))) if self._opening() > SHUT else set()
+        if held:  # else there is nothing to lift, and nothing more to learn
+            start = np.array(self.true_pose(), dtype=np.float64)
+            start[3] = self.yaw
+            self._travel(start, start + np.array([0, 0, LIFT, 0]))
+            held = self._held()
         for _ in range(5):
-            self._step(HOLD_SECONDS / 5)
-            held &= self._held()
+            if held:
+                self._step(HOLD_SECONDS / 5)
+                held &= self._held()
         rise = self._heights() - heights
         winners = [index for index in sorted(held) if rise[index] >= 0.10 - 0.005]
-        opening = float(self.data.qpos[7] + self.data.qpos[8])
-        details = {"opening": opening, "lift": float(rise[winners[0]]) if winners else 0.0}
+        details = {"opening": self._opening(), "lift": float(rise[winners[0]]) if winners else 0.0}
         if len(winners) != 1:
             return GraspOutcome(False, None, details)
         return GraspOutcome(True, self.objects[winners[0]].name, details)
+
+    def _opening(self) -> float:
+        """Between the fingers [m]."""
+        return float(self.data.qpos[7] + self.data.qpos[8])
 
     def _held(self) -> set[int]:
         """Objects that touch both fingers now."""
