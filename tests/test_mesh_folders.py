@@ -38,7 +38,8 @@ def test_loose_mesh_files(tmp_path: Path) -> None:
         check_surface(thing.surfaces[0])
 
 
-def test_collision_groups_become_parts_and_move_the_origin(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mark", ["o", "g", "o hull\ng"])
+def test_collision_groups_become_parts_and_move_the_origin(tmp_path: Path, mark: str) -> None:
     folder = tmp_path / "set" / "hook"
     folder.mkdir(parents=True)
     shell = brick()
@@ -47,7 +48,7 @@ def test_collision_groups_become_parts_and_move_the_origin(tmp_path: Path) -> No
     lines, start = [], 1
     for number, by in enumerate([(0, 0, 0), (0, 0, 0.06)]):
         part = trimesh.creation.box(extents=(0.02, 0.02, 0.02)).apply_translation(by)
-        lines += [f"o part_{number}", *(f"v {x} {y} {z}" for x, y, z in part.vertices)]
+        lines += [f"{mark} part_{number}", *(f"v {x} {y} {z}" for x, y, z in part.vertices)]
         lines += ["f " + " ".join(f"{corner + start}//1" for corner in face) for face in part.faces]
         start += len(part.vertices)
     (folder / "collision.obj").write_text("\n".join(lines))

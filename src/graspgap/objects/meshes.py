@@ -47,7 +47,7 @@ class MeshFolderConfig:
 
 class MeshFolder:
     """One object for each sub-folder (`textured.obj`, `material.mtl` and `texture.jpg`; `collision.obj`, whose groups
-    `o` are convex parts) and for each mesh file (.obj, .stl, .ply, .glb) in a folder.
+    `o`, or else `g`, are convex parts) and for each mesh file (.obj, .stl, .ply, .glb) in a folder.
 
     Objects are named after their sub-folder or file and loaded when first drawn. Without a `collision.obj` an object
     collides as the convex hull of its mesh, which must then be watertight. Every object serves for both splits, unless
@@ -225,13 +225,14 @@ def _hull(points: Float[np.ndarray, "n 3"], path: Path) -> Part:
 
 
 def _groups(path: Path) -> list[Float[np.ndarray, "n 3"]]:
-    """The vertices that the faces of each `o` group of an OBJ file use."""
+    """The vertices that the faces of each `o` group of an OBJ file use; of each `g` group, where there is no `o`."""
     vertices: list[list[float]] = []
     groups: list[set[int]] = [set()]
+    lines = [line.split() or [""] for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]
+    mark = "o" if any(line[0] == "o" for line in lines) else "g"
     try:
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            kind, *values = line.split() or [""]
-            if kind == "o":
+        for kind, *values in lines:
+            if kind == mark:
                 groups.append(set())
             elif kind == "v":
                 vertices.append([float(value) for value in values[:3]])
