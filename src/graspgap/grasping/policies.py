@@ -98,7 +98,7 @@ class RandomPolicy(_OpenLoop):
 
 
 class ScriptedPolicy(_OpenLoop):
-    """Aims near an object, which only a simulated world can tell; two targets in five are random, as examples of nowhere."""
+    """Aims near an object, which only a simulated world can tell; two targets in five are random."""
 
     name = "scripted"
 

@@ -138,9 +138,18 @@ class GraspSamples:
         success = np.where(owners >= 0, self.view.success[owners], np.nan).astype(np.float32)
         poses = self.poses[frames]
         poses[:, 3] += np.pi * rng.integers(2, size=size)  # the same grasp, seen with the fingers exchanged
-        arrays = (pictures, poses, commands, success, shift)
-        tensors = [torch.from_numpy(np.ascontiguousarray(array)).to(device) for array in arrays]
-        return GraspBatch(*tensors, self._masks(frames, shift, device))
+
+        def tensor(array: np.ndarray) -> Tensor:
+            return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+
+        return GraspBatch(
+            pictures=tensor(pictures),
+            poses=tensor(poses),
+            commands=tensor(commands),
+            success=tensor(success),
+            shift=tensor(shift),
+            masks=self._masks(frames, shift, device),
+        )
 
     def _masks(
         self, frames: Int64[np.ndarray, "b"], shift: Float32[np.ndarray, "b 2"], device: torch.device

@@ -57,8 +57,8 @@ class GraspTrainingConfig:
     unlabelled: int = 6
     """Real attempts per step in the consistency loss, three pictures each."""
     masks: float = 0.5
-    """Weight of predicting simulation's semantic masks from the trunk's features: many labels per picture, where a grasp
-    gives one. Real data has none."""
+    """Weight of predicting simulation's semantic masks from the trunk's features: many labels per picture, where a
+    grasp gives one. Real data has none."""
     consistency: float = 2.0
     """Weight of the consistency loss on real pictures."""
     location: float = 1.0
