@@ -6,8 +6,8 @@
 Without pybullet its row is left out. Nothing else should run meanwhile. An attempt is what each system makes of it:
 
 - graspgap: 5 to 10 objects (`standin`: 10 to 12), a picture of the bin, 4 servo steps with a picture each, then close,
-  lift and hold. Ten attempts begin from each settled scene, as `graspgap collect` does it; with `fresh scenes` each one
-  from its own, which is nearest to what PyBullet does.
+  lift and hold; fingers that closed on nothing are not lifted. Ten attempts begin from each settled scene, as
+  `graspgap collect` does it; with `fresh scenes` each one from its own, which is nearest to what PyBullet does.
 - PyBullet: 5 objects dropped one after the other, at most 8 actions with a picture each, then close and lift.
 
 All pictures have 64 x 64 pixels, all commands are random. The repeats of the rows take turns, so that a disturbance
