@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from conftest import REAL, SIM, PaperWorld
 
+from conftest import REAL, SIM, PaperWorld
 from graspgap.contract import Observation, Workspace, apply_command, command_between
 from graspgap.errors import UserError
 from graspgap.grasping.attempt import run_attempt
@@ -54,7 +54,7 @@ class Knows:
     def __init__(self, world: PaperWorld) -> None:
         self.world = world
 
-    def look(self, observation: Observation):  # noqa: ANN201
+    def look(self, observation: Observation):
         def score(commands: np.ndarray) -> np.ndarray:
             away = apply_command(observation.pose, commands)[:, :3] - self.world.thing
             return np.exp(-np.square(away / 0.05).sum(axis=1))

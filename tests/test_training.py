@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import REAL, SIM, PaperWorld
 from safetensors.torch import load_file
 
+from conftest import REAL, SIM, PaperWorld
 from graspgap.adaptation.pixel.graspgan import GraspGan, GraspGanConfig
 from graspgap.contract import command_between
 from graspgap.datasets import open_dataset
@@ -106,7 +106,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, trainer: type, steps: int) -> No
     """The process dies in step `steps`."""
     original = trainer.step
 
-    def step(self, number: int) -> dict[str, float]:  # noqa: ANN001
+    def step(self, number: int) -> dict[str, float]:
         if number == steps:
             raise Stopped
         return original(self, number)

@@ -47,6 +47,7 @@ def collect(out: Path, settings: CollectSettings, attempts: int, workers: int = 
     """
     if attempts < 1:
         raise UserError(f"--attempts {attempts} asks for nothing: give at least 1")
+    workers = choose_workers(workers)
     world = cached_world(settings.world)
     policy = make_policy(settings.policy, settings.steps_per_attempt)
     policy.check(world.spec)
@@ -60,7 +61,7 @@ def collect(out: Path, settings: CollectSettings, attempts: int, workers: int = 
     ]
     missing = [shard for shard in shards if not shard_done(out, shard.index, len(shard.attempts), settings_hash)]
     done = attempts - sum(len(shard.attempts) for shard in missing)
-    run_pieces(_collect_shard, missing, choose_workers(workers), "collect", attempts, done, "attempts")
+    run_pieces(_collect_shard, missing, workers, "collect", attempts, done, "attempts")
     return finish(out, facts, world.spec, len(shards))
 
 

@@ -68,13 +68,14 @@ def evaluate(
     """
     if attempts < 1:
         raise UserError(f"--attempts {attempts} asks for nothing: give at least 1")
+    workers = choose_workers(workers)
     chosen = make_policy(settings.policy, settings.steps_per_attempt)
     chosen.check(cached_world(settings.world).spec)
     begin_run(out, "evaluation", settings, {"policy": chosen.identity})
     pieces = [_Piece(out, range(i, min(i + PIECE, attempts)), settings) for i in range(0, attempts, PIECE)]
     missing = [piece for piece in pieces if not piece.path.exists()]
     done = attempts - sum(len(piece.attempts) for piece in missing)
-    run_pieces(_run_piece, missing, choose_workers(workers), f"evaluate {arm.name}".strip(), attempts, done, "attempts")
+    run_pieces(_run_piece, missing, workers, f"evaluate {arm.name}".strip(), attempts, done, "attempts")
     records = [AttemptRecord(**record) for piece in pieces for record in read_json(piece.path, "a piece of evaluation")]
     result = EvaluationResult(
         arm=arm.name or chosen.policy.name,
