@@ -62,7 +62,7 @@ def test_rays_and_projection_agree() -> None:
 def test_points_above_the_target_are_seen_higher_up() -> None:
     camera = Camera()
     target = np.array(camera.target)
-    assert camera.project(target + [0, 0, 0.05])[1] < camera.project(target)[1]
+    assert camera.project(target + np.array([0, 0, 0.05]))[1] < camera.project(target)[1]
 
 
 def test_the_nearest_valid_option_is_named() -> None:
