@@ -14,7 +14,8 @@ from graspgap.errors import UserError
 from graspgap.objects import make_object_set
 from graspgap.objects.meshes import MeshFolder, MeshFolderConfig
 from graspgap.objects.parts import bounds, centre_of_mass, part_centre
-from graspgap.worlds.cell import Cell, CellConfig
+from graspgap.worlds.cell import Cell
+from graspgap.worlds.cell_model import CellConfig
 from test_objects import check_surface
 
 DATA = Path(os.environ.get("GRASPGAP_DATA", Path(__file__).parents[2] / "shared/data"))

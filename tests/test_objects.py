@@ -15,7 +15,8 @@ from graspgap.objects.model import ObjectModel, ObjectSet, Part, part_volume
 from graspgap.objects.parts import bounds, centre_of_mass, facing, part_bounds, part_centre, rod, turn_of, wxyz
 from graspgap.objects.prisms import PrismConfig, Prisms
 from graspgap.objects.shapes import arc, cylinder, lathe, plate, rounded_box, tube
-from graspgap.worlds.cell import Cell, CellConfig
+from graspgap.worlds.cell import Cell
+from graspgap.worlds.cell_model import CellConfig
 
 EVERYDAY = [*object_names("train"), *object_names("test")]
 

@@ -17,7 +17,8 @@ from graspgap.objects.model import ObjectModel, Part
 from graspgap.objects.prisms import Prisms
 from graspgap.seeding import generator
 from graspgap.worlds import arm
-from graspgap.worlds.cell import Cell, CellConfig
+from graspgap.worlds.cell import Cell
+from graspgap.worlds.cell_model import CellConfig
 from graspgap.worlds.randomization import (
     PLAIN,
     AppearanceConfig,

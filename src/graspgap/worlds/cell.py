@@ -11,18 +11,10 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from graspgap.contract import GraspOutcome, Pose, Workspace, wrap_yaw
-from graspgap.objects.model import ObjectModel, part_volume
+from graspgap.objects.model import ObjectModel
 from graspgap.worlds import arm
+from graspgap.worlds.cell_model import BIN_CENTRE, GRASP_POINT, CellConfig, build_spec
 
-BIN_CENTRE = (0.55, 0.0)
-"""Middle of the bin on the table, base frame [m]."""
-FINGER = (0.006, 0.011, 0.055)
-"""Half extents of a finger [m]: along the opening, across it, along its length."""
-HAND = (0.055, 0.032, 0.022)
-"""Half extents of the hand [m]."""
-FINGERTIP = 2 * HAND[2] + 2 * FINGER[2] - 0.01
-"""From the flange to the fingertips [m]; the grasp point is 3 mm above them."""
-GRASP_POINT = FINGERTIP - 0.003
 LIFT = 0.12
 """Height of the lift [m], of which the object must make 0.1."""
 HOLD_SECONDS = 0.5
@@ -30,52 +22,6 @@ SHUT = 0.001
 """Fingers closer than this [m] hold nothing."""
 KNOT_SECONDS = 0.016
 """Interval of the joint targets along a path."""
-GEOMS = {
-    "box": mujoco.mjtGeom.mjGEOM_BOX,
-    "sphere": mujoco.mjtGeom.mjGEOM_SPHERE,
-    "capsule": mujoco.mjtGeom.mjGEOM_CAPSULE,
-    "cylinder": mujoco.mjtGeom.mjGEOM_CYLINDER,
-    "ellipsoid": mujoco.mjtGeom.mjGEOM_ELLIPSOID,
-    "mesh": mujoco.mjtGeom.mjGEOM_MESH,
-}
-
-
-@dataclass(frozen=True)
-class CellConfig:
-    """Geometry, physics and imperfections of a cell. Lengths in metres."""
-
-    bin_size: tuple[float, float] = (0.30, 0.30)
-    """Inside of the bin along x and y."""
-    wall_height: float = 0.07
-    wall_thickness: float = 0.008
-    opening: float = 0.085
-    """Between the open fingers."""
-    grip_force: float = 30.0
-    """Of each finger [N]."""
-    finger_friction: float = 1.2
-    bin_friction: float = 0.7
-    object_friction: float = 0.8
-    """Scales each object's own sliding friction."""
-    rolling_friction: float = 0.0005
-    object_damping: float = 0.0005
-    """Of the objects' free joints [N s/m and N m s]."""
-    finger_damping: float = 120.0
-    """[N s/m]"""
-    compliance: float = 0.01
-    """Time constant of the coupling of the two fingers [s]: larger is softer."""
-    timestep: float = 0.004
-    """[s]"""
-    speed: float = 0.5
-    """Mean speed of the gripper [m/s]."""
-    press_limit: float = 25.0
-    """A move down stops when the gripper presses on something with more than this [N], as a careful robot does."""
-    latency: float = 0.0
-    """Between the end of a move and the picture [s]."""
-    calibration: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
-    """What the robot reports less the truth: x, y, z [m], yaw [rad]."""
-    move_noise: float = 0.0
-    """Standard deviation of where a move ends, in x, y and z [m]; of its yaw ten times that [rad]."""
-
 
 _DYNAMIC = ("body_mass", "body_inertia", "geom_friction", "dof_damping", "actuator_forcerange")
 """What `set_dynamics` changes in a model."""
@@ -106,7 +52,7 @@ class Cell:
 
     def load(self, objects: list[ObjectModel]) -> Loaded:
         """Compile a model with these objects, far from the bin, and use it."""
-        model = self._spec(objects).compile()
+        model = build_spec(self.config, objects).compile()
         loaded = Loaded(objects, model, mujoco.MjData(model), {name: getattr(model, name).copy() for name in _DYNAMIC})
         self.use(loaded)
         return loaded
@@ -124,129 +70,6 @@ class Cell:
         self.gripper_geoms = np.flatnonzero(np.isin(model.geom_bodyid, gripper))
         self.grasp_site = model.site("grasp").id
         self.yaw = 0.0
-
-    def _spec(self, objects: list[ObjectModel]) -> mujoco.MjSpec:
-        config, spec = self.config, mujoco.MjSpec()
-        spec.compiler.degree = False
-        spec.option.timestep = config.timestep
-        spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-        spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
-        spec.option.impratio = 3
-        spec.option.iterations = 20
-        spec.option.ls_iterations = 20
-        spec.option.enableflags |= int(mujoco.mjtEnableBit.mjENBL_SLEEP)  # resting objects cost nothing
-        self._add_bin(spec)
-        hand = arm.add_arm(spec)
-        self._add_gripper(spec, hand)
-        for index, thing in enumerate(objects):
-            self._add_object(spec, index, thing)
-        return spec
-
-    def _add_bin(self, spec: mujoco.MjSpec) -> None:
-        config = self.config
-        (sx, sy), h, w = config.bin_size, config.wall_height / 2, config.wall_thickness / 2
-        x, y = BIN_CENTRE
-        walls = (
-            ((x, y, -0.005), (sx / 2 + 2 * w, sy / 2 + 2 * w, 0.005)),
-            ((x - sx / 2 - w, y, h), (w, sy / 2 + 2 * w, h)),
-            ((x + sx / 2 + w, y, h), (w, sy / 2 + 2 * w, h)),
-            ((x, y - sy / 2 - w, h), (sx / 2, w, h)),
-            ((x, y + sy / 2 + w, h), (sx / 2, w, h)),
-        )
-        body = spec.worldbody.add_body(name="bin")
-        for position, size in walls:
-            body.add_geom(
-                type=mujoco.mjtGeom.mjGEOM_BOX,
-                pos=position,
-                size=size,
-                contype=1,
-                conaffinity=2,
-                friction=(config.bin_friction, 0.005, config.rolling_friction),
-                condim=4,
-                rgba=(0.55, 0.6, 0.65, 1),
-            )
-        spec.worldbody.add_geom(
-            name="table",
-            type=mujoco.mjtGeom.mjGEOM_PLANE,
-            pos=(0, 0, -0.01),
-            size=(3, 3, 0.1),
-            contype=1,
-            conaffinity=2,
-            rgba=(0.75, 0.72, 0.66, 1),
-        )
-
-    def _add_gripper(self, spec: mujoco.MjSpec, flange: mujoco.MjsBody) -> None:
-        config = self.config
-        hand = flange.add_body(name="hand", pos=(0, 0, arm.FLANGE), gravcomp=1)
-        hand.add_geom(
-            type=mujoco.mjtGeom.mjGEOM_BOX,
-            size=HAND,
-            pos=(0, 0, HAND[2]),
-            contype=4,
-            conaffinity=2,
-            mass=0.5,
-            rgba=(0.25, 0.25, 0.28, 1),
-        )
-        hand.add_site(name="grasp", pos=(0, 0, GRASP_POINT))
-        for side, sign in (("left", 1), ("right", -1)):
-            name = f"finger_{side}"
-            finger = hand.add_body(name=name, pos=(sign * FINGER[0], 0, 2 * HAND[2]), gravcomp=1)
-            finger.add_joint(
-                name=name,
-                type=mujoco.mjtJoint.mjJNT_SLIDE,
-                axis=(sign, 0, 0),
-                range=(0, config.opening / 2),
-                limited=mujoco.mjtLimited.mjLIMITED_TRUE,
-                damping=[config.finger_damping, 0, 0],
-                armature=0.1,
-            )
-            finger.add_geom(
-                name=name,
-                type=mujoco.mjtGeom.mjGEOM_BOX,
-                size=FINGER,
-                pos=(0, 0, FINGER[2] - 0.01),
-                mass=0.1,
-                contype=4,
-                conaffinity=2,
-                friction=(config.finger_friction, 0.02, 0.001),
-                condim=6,
-                priority=1,
-                solref=(0.008, 1),
-                rgba=(0.12, 0.12, 0.13, 1),
-            )
-            motor = spec.add_actuator(name=name, target=name, forcerange=(-config.grip_force, config.grip_force))
-            motor.trntype, motor.forcelimited = mujoco.mjtTrn.mjTRN_JOINT, mujoco.mjtLimited.mjLIMITED_TRUE
-            motor.set_to_position(kp=4000.0)
-        coupling = spec.add_equality(type=mujoco.mjtEq.mjEQ_JOINT, name1="finger_left", name2="finger_right")
-        coupling.objtype = mujoco.mjtObj.mjOBJ_JOINT
-        coupling.data[:2] = 0, 1
-        coupling.solref = (config.compliance, 1)
-
-    def _add_object(self, spec: mujoco.MjSpec, index: int, thing: ObjectModel) -> None:
-        config = self.config
-        body = spec.worldbody.add_body(name=f"object_{index}", pos=(2, 2 + index, 0.2))
-        joint = body.add_freejoint()
-        joint.damping = [config.object_damping, 0, 0]
-        volumes = np.array([part_volume(part) for part in thing.parts])
-        for number, part in enumerate(thing.parts):
-            geom = body.add_geom(
-                type=GEOMS[part.kind],
-                pos=part.position,
-                quat=part.quaternion,
-                contype=2,
-                conaffinity=7,
-                friction=(thing.friction * config.object_friction, 0.005, config.rolling_friction),
-                condim=4,
-                mass=thing.mass * volumes[number] / volumes.sum(),
-                rgba=(*thing.color, 1),
-            )
-            if part.kind == "mesh":
-                assert part.vertices is not None
-                name = f"object_{index}_{number}"
-                spec.add_mesh(name=name, uservert=part.vertices.astype(float).ravel())
-                geom.meshname = name
-            else:
-                geom.size = (*part.size, 0, 0)[:3]
 
     def settle(self, rng: np.random.Generator, seconds: float = 1.2) -> None:
         """Drop the objects into the bin and wait until they rest; one that falls beside it is dropped again."""

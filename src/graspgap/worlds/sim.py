@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from graspgap.contract import Camera, Workspace, WorldSpec
 from graspgap.errors import UserError, choose
 from graspgap.objects.model import ObjectSet, Split
-from graspgap.worlds.cell import Cell, CellConfig
+from graspgap.worlds.cell import Cell
+from graspgap.worlds.cell_model import CellConfig
 from graspgap.worlds.randomization import PRESETS, draw_dynamics, draw_looks
 from graspgap.worlds.raycast import RaycastRenderer
 from graspgap.worlds.tabletop import Draws, TabletopWorld

@@ -14,7 +14,8 @@ import numpy as np
 from graspgap.contract import Camera, Workspace, WorldSpec
 from graspgap.errors import UserError, choose
 from graspgap.objects.model import ObjectModel, ObjectSet, Split
-from graspgap.worlds.cell import Cell, CellConfig
+from graspgap.worlds.cell import Cell
+from graspgap.worlds.cell_model import CellConfig
 from graspgap.worlds.mitsuba_renderer import MitsubaRenderer, RenderConfig
 from graspgap.worlds.standin_looks import furnish
 from graspgap.worlds.tabletop import Draws, TabletopWorld

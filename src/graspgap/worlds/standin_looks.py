@@ -11,7 +11,8 @@ from jaxtyping import Float32
 
 from graspgap.objects.model import Surface
 from graspgap.seeding import generator
-from graspgap.worlds.cell import BIN_CENTRE, Cell, CellConfig
+from graspgap.worlds.cell import Cell
+from graspgap.worlds.cell_model import BIN_CENTRE, CellConfig
 from graspgap.worlds.mitsuba_renderer import Scenery
 from graspgap.worlds.standin_shapes import ball, barrel, box, moved, rim, rotation, soft_box
 from graspgap.worlds.standin_textures import felt, scuffed, tiles, wood
