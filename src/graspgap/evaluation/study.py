@@ -84,7 +84,7 @@ class StudyPreset:
 
 
 PRESETS = {
-    "tiny": StudyPreset(60, 60, 60, 3, 4, 6, (1.0,)),
+    "tiny": StudyPreset(40, 0, 40, 3, 4, 6, (1.0,), arms=(NO_LABELS[0], NO_LABELS[-1])),
     "demo": StudyPreset(5000, 2500, 1200, 800, 800, 120, (0.1, 1.0)),
     "demo-long": StudyPreset(16000, 8000, 5000, 4000, 2500, 300, (0.02, 0.1, 0.3, 1.0), arms=ALL_NO_LABELS),
 }
