@@ -90,7 +90,8 @@ def forward(joints: Float[np.ndarray, "7"]) -> Float[np.ndarray, "4 4"]:
 def inverse(flange: Float[np.ndarray, "3"], yaw: float) -> Float[np.ndarray, "7"]:
     """Joint angles [rad] that bring the flange to a place [m] pointing straight down, turned by `yaw` [rad].
 
-    Closed form: joints 3 and 5 stay at 0, which keeps the elbow above the line from shoulder to wrist.
+    Closed form: joints 3 and 5 stay at 0, which keeps the elbow above the line from shoulder to wrist. The flange's x
+    axis points along yaw + pi, which is the same grasp of a symmetric gripper and keeps joint 7 near its middle.
 
     Raises:
         UserError: if the place is out of reach, or a joint would pass its limit.
