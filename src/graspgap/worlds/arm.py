@@ -106,6 +106,6 @@ def inverse(flange: Float[np.ndarray, "3"], yaw: float) -> Float[np.ndarray, "7"
     shoulder = math.atan2(radius, height) - lift  # from the vertical
     turn = math.atan2(y, x)
     joints = np.array([turn, shoulder, 0.0, -bend, 0.0, math.pi - shoulder - bend, turn - yaw])
-    if (np.abs(joints) > JOINT_LIMITS).any():
+    if not (np.abs(joints) <= JOINT_LIMITS).all():  # so that nan is refused too
         raise UserError(f"the arm can't point down at ({x:.3f}, {y:.3f}, {z:.3f}) m, yaw {yaw:.2f}: a joint limit")
     return joints

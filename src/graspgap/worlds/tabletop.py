@@ -68,8 +68,12 @@ class TabletopWorld:
         """`object_count`: fewest and most objects of a scene."""
         self.spec, self.cell, self.renderer = spec, cell, renderer
         self.object_set, self.split, self.object_count, self.draws = object_set, split, object_count, draws
+        fewest, most = object_count
+        if not 0 <= fewest <= most:
+            raise UserError(f"object counts are {fewest} to {most}, expected 0 <= fewest <= most: give (fewest, most)")
         self._scenes: OrderedDict[int, _Scene] = OrderedDict()
         self._before: tuple[Image, Mask | None] | None = None
+        """The first picture of the attempt under way; None: there is no attempt."""
 
     def reset(self, seed: int, scene_seed: int | None = None) -> Observation:
         if scene_seed is None:
@@ -106,24 +110,35 @@ class TabletopWorld:
         self._scenes.move_to_end(scene_seed)
         return self._scenes[scene_seed]
 
-    def observe(self) -> Observation:
+    def _attempt(self) -> tuple[Image, Mask | None]:
+        """The first picture of the attempt under way, and its mask.
+
+        Raises:
+            UserError: if there is none.
+        """
         if self._before is None:
-            raise UserError(f"world '{self.spec.name}' has no attempt to observe: call reset first")
+            raise UserError(f"world '{self.spec.name}' has no attempt under way: call reset first")
+        return self._before
+
+    def observe(self) -> Observation:
+        before, mask_before = self._attempt()
         image, mask = self.renderer.render(self.cell)
-        before, mask_before = self._before
         return Observation(before, image, self.cell.pose(), mask_before, mask)
 
     def move(self, command: MotorCommand) -> None:
+        self._attempt()
         target = apply_command(self.cell.pose(), checked(command))
         self.cell.move_to(self.spec.workspace.clip(target), self.rng)
 
     def grasp(self) -> GraspOutcome:
+        self._attempt()
         if not self._open:
             raise UserError(f"world '{self.spec.name}' has closed its fingers already: call reset first")
         self._open = False
         return self.cell.close_lift_hold()
 
     def record(self) -> dict[str, Any]:
+        self._attempt()
         return {
             "objects": [thing.name for thing in self.cell.objects],
             "randomization": {"start": self.start, "looks": self.looks, "dynamics": self.dynamics},
@@ -133,10 +148,11 @@ class TabletopWorld:
         """Centres of mass of the objects in the bin, base frame [m].
 
         Raises:
-            UserError: if this world doesn't tell, as no real cell does.
+            UserError: if this world doesn't tell, as no real cell does, or there is no attempt under way.
         """
         if not self.spec.has_state:
             raise UserError(f"world '{self.spec.name}' doesn't tell where its objects are, as no real cell does")
+        self._attempt()
         return self.cell.object_positions()
 
     def close(self) -> None:
