@@ -15,6 +15,7 @@ from graspgap.objects.model import ObjectModel, ObjectSet, Part, part_volume
 from graspgap.objects.parts import bounds, centre_of_mass, facing, part_bounds, part_centre, rod, turn_of, wxyz
 from graspgap.objects.prisms import PrismConfig, Prisms
 from graspgap.objects.shapes import arc, cylinder, lathe, plate, rounded_box, tube
+from graspgap.seeding import generator
 from graspgap.worlds.cell import Cell
 from graspgap.worlds.cell_model import CellConfig
 
@@ -81,12 +82,15 @@ def test_prisms_are_of_a_size_to_grasp() -> None:
     prisms = Prisms().sample(np.random.default_rng(1), 150, "train")
     for prism in prisms:
         extents = np.sort(np.ptp(bounds(prism.parts), axis=0))
-        assert extents[1] <= 0.065
-        assert 0.03 <= extents[2] <= 0.12
-        assert 2 <= len(prism.parts) <= 4
-        thickness = 2 * np.sort([part.size for part in prism.parts])[:, 0]
-        assert (thickness >= 0.015).all()
-        assert (thickness <= 0.05).all()
+        assert extents[1] <= config.width
+        assert config.extent[0] <= extents[2] <= config.extent[1]
+        assert config.parts[0] <= len(prism.parts) <= config.parts[1]
+        sides, slack = 2 * np.array([part.size for part in prism.parts]), 1e-12
+        assert sides[:, :2].min() >= config.thickness[0] - slack
+        assert sides[:, :2].max() <= config.thickness[1] + slack
+        assert config.length[0] - slack <= sides[0, 2] <= config.length[1] + slack
+        assert sides[1:, 2].min() >= 0.5 * config.length[0] - slack  # joined boxes are 0.5 to 0.9 as long
+        assert sides[1:, 2].max() <= 0.9 * config.length[1] + slack
         assert config.mass[0] <= prism.mass <= config.mass[1]
         np.testing.assert_allclose(centre_of_mass(prism.parts), 0, atol=1e-9)
     assert len({prism.color for prism in prisms}) == 150
@@ -133,6 +137,16 @@ def test_no_test_object_is_a_training_object() -> None:
     assert not train & {key(make(name)) for name in object_names("test")}
 
 
+@pytest.mark.parametrize("name", EVERYDAY[::23])
+def test_an_everyday_object_depends_on_its_name_alone(name: str) -> None:
+    kept = make(name)
+    make.cache_clear()
+    make("everyday-train-101")
+    again = make(name)
+    assert again is not kept
+    assert same(again, kept)
+
+
 def test_asking_for_too_many_everyday_objects() -> None:
     assert len(Everyday().sample(np.random.default_rng(0), 36, "test")) == 36
     with pytest.raises(UserError, match="has 36"):
@@ -156,7 +170,7 @@ def test_everyday_object(name: str) -> None:
     np.testing.assert_allclose(centre_of_mass(thing.parts), 0, atol=1e-9)
     assert 1 <= len(thing.parts) <= 6
     assert all(part.kind != "mesh" for part in thing.parts)
-    assert sum(len(surface.faces) for surface in thing.surfaces) <= 1500
+    assert sum(len(surface.faces) for surface in thing.surfaces) <= 800
     for surface in thing.surfaces:
         check_surface(surface)
 
@@ -171,6 +185,7 @@ def check_surface(surface: object) -> None:
     if surface.uv is not None:
         assert surface.uv.min() >= 0
         assert surface.uv.max() <= 1
+        assert surface.texture.dtype == np.uint8
         assert max(surface.texture.shape[:2]) <= 128
         a, b, c = (surface.uv[surface.faces[:, i]] for i in range(3))
         (s, t), (p, q) = (b - a).T, (c - a).T
@@ -197,6 +212,23 @@ def test_the_physics_puts_the_centre_of_mass_at_the_origin() -> None:
     for thing, body in zip(things, cell.object_bodies, strict=True):
         np.testing.assert_allclose(cell.model.body_ipos[body], 0, atol=1e-4)
         assert cell.model.body_mass[body] == pytest.approx(thing.mass)
+
+
+@pytest.mark.parametrize("group", range(4))
+def test_everyday_objects_come_to_rest_in_the_bin(group: int) -> None:
+    """Twelve training families, then twelve objects of the unseen ones."""
+    names = [*object_names("train")[:24:2], *object_names("test")[1:25:2]][6 * group : 6 * group + 6]
+    cell = Cell(CellConfig(), Workspace())
+    cell.load([make(name) for name in names])
+    cell.settle(generator(group, "rest"))
+    cell._step(1.0)
+    before = cell.object_positions()
+    cell._step(0.5)
+    after = cell.object_positions()
+    assert np.isfinite(cell.data.qpos).all()
+    assert not any(warning.number for warning in cell.data.warning)
+    assert len(before) == len(after) == 6
+    assert np.abs(after - before).max() < 0.005
 
 
 # -- shapes and parts ------------------------------------------------------------------------------------------------

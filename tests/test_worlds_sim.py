@@ -248,13 +248,25 @@ def test_settled_objects_rest_inside_the_bin(seed: int) -> None:
     assert np.abs(cell.data.qvel[9:]).max() < 0.2
 
 
-def test_what_fell_beside_the_bin_is_dropped_again() -> None:
-    cell = cell_with((BOX, (0.9, 0.0, 0.02)))
-    cell._step(3)  # long enough to fall asleep there
-    assert len(cell.object_positions()) == 0
+@pytest.mark.parametrize(("knocks", "inside"), [(1, 1), (3, 1), (4, 0)])
+def test_what_falls_beside_the_bin_is_dropped_again(knocks: int, inside: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even from its sleep there; after four times it is left out of the picture."""
+    cell = cell_with((BOX, (0.55, 0.0, 0.021)))
+    step, left = cell._step, [knocks]
+
+    def knocked(seconds: float) -> None:
+        if left[0]:
+            left[0] -= 1
+            cell.data.qpos[cell.object_qpos[0] :][:7] = (0.9, 0.0, 0.02, 1, 0, 0, 0)
+            step(3)
+        step(seconds)
+
+    monkeypatch.setattr(cell, "_step", knocked)
     cell.settle(generator(0))
-    assert len(cell.object_positions()) == 1
-    assert cell.object_positions()[0, 2] == pytest.approx(0.025, abs=0.008)
+    assert left == [0]
+    assert len(cell.object_positions()) == inside
+    place = cell.data.qpos[cell.object_qpos[0] :][:3]
+    assert place[2] == pytest.approx(0.025, abs=0.008) if inside else place[0] > 1.5
 
 
 @pytest.mark.parametrize("corner", [(1, 1, 1), (1, -1, -1), (-1, 1, 1), (-1, -1, -1)])

@@ -207,7 +207,7 @@ def bolt(rng: np.random.Generator) -> Draft:
     return Draft(
         (rod((-head, 0, 0), (0, 0, 0), wide * 0.95, "cylinder"), rod((0, 0, 0), (shaft, 0, 0), r * 0.97, "cylinder")),
         (
-            steel(lying(lathe(thread, 12)), 0.25, color),
+            steel(lying(lathe(thread, 11)), 0.25, color),
             steel(lying(lathe(hexagon, 6)), 0.25, color, smooth=False),
         ),
         rng.uniform(2500, 5000),
