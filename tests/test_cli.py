@@ -5,13 +5,21 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from conftest import REAL, SIM, make_dataset
 from graspgap.cli.main import COMMANDS, main
+from graspgap.errors import UserError
+from graspgap.files import sha256
+from graspgap.worlds.catalog import WorldChoice, cached_world
+
+SMALL = ("--image-size", "32")
+"""As the paper world's pictures."""
 
 
 def refused(capsys: pytest.CaptureFixture[str], *words: str | Path) -> str:
@@ -23,6 +31,19 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str | Path) -> str:
     assert lines[0].startswith("graspgap: ")
     assert "Traceback" not in captured.err
     return lines[0]
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory: pytest.TempPathFactory, sim_data: Path) -> Path:
+    """A policy run of one step."""
+    run = tmp_path_factory.mktemp("policy") / "run"
+    assert main(train(run, sim_data)) == 0
+    return run
+
+
+def train(run: Path, sim: Path) -> list[str]:
+    short = ("--steps", "1", "--training.batch", "2", "--training.recalibration", "1", "--workers", "1")
+    return ["train", str(run), "--sim", str(sim), *SMALL, *short]
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -52,10 +73,33 @@ def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[
         (("collect", "OUT", "--workers", "-1"), "negative"),
         (("collect", "OUT", "--image-size", "4"), "too small"),
         (("collect", "OUT", "--objects", "no/folder"), "no/folder"),
+        (("collect", "OUT", "--world", "standin", "--randomize", "both"), "valid values are none"),
+        (("collect", "OUT", "--seed", "-1"), "--seed -1"),
+        (("collect", "OUT", "--steps-per-attempt", "1"), "2 to 10"),
+        (("collect", "OUT", "--noise", "nan"), "--noise nan"),
+        (("evaluate", "OUT", "--policy", "random", "--attempts", "0"), "at least 1"),
+        (("evaluate", "OUT", "--policy", "random", "--world", "sim", "--workers", "-1"), "negative"),
+        (("evaluate", "OUT", "--policy", "random", "--steps-per-attempt", "11"), "2 to 10"),
+        (("evaluate", "OUT", "--policy", "random", "--seed", "-1"), "--seed -1"),
         (("study", "OUT", "--preset", "demoo"), "did you mean 'demo'"),
+        (("study", "OUT", "--workers", "-1"), "negative"),
+        (("study", "OUT", "--seed", "-1"), "--seed -1"),
         (("evaluate", "OUT", "--policy", "no/run", "--world", "sim"), "no/run"),
         (("report", "OUT"), "no results.json"),
         (("train", "OUT"), "no data"),
+        (("train", "OUT", "--workers", "-1"), "negative"),
+        (("train", "OUT", "--seed", "-1"), "--seed -1"),
+        (("train", "OUT", "--steps", "0"), "--steps 0"),
+        (("train", "OUT", "--training.batch", "0"), "--training.batch 0"),
+        (("train", "OUT", "--device", "gpu"), "--device auto"),
+        (("train", "OUT", "--real-labels", "0.5"), "--real DATA"),
+        (("train", "OUT", "--adapter", "A"), "--sim DATA"),
+        (("adapt", "OUT", "--sim", "A", "--real", "B", "--workers", "-1"), "negative"),
+        (("adapt", "OUT", "--sim", "A", "--real", "B", "--steps", "0"), "--steps 0"),
+        (("adapt", "OUT", "--sim", "A", "--real", "B", "--batch", "0"), "--batch 0"),
+        (("import", "images", "A", "OUT", "--image-size", "0"), "--image-size 0"),
+        (("import", "images", "A", "OUT", "--frames-per-attempt", "0"), "--frames-per-attempt 0"),
+        (("import", "rlds", "A", "OUT", "--image-size", "0"), "--image-size 0"),
         (("adapt", "OUT", "--sim", "A", "--real", "B", "--method", "graspgn"), "did you mean 'graspgan'"),
     ],
 )
@@ -81,12 +125,15 @@ def test_datasets_that_do_not_fit(
 ) -> None:
     out = tmp_path / "x"
     assert "32 pixels" in refused(capsys, "train", out, "--sim", sim_data)
-    small = ("--image-size", "32")
-    assert "counts as reality" in refused(capsys, "train", out, "--sim", real_data, *small)
-    assert "unlabelled reality" in refused(capsys, "train", out, "--sim", sim_data, "--features", "adabn", *small)
-    line = refused(capsys, "train", out, "--sim", sim_data, "--real", real_data, "--features", "adabm", *small)
+    blind = make_dataset(tmp_path / "blind", replace(SIM, has_masks=False), attempts=8)
+    assert "has no masks" in refused(capsys, "train", out, "--sim", blind, *SMALL)
+    assert "48 or more" in refused(capsys, "adapt", out, "--sim", sim_data, "--real", real_data, *SMALL)
+    assert "at most 1" in refused(capsys, "train", out, "--real", real_data, "--real-labels", "2", *SMALL)
+    assert "counts as reality" in refused(capsys, "train", out, "--sim", real_data, *SMALL)
+    assert "unlabelled reality" in refused(capsys, "train", out, "--sim", sim_data, "--features", "adabn", *SMALL)
+    line = refused(capsys, "train", out, "--sim", sim_data, "--real", real_data, "--features", "adabm", *SMALL)
     assert "did you mean 'adabn'" in line
-    assert "counts as reality" in refused(capsys, "adapt", out, "--sim", real_data, "--real", real_data, *small)
+    assert "counts as reality" in refused(capsys, "adapt", out, "--sim", real_data, "--real", real_data, *SMALL)
     assert not out.exists()
 
 
@@ -113,18 +160,79 @@ def test_labels_of_an_unlabelled_set_are_refused(tmp_path: Path, capsys: pytest.
     capsys.readouterr()
     words = ("train", tmp_path / "x", "--real", imported, "--real-labels", "0.5", "--image-size", "32")
     assert "has no labels" in refused(capsys, *words)
+    assert not (tmp_path / "x").exists()
 
 
-def test_folders_of_another_kind_are_refused(
-    tmp_path: Path, sim_data: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_folders_of_another_kind_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = tmp_path / "other"
     other.mkdir()
     (other / "notes.txt").write_text("mine")
     assert "is not empty" in refused(capsys, "collect", other, "--attempts", "1", "--workers", "1")
     assert [path.name for path in other.iterdir()] == ["notes.txt"]
-    line = refused(capsys, "evaluate", tmp_path / "x", "--policy", sim_data, "--world", "sim")
-    assert "config.json" in line or "a policy run" in line
+    assert "is a file" in refused(capsys, "collect", other / "notes.txt", "--attempts", "1", "--workers", "1")
+    below = refused(capsys, "collect", other / "notes.txt" / "x", "--attempts", "1", "--workers", "1")
+    assert "Not a directory" in below
+
+
+def test_policies_that_are_none(tmp_path: Path, policy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def line(run: Path) -> str:
+        return refused(capsys, "evaluate", tmp_path / "x", "--policy", run, "--world", "sim", "--attempts", "1")
+
+    unfinished = tmp_path / "unfinished"
+    unfinished.mkdir()
+    assert "has no config.json" in line(unfinished)
+    shutil.copy(policy / "config.json", unfinished)
+    assert "has not finished" in line(unfinished)
+    assert "is no folder" in line(unfinished / "config.json")
+    words = ("collect", tmp_path / "x", "--attempts", "1", "--workers", "1", "--image-size", "16", "--policy", policy)
+    assert "use --image-size 32" in refused(capsys, *words)
+    assert not (tmp_path / "x").exists()
+
+
+def test_adapters_that_are_none_do_not_begin_a_run(
+    tmp_path: Path, sim_data: Path, policy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = train(tmp_path / "x", sim_data)
+    assert "does not exist" in refused(capsys, *words, "--adapter", tmp_path / "nowhere")
+    assert "a policy run, expected an adapter run" in refused(capsys, *words, "--adapter", policy)
+    assert "Not a directory" in refused(capsys, *words, "--adapter", policy / "config.json")
+    assert not (tmp_path / "x").exists()
+
+
+def test_what_a_kill_left_out_after_training_is_made_up_for(
+    policy: Path, sim_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ("policy.safetensors", "held_out.json")
+    before = [sha256(policy / name) for name in names]
+    (policy / "held_out.json").unlink()
+    assert main(train(policy, sim_data)) == 0
+    assert [sha256(policy / name) for name in names] == before
+    assert main(train(policy, sim_data)) == 0
+    assert "already trained" in capsys.readouterr().out
+
+
+def test_what_a_kill_left_out_after_adapting_is_made_up_for(tmp_path: Path) -> None:
+    sim = make_dataset(tmp_path / "sim", replace(SIM, image_size=48), attempts=4)
+    real = make_dataset(tmp_path / "real", replace(REAL, image_size=48), attempts=4)
+    run = tmp_path / "run"
+    words = ["adapt", str(run), "--sim", str(sim), "--real", str(real), "--image-size", "48", "--steps", "1"]
+    assert main([*words, "--batch", "1", "--workers", "1"]) == 0
+    names = ("adapter.safetensors", "grid.png")
+    before = [sha256(run / name) for name in names]
+    (run / "grid.png").unlink()
+    assert main([*words, "--batch", "1", "--workers", "1"]) == 0
+    assert [sha256(run / name) for name in names] == before
+
+
+@pytest.mark.parametrize("command", [[0, 0, np.nan, 0, 1], [np.inf, 0, 0, 0, 1]])
+def test_a_nonsensical_command_leaves_the_arm_where_it_was(command: list[float]) -> None:
+    world = cached_world(WorldChoice(image_size=16))
+    before = world.reset(0)
+    with pytest.raises(UserError, match="motor command"):
+        world.move(np.array(command, np.float32))
+    after = world.observe()
+    np.testing.assert_array_equal(after.pose, before.pose)
+    np.testing.assert_array_equal(after.image_now, before.image_now)
 
 
 def test_a_full_disk_costs_one_line_and_leaves_nothing_half_written(

@@ -1,26 +1,30 @@
-"""Collection, training and evaluation survive a kill and end with the same result."""
+"""Collection, training and evaluation survive a kill or a full disk and end with the same result."""
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from graspgap.cli.main import main
 from graspgap.collection.collect import CollectSettings, collect
-from graspgap.collection.policies import PolicyChoice
+from graspgap.collection.policies import PolicyChoice, make_policy
 from graspgap.datasets import open_dataset
 from graspgap.errors import UserError
-from graspgap.evaluation.results import EvaluationResult
 from graspgap.evaluation.trials import Arm, TrialSettings, evaluate
 from graspgap.files import sha256
-from graspgap.worlds.catalog import WorldChoice
+from graspgap.grasping.attempt import run_attempt
+from graspgap.worlds.catalog import WORLDS, WorldChoice
+from graspgap.worlds.mitsuba_renderer import MitsubaRenderer
 
 SETTINGS = CollectSettings(world=WorldChoice(image_size=32), attempts_per_shard=4, attempts_per_scene=4)
 
@@ -46,6 +50,21 @@ def test_the_dataset_tells_what_was_collected(whole: Path) -> None:
     assert data.meta["successes"] == view.success.sum()
 
 
+def test_attempts_replay_in_another_world_of_the_same_settings(whole: Path) -> None:
+    view = open_dataset(whole).simulated()
+    world = WORLDS["sim"](SETTINGS.world)
+    policy = make_policy(SETTINGS.policy, SETTINGS.steps_per_attempt).policy
+    for k in (9, 2):  # in another order, and without the attempts before
+        attempt = run_attempt(world, policy, SETTINGS.seed, k, SETTINGS.steps_per_attempt, SETTINGS.attempts_per_scene)
+        frames = slice(view.offsets[k], view.offsets[k + 1])
+        assert view.poses is not None
+        np.testing.assert_array_equal(view.images_before[k], attempt.image_before.transpose(2, 0, 1))
+        np.testing.assert_array_equal(view.images[frames], np.stack(attempt.images).transpose(0, 3, 1, 2))
+        np.testing.assert_array_equal(view.masks[frames], attempt.masks)
+        np.testing.assert_array_equal(view.poses[frames], attempt.poses)
+        assert view.success[k] == attempt.outcome.success
+
+
 def test_any_number_of_workers_gives_the_same_shards(tmp_path: Path, whole: Path) -> None:
     collect(tmp_path / "two", SETTINGS, attempts=12, workers=2)
     assert shards(tmp_path / "two") == shards(whole)
@@ -58,56 +77,93 @@ def test_an_extended_dataset_keeps_its_attempts(tmp_path: Path, whole: Path) -> 
     assert shards(out) == shards(whole)
 
 
-def test_other_settings_are_refused(whole: Path) -> None:
-    with pytest.raises(UserError, match="seed = 0"):
-        collect(whole, replace(SETTINGS, seed=1), attempts=12, workers=1)
+@pytest.mark.parametrize(
+    ("change", "attempts", "message"),
+    [
+        ({"seed": 1}, 12, "seed = 0"),
+        ({"policy": PolicyChoice("random")}, 12, "policy.name = scripted"),
+        ({}, 6, "would lose some: give 12 or more"),
+    ],
+)
+def test_what_would_spoil_a_dataset_is_refused(whole: Path, change: dict, attempts: int, message: str) -> None:
+    before = shards(whole)
+    with pytest.raises(UserError, match=message) as refusal:
+        collect(whole, replace(SETTINGS, **change), attempts, workers=1)
+    assert "\n" not in str(refusal.value)
+    assert shards(whole) == before
 
 
-def test_the_scripted_policy_is_refused_in_the_stand_in(tmp_path: Path) -> None:
+def test_a_disk_that_fills_up_costs_the_unfinished_shard_alone(
+    tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, rename = tmp_path / "full", os.replace
+
+    def full(source: Path, target: Path) -> None:
+        if target.name == "shard-00001.parquet":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        rename(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        with pytest.raises(UserError, match=r"shard-00001\.parquet: No space left"):
+            collect(out, SETTINGS, attempts=12, workers=1)
+    assert [path.name for path in (out / "data").iterdir()] == ["shard-00000.parquet"]
+    collect(out, SETTINGS, attempts=12, workers=1)
+    assert shards(out) == shards(whole)
+
+
+def test_the_scripted_policy_is_refused_in_the_stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def drawn(*_: object) -> None:
+        raise AssertionError("a picture was made")
+
+    for method in ("prepare", "render"):
+        monkeypatch.setattr(MitsubaRenderer, method, drawn)
     settings = CollectSettings(world=WorldChoice("standin"), policy=PolicyChoice("scripted"))
     with pytest.raises(UserError, match="no real cell"):
         collect(tmp_path / "x", settings, attempts=4, workers=1)
+    with pytest.raises(UserError, match="no real cell"):
+        evaluate(tmp_path / "x", TrialSettings(policy=PolicyChoice("scripted")), 4, Arm(), workers=1)
     assert not (tmp_path / "x").exists()
 
 
-def kill_when(condition: Path, pattern: str, command: list[str]) -> None:
-    """Start a command and kill it -9 as soon as a file of this pattern is there."""
+def kill_after(path: Path, command: list[str], most: float) -> None:
+    """Start a command and kill it -9 at a random moment, at most `most` seconds after this file is there."""
     process = subprocess.Popen(
         [sys.executable, "-m", "graspgap.cli.main", *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     deadline = time.monotonic() + 120
-    while not list(condition.glob(pattern)) and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
+    while not path.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    time.sleep(np.random.default_rng().uniform(0, most))
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-
-
-def run(command: list[str]) -> None:
-    subprocess.run([sys.executable, "-m", "graspgap.cli.main", *command], check=True, capture_output=True)
+    assert path.exists()
 
 
 def test_a_killed_collection_resumes_to_the_same_bytes(tmp_path: Path) -> None:
     def command(out: Path) -> list[str]:
-        return ["collect", str(out), "--attempts", "120", "--image-size", "16", "--workers", "1", "--seed", "3"]
+        words = ["collect", str(out), "--attempts", "60", "--image-size", "16", "--steps-per-attempt", "2"]
+        return [*words, "--workers", "1", "--seed", "3"]
 
-    kill_when(tmp_path / "killed", "data/shard-00000.parquet", command(tmp_path / "killed"))
-    assert not (tmp_path / "killed" / "meta.json").exists()
-    run(command(tmp_path / "killed"))
-    run(command(tmp_path / "whole"))
-    assert len(shards(tmp_path / "whole")) == 3
+    first = tmp_path / "killed" / "data" / "shard-00000.parquet"
+    kill_after(first, command(tmp_path / "killed"), most=0.3)
+    written = first.stat().st_mtime_ns
+    assert main(command(tmp_path / "killed")) == 0
+    assert main(command(tmp_path / "whole")) == 0
+    assert first.stat().st_mtime_ns == written
+    assert len(shards(tmp_path / "whole")) == 2
     assert shards(tmp_path / "killed") == shards(tmp_path / "whole")
 
 
 def test_a_killed_training_resumes_to_the_same_policy(tmp_path: Path, sim_data: Path, real_data: Path) -> None:
     def command(out: Path) -> list[str]:
         words = ["train", str(out), "--sim", str(sim_data), "--real", str(real_data), "--features", "consistency,dbn"]
-        words += ["--image-size", "32", "--steps", "40", "--workers", "1", "--training.checkpoint-seconds", "0"]
-        return [*words, "--training.batch", "4", "--training.recalibration", "2"]
+        words += ["--image-size", "32", "--steps", "12", "--workers", "1", "--training.checkpoint-seconds", "0"]
+        return [*words, "--training.batch", "2", "--training.recalibration", "1"]
 
-    kill_when(tmp_path / "killed", "checkpoint.safetensors", command(tmp_path / "killed"))
-    assert not (tmp_path / "killed" / "policy.safetensors").exists()
-    run(command(tmp_path / "killed"))
-    run(command(tmp_path / "whole"))
+    kill_after(tmp_path / "killed" / "checkpoint.safetensors", command(tmp_path / "killed"), most=0.1)
+    assert main(command(tmp_path / "killed")) == 0
+    assert main(command(tmp_path / "whole")) == 0
     for name in ("policy.safetensors", "held_out.json"):
         assert sha256(tmp_path / "killed" / name) == sha256(tmp_path / "whole" / name)
 
@@ -115,14 +171,14 @@ def test_a_killed_training_resumes_to_the_same_policy(tmp_path: Path, sim_data: 
 def test_an_interrupted_evaluation_resumes_to_the_same_records(tmp_path: Path) -> None:
     world = WorldChoice("sim", split="test", image_size=32)
     settings = TrialSettings(world, PolicyChoice("random"), seed=5)
-
-    def outcomes(result: EvaluationResult) -> list[tuple[object, ...]]:
-        return [(r.attempt, r.scene, r.success, r.object_name, r.steps) for r in result.records]
-
-    whole_result = evaluate(tmp_path / "whole", settings, 15, Arm(), workers=1)
-    evaluate(tmp_path / "cut", settings, 15, Arm(), workers=1)
-    pieces = sorted((tmp_path / "cut" / "pieces").iterdir())
-    assert len(pieces) == 2
-    pieces[0].unlink()
+    result = evaluate(tmp_path / "whole", settings, 15, Arm(), workers=1)
+    assert [record.attempt for record in result.records] == list(range(15))
+    shutil.copytree(tmp_path / "whole", tmp_path / "cut")
+    first, second = sorted((tmp_path / "cut" / "pieces").iterdir())
+    first.unlink()
     (tmp_path / "cut" / "results.json").unlink()
-    assert outcomes(evaluate(tmp_path / "cut", settings, 15, Arm(), workers=1)) == outcomes(whole_result)
+    kept = second.stat().st_mtime_ns
+    resumed = evaluate(tmp_path / "cut", settings, 15, Arm(), workers=1)
+    assert second.stat().st_mtime_ns == kept
+    for was, now in zip(result.records, resumed.records, strict=True):
+        assert asdict(was) | {"seconds": 0} == asdict(now) | {"seconds": 0}

@@ -9,14 +9,16 @@ import torch
 from tyro.conf import Positional
 
 from graspgap.adaptation.pixel.graspgan import GraspGanConfig
+from graspgap.cli.checks import at_least
 from graspgap.config import from_json
 from graspgap.contract import Camera
 from graspgap.datasets import open_dataset
 from graspgap.errors import choose
 from graspgap.evaluation.pictures import save_adaptation_grid
+from graspgap.parallel import choose_workers
 from graspgap.runs import begin_run
 from graspgap.tensors import choose_device
-from graspgap.training.adapt import ADAPTER, AdapterTrainingConfig, train_adapter
+from graspgap.training.adapt import ADAPTER, AdapterTrainingConfig, load_adapter, train_adapter
 
 METHODS = ("graspgan",)
 
@@ -49,13 +51,18 @@ class Config:
 def run(config: Config) -> None:
     """Train the adapter and draw a grid of what it does."""
     choose("--method", config.method, METHODS)
+    at_least("--seed", config.seed, 0)
+    at_least("--steps", config.steps, 1)
+    at_least("--batch", config.batch, 1)
     device = choose_device(config.device)
     if config.workers:
-        torch.set_num_threads(config.workers)
+        torch.set_num_threads(choose_workers(config.workers))
     sim_data, real_data = open_dataset(config.sim), open_dataset(config.real)
     for data in (sim_data, real_data):
         data.require_image_size(config.image_size)
     sim, real = sim_data.simulated(), real_data.unlabelled()
+    critics = config.graspgan.discriminators  # the coarsest one must be left with 2 x 2 patches to normalize
+    at_least("--image-size", config.image_size, 4 * len(critics.widths) << (critics.scales - 1))
     network = replace(
         config.graspgan.grasp, image_size=config.image_size, camera=from_json(Camera, sim_data.meta["camera"])
     )
@@ -63,7 +70,8 @@ def run(config: Config) -> None:
         method=replace(config.graspgan, grasp=network), steps=config.steps, batch=config.batch, seed=config.seed
     )
     begin_run(config.out, "adapter", training, {"sim": sim.provenance(), "real": real.provenance()})
-    if not (config.out / ADAPTER).exists():
-        method = train_adapter(config.out, training, sim, real, device)
-        save_adaptation_grid(config.out / "grid.png", method, sim, real, device)
-    print(f"{config.out}: adapter trained; look at {config.out / 'grid.png'}")
+    grid, trained = config.out / "grid.png", (config.out / ADAPTER).exists()
+    if not (trained and grid.exists()):
+        method = load_adapter(config.out, device) if trained else train_adapter(config.out, training, sim, real, device)
+        save_adaptation_grid(grid, method, sim, real, device)
+    print(f"{config.out}: adapter trained; look at {grid}")

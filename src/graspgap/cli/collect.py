@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
+from graspgap.cli.checks import at_least
 from graspgap.collection.collect import CollectSettings, collect
 from graspgap.collection.policies import PolicyChoice
 from graspgap.worlds.catalog import WorldChoice
@@ -40,6 +41,7 @@ class Config:
 
 def run(config: Config) -> None:
     """Collect, and say how it went."""
+    at_least("--seed", config.seed, 0)
     world = WorldChoice(
         name=config.world,
         objects=config.objects,

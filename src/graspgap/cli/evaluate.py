@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
+from graspgap.cli.checks import at_least
 from graspgap.collection.policies import PolicyChoice
 from graspgap.evaluation.trials import Arm, TrialSettings, evaluate
 from graspgap.worlds.catalog import WorldChoice
@@ -40,6 +41,7 @@ class Config:
 
 def run(config: Config) -> None:
     """Evaluate, and print the rate with its interval."""
+    at_least("--seed", config.seed, 0)
     world = WorldChoice(
         name=config.world,
         objects=config.objects,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tyro.conf import OmitArgPrefixes, Positional
 
+from graspgap.cli.checks import at_least
 from graspgap.datasets.import_rlds import RldsMapping, import_rlds
 
 
@@ -21,5 +22,7 @@ class Config:
 
 def run(config: Config) -> None:
     """Import, and say what was taken and skipped."""
+    at_least("--image-size", config.options.image_size, 16)
+    at_least("--frames-per-attempt", config.options.frames_per_attempt, 1)
     meta = import_rlds(config.folder, config.out, config.options)
     print(f"{config.out}: {meta['frames']} pictures in {meta['attempts']} rows, unlabelled; {meta['notes']}")

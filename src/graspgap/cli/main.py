@@ -29,7 +29,8 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit code. A `UserError` is one line on standard error and exit code 2."""
+    """Entry point; returns the exit code. A `UserError`, or a path that can't be used, is one line on standard
+    error and exit code 2."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if os.environ.pop(LIFELINE, None):
         threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -37,6 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(words)
     except UserError as error:
         print(f"graspgap: {error}", file=sys.stderr)
+        return EXIT_CODE
+    except OSError as error:  # outside `files.atomic`: a full disk, a file where a folder should be, no permission
+        where = f"can't use {error.filename}: " if error.filename else ""
+        print(f"graspgap: {where}{error.strerror or error}; correct the path or free the disk", file=sys.stderr)
         return EXIT_CODE
     except KeyboardInterrupt:
         print("graspgap: stopped; run the same command again to go on", file=sys.stderr)

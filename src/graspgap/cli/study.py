@@ -9,10 +9,12 @@ from rich.console import Console
 from rich.table import Table
 from tyro.conf import Positional
 
+from graspgap.cli.checks import at_least
 from graspgap.errors import choose
 from graspgap.evaluation.stages import finished_seconds, run_stages
 from graspgap.evaluation.study import PRESETS, plan
 from graspgap.evaluation.study_report import write_study_report
+from graspgap.parallel import choose_workers
 from graspgap.runs import begin_run
 
 
@@ -39,6 +41,8 @@ class Config:
 def run(config: Config) -> None:
     """Run what has not finished, write the report, print the table."""
     preset = PRESETS[choose("--preset", config.preset, PRESETS)]
+    at_least("--seed", config.seed, 0)
+    workers = choose_workers(config.workers)
     stages = plan(config.out, preset, config.seed)
     if config.plan:
         table = Table("stage", "done", "command")
@@ -48,7 +52,7 @@ def run(config: Config) -> None:
         Console().print(table)
         return
     begin_run(config.out, "study", _Identity(config.preset, config.seed))
-    run_stages(config.out, stages, config.workers)
+    run_stages(config.out, stages, workers)
     report = write_study_report(config.out, stages)
     Console().print((config.out / "table.md").read_text(encoding="utf-8"), markup=False, soft_wrap=True)
     print(f"table:  {config.out / 'table.csv'}\nreport: {report}")

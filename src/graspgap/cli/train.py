@@ -8,12 +8,14 @@ from pathlib import Path
 import torch
 from tyro.conf import Positional
 
+from graspgap.cli.checks import at_least
 from graspgap.config import from_json
 from graspgap.contract import Camera
 from graspgap.datasets import Dataset, LabelledView, open_dataset
-from graspgap.deployment.predictor import POLICY
+from graspgap.deployment.predictor import POLICY, load_predictor
 from graspgap.errors import UserError
 from graspgap.evaluation.held_out import save_held_out_metrics
+from graspgap.parallel import choose_workers
 from graspgap.runs import begin_run
 from graspgap.tensors import choose_device
 from graspgap.training.adapt import adapted_view, load_adapter
@@ -53,11 +55,16 @@ class Config:
 
 def run(config: Config) -> None:
     """Train the grasp network and measure it on held-out attempts."""
+    at_least("--seed", config.seed, 0)
+    at_least("--steps", config.steps, 1)
+    at_least("--training.batch", config.training.batch, 1)
     device = choose_device(config.device)
     if config.workers:
-        torch.set_num_threads(config.workers)
+        torch.set_num_threads(choose_workers(config.workers))
     if config.adapter and not config.sim:
         raise UserError("--adapter makes simulated pictures look real: give --sim DATA too")
+    if config.real_labels and not config.real:
+        raise UserError(f"--real-labels {config.real_labels:g} asks for labels of no dataset: give --real DATA too")
     sim, sim_held = _split(config.sim, config)
     real, real_held = _split(config.real, config)
     known = sim or real
@@ -83,21 +90,22 @@ def run(config: Config) -> None:
         if view is not None
     }
     facts = {"policy": policy_facts(training), "adapter": str(config.adapter) if config.adapter else None}
+    trained, measured = (config.out / POLICY).exists(), config.out / "held_out.json"
+    method = load_adapter(config.adapter, device) if config.adapter and not trained else None
     begin_run(config.out, "policy", training, inputs | facts)
-    if (config.out / POLICY).exists():
+    if trained and measured.exists():
         print(f"{config.out}: already trained")
         return
-    if config.adapter and views.sim:
-        method = load_adapter(config.adapter, device)
+    if config.adapter and method and views.sim:
         name = f"{views.sim.provenance()['meta_sha256'][:12]}-{len(views.sim)}-{config.seed}"
         views = replace(views, adapted=adapted_view(config.adapter, method, views.sim, name, device))
-    net = train_grasp(config.out, training, views, device)
+    net = load_predictor(config.out, config.device).net if trained else train_grasp(config.out, training, views, device)
     held_out: dict[str, LabelledView] = {}
     if sim_held:
         held_out["sim"] = sim_held.simulated()
     if real_held and config.real_labels:
         held_out["real"] = real_held.labelled(config.real_labels, config.seed)
-    metrics = save_held_out_metrics(config.out / "held_out.json", net, held_out, device)
+    metrics = save_held_out_metrics(measured, net, held_out, device)
     print(f"{config.out}: trained; held-out AUC " + ", ".join(f"{k} {v['auc']}" for k, v in metrics.items()))
 
 

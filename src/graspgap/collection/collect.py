@@ -10,6 +10,7 @@ from typing import Any
 from graspgap.collection.policies import PolicyChoice, make_policy
 from graspgap.datasets.writer import config_hash, finish, shard_done, write_shard
 from graspgap.errors import UserError
+from graspgap.files import read_json
 from graspgap.grasping.attempt import run_attempt
 from graspgap.parallel import choose_workers, run_pieces
 from graspgap.runs import begin_run
@@ -52,6 +53,10 @@ def collect(out: Path, settings: CollectSettings, attempts: int, workers: int = 
     policy = make_policy(settings.policy, settings.steps_per_attempt)
     policy.check(world.spec)
     begin_run(out, "dataset", settings, {"policy": policy.identity})
+    meta = out / "meta.json"
+    held = read_json(meta, "a dataset")["attempts"] if meta.exists() else 0
+    if held > attempts:
+        raise UserError(f"{out} holds {held} attempts, --attempts {attempts} would lose some: give {held} or more")
     facts = dataclasses.asdict(settings)
     settings_hash = config_hash(facts | {"policy_identity": policy.identity})
     size = settings.attempts_per_shard

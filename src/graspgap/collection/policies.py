@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import torch
 
-from graspgap.contract import WorldSpec
-from graspgap.deployment.predictor import POLICY, load_predictor
+from graspgap.contract import MAX_SERVO_STEPS, WorldSpec
+from graspgap.deployment.predictor import POLICY, NetworkPredictor, load_predictor
 from graspgap.errors import UserError, choose
 from graspgap.files import sha256
 from graspgap.grasping.policies import Policy, RandomPolicy, ScriptedPolicy, ServoConfig, ServoPolicy
@@ -39,10 +40,17 @@ class ChosenPolicy:
         """Refuse a policy that needs what the world doesn't tell.
 
         Raises:
-            UserError: if it aims at object poses in a world without them.
+            UserError: if it aims at object poses in a world without them, or was trained on pictures of another size.
         """
         if isinstance(self.policy, ScriptedPolicy) and not spec.has_state:
             raise UserError(ScriptedPolicy.refusal(spec.name))
+        if isinstance(self.policy, ServoPolicy) and isinstance(self.policy.predictor, NetworkPredictor):
+            size = self.policy.predictor.net.config.image_size
+            if size != spec.image_size:
+                raise UserError(
+                    f"policy '{self.policy.name}' was trained on pictures of {size} pixels, and world '{spec.name}' "
+                    f"gives {spec.image_size}: use --image-size {size}"
+                )
 
 
 @lru_cache(maxsize=4)
@@ -50,17 +58,21 @@ def make_policy(choice: PolicyChoice, steps: int) -> ChosenPolicy:
     """The policy; a run's network is loaded once per process, on one thread, since processes share the cores.
 
     Raises:
-        UserError: if the name is unknown, or the folder is not a finished policy run.
+        UserError: if the name is unknown, the folder is not a finished policy run, or a number is out of its range.
     """
+    if not 2 <= steps <= MAX_SERVO_STEPS:
+        raise UserError(f"--steps-per-attempt {steps} is out of range: give 2 to {MAX_SERVO_STEPS}")
+    if not 0 <= choice.noise < math.inf:
+        raise UserError(f"--noise {choice.noise} is no standard deviation: give metres, 0 or more")
     if choice.name == "random":
         return ChosenPolicy(RandomPolicy(steps), "random")
     if choice.name == "scripted":
         return ChosenPolicy(ScriptedPolicy(steps), "scripted")
     run = Path(choice.name)
-    if not run.exists():
-        if run.parent == Path():
+    if not run.is_dir():
+        if run.parent == Path() and not run.exists():
             choose("--policy", choice.name, NAMES)
-        raise UserError(f"--policy {run} does not exist: expected {', '.join(NAMES)}, or the folder of a policy run")
+        raise UserError(f"--policy {run} is no folder: expected {', '.join(NAMES)}, or the folder of a policy run")
     torch.set_num_threads(1)
     predictor = load_predictor(run)
     policy = ServoPolicy(predictor, steps, ServoConfig(noise=choice.noise), name=f"servo:{run.name}")

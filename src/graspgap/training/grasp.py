@@ -216,7 +216,8 @@ class GraspTrainer:
         assert self.frames is not None
         for index in range(self.config.recalibration):
             draw = generator(self.config.seed, "recalibrate", index)
-            pictures, poses, commands, shift = self.frames.batch(draw, self.config.batch // 3, self.device)
+            attempts = max(1, self.config.batch // self.frames.frames)
+            pictures, poses, commands, shift = self.frames.batch(draw, attempts, self.device)
             unknown = torch.full((len(poses), 1), math.nan)
             yield GraspBatch(pictures, poses, commands[:, None], unknown, shift)
 
