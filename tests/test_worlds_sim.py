@@ -219,11 +219,42 @@ def test_empty_fingers_fail() -> None:
 @pytest.mark.parametrize(("side", "finger"), [(-1, "finger_right"), (1, "finger_left")])
 def test_an_object_that_touches_one_finger_is_not_held(side: int, finger: str) -> None:
     cell = cell_with((BOX, (0.55, 0.0, 0.021)))
-    cell.place_arm(np.array([0.55 + side * 0.0226, 0.0, 0.02, 0.0], np.float32))
+    cell.place_arm(np.array([0.55 + side * 0.0301, 0.0, 0.02, 0.0], np.float32))
     cell._step(0.02)
     pairs = [{cell.model.body(cell.model.geom_bodyid[geom]).name for geom in pair} for pair in cell.data.contact.geom]
     assert {finger, "object_0"} in pairs
     assert cell._held() == set()
+
+
+def test_a_flung_object_is_stopped_and_the_attempt_fails() -> None:
+    cell = cell_with((BOX, (0.55, 0.0, 0.021)), (BOX, (0.62, 0.08, 0.021)))
+    calm = cell.save()
+    cell.place_arm(np.array([0.55, 0.0, 0.02, 0.0], np.float32))
+    cell.data.qvel[cell.object_dofs[1]] = 40.0
+    cell.data.qvel[2] = 30.0  # the arm is thrown with it
+    assert not cell.close_lift_hold().success
+    assert np.abs(cell.data.qvel).max() < 5.0
+    assert np.abs(cell.data.qpos[:7] - cell.data.ctrl[:7]).max() < 0.02
+    cell.restore(calm)
+    assert grasp_at(cell, 0.55, 0.0).success
+
+
+def test_joints_keep_to_their_speed_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    cell, rng, fastest = cell_with(), np.random.default_rng(0), [np.zeros(7)]
+    cell.place_arm(np.array([0.55, 0.0, 0.2, 0.0], np.float32))
+    step = cell._step
+
+    def watched(seconds: float) -> None:
+        step(seconds)
+        fastest.append(np.abs(cell.data.qvel[:7]))
+
+    monkeypatch.setattr(cell, "_step", watched)
+    space = cell.workspace
+    for _ in range(30):
+        cell.move_to(rng.uniform((*space.low, -1.5), (*space.high, 1.5)).astype(np.float32))
+    ratio = np.max(fastest, axis=0) / arm.JOINT_SPEEDS
+    assert ratio.max() < 1.1  # a straight line is not quite straight in the joints
+    assert ratio.max() > 0.8  # some joint was at its limit
 
 
 def test_two_objects_squeezed_together_are_not_one_held() -> None:
@@ -233,7 +264,7 @@ def test_two_objects_squeezed_together_are_not_one_held() -> None:
     assert not outcome.success
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(12))
 def test_settled_objects_rest_inside_the_bin(seed: int) -> None:
     cell = Cell(CellConfig(), Workspace())
     cell.load(Prisms().sample(generator(seed), 8, "train"))
@@ -243,6 +274,7 @@ def test_settled_objects_rest_inside_the_bin(seed: int) -> None:
     sides, middle = np.array(cell.config.bin_size) / 2, np.array(BIN_CENTRE)
     assert (np.abs(before[:, :2] - middle) < sides).all()
     assert (before[:, 2] > 0.005).all()
+    assert cell.data.contact.dist.min(initial=0) > -0.003  # they touch, they don't overlap
     cell._step(0.5)
     assert np.abs(cell.object_positions() - before).max() < 0.01
     assert np.abs(cell.data.qvel[9:]).max() < 0.2

@@ -52,9 +52,9 @@ NULL_COMMAND: MotorCommand = np.array([0, 0, 0, 0, 1], dtype=np.float32)
 class Workspace:
     """Limits of the gripper pose in the robot base frame [m]. Every command is clipped to them before a robot moves."""
 
-    low: tuple[float, float, float] = (0.455, -0.095, 0.012)
+    low: tuple[float, float, float] = (0.463, -0.087, 0.012)
     """Smallest x, y, z of the grasp point: the bin's inside less the width of the gripper, a finger above its floor."""
-    high: tuple[float, float, float] = (0.645, 0.095, 0.28)
+    high: tuple[float, float, float] = (0.637, 0.087, 0.24)
     """Largest x, y, z of the grasp point."""
     grasp_z: tuple[float, float] = (0.012, 0.045)
     """Range of z in which a grasp may be attempted [m]."""
@@ -72,8 +72,8 @@ class Camera:
     """A pinhole camera looking from `position` at `target`, with the world's z up. Lengths in metres."""
 
     position: tuple[float, float, float] = (0.33, 0.58, 0.72)
-    target: tuple[float, float, float] = (0.55, 0.0, 0.07)
-    fov: float = 28.5
+    target: tuple[float, float, float] = (0.55, 0.0, 0.055)
+    fov: float = 22.0
     """Vertical field of view [degrees]; pictures are square."""
     roll: float = 0.0
     """Rotation about the viewing axis [degrees]."""

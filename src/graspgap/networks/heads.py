@@ -28,13 +28,13 @@ class ProjectHead(nn.Module):
 
     def __init__(self, config: GraspNetConfig) -> None:
         super().__init__()
-        channels = config.fine + config.coarse
+        self.lateral = nn.Conv2d(config.fine + config.coarse, config.lateral, 1)
         self.embed = nn.Linear(6, config.head)
-        self.conv1 = nn.Conv2d(channels, config.head, 3, bias=False)
+        self.conv1 = nn.Conv2d(config.lateral, config.head, 3, stride=2, bias=False)
         self.norm1 = DomainBatchNorm(config.head)
-        self.conv2 = nn.Conv2d(config.head, config.head, 3, stride=2, bias=False)
+        self.conv2 = nn.Conv2d(config.head, config.head, 3, bias=False)
         self.norm2 = DomainBatchNorm(config.head)
-        cells = (config.crop_cells - 2 - 3) // 2 + 1
+        cells = (config.crop_cells - 3) // 2 + 1 - 2
         self.hidden = nn.Linear(config.head * cells * cells, config.head)
         self.logit = nn.Linear(config.head, 1)
         side = (torch.arange(config.crop_cells) + 0.5) / config.crop_cells - 0.5
@@ -62,7 +62,9 @@ class ProjectHead(nn.Module):
         y = target[..., 1, None, None] + sin * self.grid[..., 0] + cos * self.grid[..., 1]
         z = target[..., 2, None, None].expand_as(x)
         where = self.project(torch.stack([x, y, z], dim=-1)) + offset[:, None, None, None]  # (b, n, cells, cells, 2)
-        crop = nn.functional.grid_sample(features, where.reshape(b, n * cells, cells, 2), align_corners=False)
+        crop = nn.functional.grid_sample(
+            self.lateral(features), where.reshape(b, n * cells, cells, 2), align_corners=False
+        )
         crop = crop.reshape(b, -1, n, cells, cells).transpose(1, 2).reshape(b * n, -1, cells, cells)
         facts = [commands[..., :3] / LENGTH_UNIT, target[..., 2:] / LENGTH_UNIT]
         turn = torch.stack([(2 * yaw).sin(), (2 * yaw).cos()], dim=-1)

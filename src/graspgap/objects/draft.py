@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from graspgap.objects.model import ObjectModel, Part, Surface, part_volume
-from graspgap.objects.parts import centre_of_mass, shifted
+from graspgap.objects.parts import centre_of_mass, scaled, shifted
 from graspgap.objects.shapes import Shape
 from graspgap.objects.textures import Color, Texture, linear
 
@@ -27,12 +27,12 @@ class Draft:
     """Where the parts are drawn flat."""
     friction: float = 0.9
 
-    def model(self, name: str, mass: tuple[float, float]) -> ObjectModel:
-        """The object, its mass kept within limits [kg]."""
+    def model(self, name: str, mass: tuple[float, float], scale: float = 1.0) -> ObjectModel:
+        """The object, `scale` times as long as drawn, its mass kept within limits [kg]."""
         centre = centre_of_mass(self.parts)
-        weight = float(np.clip(self.density * sum(part_volume(part) for part in self.parts), *mass))
-        parts = tuple(shifted(part, -centre) for part in self.parts)
-        surfaces = tuple(replace(surface, vertices=surface.vertices - centre) for surface in self.surfaces)
+        parts = tuple(scaled(shifted(part, -centre), scale) for part in self.parts)
+        weight = float(np.clip(self.density * sum(part_volume(part) for part in parts), *mass))
+        surfaces = tuple(replace(surface, vertices=scale * (surface.vertices - centre)) for surface in self.surfaces)
         return ObjectModel(name, parts, weight, surfaces, self.color, self.friction)
 
 

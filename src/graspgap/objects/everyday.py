@@ -15,6 +15,9 @@ from graspgap.seeding import generator
 
 TRAIN_OBJECTS = 240
 TEST_OBJECTS = 36
+SCALE = 0.8
+"""Size of the objects over that of the household things they are shaped after, so that the gripper can span most of
+them however it is turned."""
 MASS = (0.015, 0.35)
 """Limits of an object's mass [kg]."""
 
@@ -95,4 +98,4 @@ def family_of(name: str) -> str:
 def make(name: str) -> ObjectModel:
     """The object of this name, its origin at its centre of mass."""
     draw = (TRAIN_FAMILIES | TEST_ONLY_FAMILIES)[family_of(name)]
-    return draw(generator(0, name)).model(name, MASS)
+    return draw(generator(0, name)).model(name, MASS, SCALE)

@@ -55,6 +55,13 @@ def shifted(part: Part, by: Vector) -> Part:
     return replace(part, position=triple(np.add(part.position, by)))
 
 
+def scaled(part: Part, by: float) -> Part:
+    """The part grown about the object's origin."""
+    vertices = None if part.vertices is None else by * part.vertices
+    size = tuple(by * length for length in part.size)
+    return replace(part, size=size, position=triple(by * np.array(part.position)), vertices=vertices)
+
+
 def part_centre(part: Part) -> Float[np.ndarray, "3"]:
     """Centroid in the object's frame."""
     if part.kind != "mesh":

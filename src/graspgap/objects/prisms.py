@@ -25,13 +25,13 @@ class PrismConfig:
 
     parts: tuple[int, int] = (2, 4)
     """Fewest and most boxes."""
-    thickness: tuple[float, float] = (0.02, 0.045)
+    thickness: tuple[float, float] = (0.018, 0.032)
     """Range of a box's two shorter sides: within the gripper's reach."""
-    length: tuple[float, float] = (0.04, 0.11)
+    length: tuple[float, float] = (0.035, 0.085)
     """Range of a box's longest side."""
-    extent: tuple[float, float] = (0.03, 0.12)
+    extent: tuple[float, float] = (0.03, 0.09)
     """Limits of the longest extent of the whole, along the axes of its first box."""
-    width: float = 0.065
+    width: float = 0.045
     """Limit of its second longest extent, so that the gripper can span it however it lies."""
     density: tuple[float, float] = (250.0, 900.0)
     """[kg/m^3]"""

@@ -16,6 +16,8 @@ JOINT_LIMITS = np.radians([170.0, 120, 170, 120, 170, 120, 175])
 """Each joint moves within plus and minus this [rad]."""
 TORQUE = 60.0
 """Limit of each joint's drive [N m]: about 100 N at the gripper. The real drives are stronger; a careful cell isn't."""
+STIFFNESS = (20000.0,) * 4 + (2000.0,) * 3
+"""Of each joint's drive [N m/rad]; a stiffer wrist, whose inertia is small, rings at a timestep of 4 ms."""
 JOINT_SPEEDS = np.radians([85.0, 85, 100, 75, 130, 135, 135])
 """[rad/s]"""
 _LINKS = (
@@ -62,7 +64,7 @@ def add_arm(spec: mujoco.MjSpec) -> mujoco.MjsBody:
         actuator = spec.add_actuator(name=f"joint_{number}", target=f"joint_{number}")
         actuator.trntype = mujoco.mjtTrn.mjTRN_JOINT
         actuator.forcerange, actuator.forcelimited = (-TORQUE, TORQUE), mujoco.mjtLimited.mjLIMITED_TRUE
-        actuator.set_to_position(kp=20000.0, dampratio=1.0)
+        actuator.set_to_position(kp=STIFFNESS[number - 1], dampratio=1.0)
     return body
 
 

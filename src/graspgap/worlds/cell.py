@@ -16,12 +16,17 @@ from graspgap.worlds import arm
 from graspgap.worlds.cell_model import BIN_CENTRE, GRASP_POINT, CellConfig, build_spec
 
 LIFT = 0.12
-"""Height of the lift [m], of which the object must make 0.1."""
+"""Height of the lift [m]."""
+RISE = 0.10
+"""What the object must make of it [m]."""
+FLING_SPEED = 5.0
+"""No object in a bin is that fast [m/s] unless the physics failed: a fingertip that pinches a light object against the
+floor can shoot it away at hundreds of m/s, and throw the arm."""
 HOLD_SECONDS = 0.5
 SHUT = 0.001
 """Fingers closer than this [m] hold nothing."""
 KNOT_SECONDS = 0.016
-"""Interval of the joint targets along a path."""
+"""Interval of the joint targets along a path, and of the look-out for flung objects."""
 
 _DYNAMIC = ("body_mass", "body_inertia", "geom_friction", "dof_damping", "actuator_forcerange")
 """What `set_dynamics` changes in a model."""
@@ -68,19 +73,26 @@ class Cell:
         self.body_object[self.object_bodies] = np.arange(len(objects))
         gripper = [model.body(name).id for name in ("hand", *self.pads)]
         self.gripper_geoms = np.flatnonzero(np.isin(model.geom_bodyid, gripper))
+        self.object_dofs = np.array([model.body_dofadr[body] for body in self.object_bodies], dtype=int)
         self.grasp_site = model.site("grasp").id
         self.yaw = 0.0
+        self.flung = False
 
     def settle(self, rng: np.random.Generator, seconds: float = 1.2) -> None:
         """Drop the objects into the bin and wait until they rest; one that falls beside it is dropped again."""
         self.tuck_arm()
-        sx, sy = (side / 2 - 0.05 for side in self.config.bin_size)
+        sx, sy = (side / 2 - 0.06 for side in self.config.bin_size)
         outside = list(range(len(self.objects)))
         for _ in range(4):
-            for level, index in enumerate(rng.permutation(outside)):
-                address = self.object_qpos[index]
-                place = (BIN_CENTRE[0] + rng.uniform(-sx, sx), BIN_CENTRE[1] + rng.uniform(-sy, sy))
-                self.data.qpos[address : address + 3] = (*place, 0.08 + 0.06 * level)
+            spheres: list[tuple[float, float, float, float]] = []  # x, y, z, radius: dropped without overlap
+            for index in rng.permutation(outside).tolist():
+                address, radius = self.object_qpos[index], self._radius(index)
+                x, y = BIN_CENTRE[0] + rng.uniform(-sx, sx), BIN_CENTRE[1] + rng.uniform(-sy, sy)
+                z = 0.02 + radius
+                for x2, y2, z2, radius2 in spheres:
+                    z = max(z, z2 + math.sqrt(max(0.0, (radius + radius2) ** 2 - (x - x2) ** 2 - (y - y2) ** 2)))
+                spheres.append((x, y, z, radius))
+                self.data.qpos[address : address + 3] = x, y, z
                 turn = rng.normal(size=4)
                 self.data.qpos[address + 3 : address + 7] = turn / np.linalg.norm(turn)
             self.data.qvel[:] = 0
@@ -101,6 +113,7 @@ class Cell:
 
     def restore(self, state: Float64[np.ndarray, "n"]) -> None:
         """Return to a state that `save` gave, with nothing left of what happened since."""
+        self.flung = False
         mujoco.mj_resetData(self.model, self.data)
         mujoco.mj_setState(self.model, self.data, state, mujoco.mjtState.mjSTATE_INTEGRATION)
         mujoco.mj_forward(self.model, self.data)
@@ -176,14 +189,19 @@ class Cell:
     def _travel(self, start: Float[np.ndarray, "4"], goal: Float[np.ndarray, "4"]) -> None:
         """Follow the line from `start` to `goal` (true poses, yaw unwrapped), slow at both ends."""
         distance = max(float(np.linalg.norm(goal[:3] - start[:3])), 0.12 * abs(goal[3] - start[3]))
-        seconds = 0.12 + distance / self.config.speed
+
+        def at(share: float) -> tuple[Float[np.ndarray, "4"], Float[np.ndarray, "7"]]:
+            way = start + share * share * (3 - 2 * share) * (goal - start)
+            return way, arm.inverse(self._flange(way), way[3])
+
+        turns = np.abs(np.diff([at(share)[1] for share in np.linspace(0, 1, 9)], axis=0))
+        seconds = max(0.12 + distance / self.config.speed, 8 * float((turns / arm.JOINT_SPEEDS).max()))
         knots = max(2, math.ceil(seconds / KNOT_SECONDS))
         for knot in range(1, knots + 1):
-            share = knot / knots
-            share = share * share * (3 - 2 * share)
-            way = start + share * (goal - start)
-            self.data.ctrl[:7] = arm.inverse(self._flange(way), way[3])
+            way, self.data.ctrl[:7] = at(knot / knots)
             self._step(seconds / knots)
+            if self.flung:
+                break
             if goal[2] < start[2] and self._pressed():
                 self.data.ctrl[:7] = self.data.qpos[:7]
                 goal = way
@@ -201,7 +219,19 @@ class Cell:
         return bool(total > self.config.press_limit)
 
     def _step(self, seconds: float) -> None:
-        mujoco.mj_step(self.model, self.data, max(1, round(seconds / self.config.timestep)))
+        """Simulate, looking out for flung objects: they are stopped, and the attempt counts as a failure."""
+        steps = max(1, round(seconds / self.config.timestep))
+        block = round(KNOT_SECONDS / self.config.timestep)
+        velocity = self.data.qvel
+        linear = self.object_dofs[:, None] + np.arange(3)
+        while steps > 0:
+            mujoco.mj_step(self.model, self.data, min(block, steps))
+            steps -= block
+            if np.abs(velocity[linear]).max(initial=0.0) > FLING_SPEED:
+                self.flung = True
+                velocity[:] = 0
+                self.data.qpos[:7] = self.data.ctrl[:7]
+                mujoco.mj_forward(self.model, self.data)
 
     def close_lift_hold(self) -> GraspOutcome:
         """Close the fingers, lift, hold, and judge.
@@ -223,9 +253,9 @@ class Cell:
                 self._step(HOLD_SECONDS / 5)
                 held &= self._held()
         rise = self._heights() - heights
-        winners = [index for index in sorted(held) if rise[index] >= 0.10 - 0.005]
+        winners = [index for index in sorted(held) if rise[index] >= RISE]
         details = {"opening": self._opening(), "lift": float(rise[winners[0]]) if winners else 0.0}
-        if len(winners) != 1:
+        if len(winners) != 1 or self.flung:
             return GraspOutcome(False, None, details)
         return GraspOutcome(True, self.objects[winners[0]].name, details)
 
@@ -244,6 +274,11 @@ class Cell:
         return (touching["finger_left"] & touching["finger_right"]) - {-1}
 
     # -- what is where -----------------------------------------------------------------------------------------------
+
+    def _radius(self, index: int) -> float:
+        """Of the sphere around an object's origin that holds it [m]."""
+        geoms = self.model.geom_bodyid == self.object_bodies[index]
+        return float((np.linalg.norm(self.model.geom_pos[geoms], axis=1) + self.model.geom_rbound[geoms]).max())
 
     def _heights(self) -> Float64[np.ndarray, "n"]:
         return self.data.xipos[self.object_bodies, 2].copy()

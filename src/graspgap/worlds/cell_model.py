@@ -33,11 +33,11 @@ GEOMS = {
 class CellConfig:
     """Geometry, physics and imperfections of a cell. Lengths in metres."""
 
-    bin_size: tuple[float, float] = (0.30, 0.30)
+    bin_size: tuple[float, float] = (0.32, 0.32)
     """Inside of the bin along x and y."""
     wall_height: float = 0.07
     wall_thickness: float = 0.008
-    opening: float = 0.085
+    opening: float = 0.10
     """Between the open fingers."""
     grip_force: float = 30.0
     """Of each finger [N]."""
@@ -56,8 +56,9 @@ class CellConfig:
     """[s]"""
     speed: float = 0.5
     """Mean speed of the gripper [m/s]."""
-    press_limit: float = 25.0
-    """A move down stops when the gripper presses on something with more than this [N], as a careful robot does."""
+    press_limit: float = 80.0
+    """A move down stops when the gripper presses on something with more than this [N], as a robot's collision
+    detection does. A light object is pushed aside before."""
     latency: float = 0.0
     """Between the end of a move and the picture [s]."""
     calibration: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)

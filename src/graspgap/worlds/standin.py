@@ -37,10 +37,10 @@ TRUE_CAMERA = Camera(
 """Where it is: 4 cm and about 2 degrees off, its view 6% wider."""
 
 REAL_CELL = CellConfig(
-    bin_size=(0.316, 0.29),
+    bin_size=(0.336, 0.316),
     wall_height=0.065,
     wall_thickness=0.016,
-    opening=0.09,
+    opening=0.104,
     grip_force=22.0,
     finger_friction=1.0,
     bin_friction=0.55,
@@ -50,6 +50,7 @@ REAL_CELL = CellConfig(
     finger_damping=160.0,
     compliance=0.025,
     speed=0.42,
+    press_limit=60.0,
     latency=0.06,
     calibration=(0.003, -0.0025, 0.002, 0.035),
     move_noise=0.0015,
@@ -65,7 +66,7 @@ class StandinConfig:
     """Pictures are image_size x image_size pixels."""
     purpose: str = "collection"
     """How full the bin is: `collection` (for random commands, which seldom succeed) or `evaluation`."""
-    collection_objects: tuple[int, int] = (10, 12)
+    collection_objects: tuple[int, int] = (8, 10)
     """Fewest and most objects in the bin while collecting."""
     evaluation_objects: tuple[int, int] = (6, 8)
     """Fewest and most objects in the bin while evaluating."""

@@ -17,7 +17,7 @@ from graspgap.objects.model import ObjectModel, ObjectSet, Split
 from graspgap.seeding import generator
 from graspgap.worlds.cell import Cell, Loaded
 
-START_Z = (0.16, 0.26)
+START_Z = (0.13, 0.22)
 """Height of the gripper at the start of an attempt [m]."""
 SCENES_KEPT = 2
 """Settled scenes kept in memory: the attempts of a scene come one after the other."""
