@@ -98,12 +98,12 @@ class RandomPolicy(_OpenLoop):
 
 
 class ScriptedPolicy(_OpenLoop):
-    """Aims near an object, which only a simulated world can tell; two targets in five are random."""
+    """Aims near an object, which only a simulated world can tell; every second target is random."""
 
     name = "scripted"
 
     def __init__(
-        self, steps: int, approach: ApproachConfig | None = None, error: float = 0.01, random_share: float = 0.4
+        self, steps: int, approach: ApproachConfig | None = None, error: float = 0.01, random_share: float = 0.5
     ) -> None:
         """`error`: standard deviation of the aim in x and y [m]."""
         super().__init__(steps, approach)

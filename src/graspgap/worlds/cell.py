@@ -72,7 +72,7 @@ class Cell:
         self.body_object = np.full(model.nbody, -1)
         self.body_object[self.object_bodies] = np.arange(len(objects))
         gripper = [model.body(name).id for name in ("hand", *self.pads)]
-        self.gripper_geoms = np.flatnonzero(np.isin(model.geom_bodyid, gripper))
+        self.of_gripper = np.isin(model.geom_bodyid, gripper)
         self.object_dofs = np.array([model.body_dofadr[body] for body in self.object_bodies], dtype=int)
         self.grasp_site = model.site("grasp").id
         self.yaw = 0.0
@@ -213,7 +213,7 @@ class Cell:
         """Whether the gripper presses on something with more than `press_limit`."""
         model, data = self.model, self.data
         total, force = 0.0, np.empty(6)
-        for index in np.flatnonzero(np.isin(data.contact.geom, self.gripper_geoms).any(axis=1)):
+        for index in np.flatnonzero(self.of_gripper[data.contact.geom].any(axis=1)):
             mujoco.mj_contactForce(model, data, int(index), force)
             total += force[0]
         return bool(total > self.config.press_limit)
