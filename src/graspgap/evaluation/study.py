@@ -85,7 +85,7 @@ class StudyPreset:
 
 PRESETS = {
     "tiny": StudyPreset(40, 0, 40, 3, 4, 6, (1.0,), arms=(NO_LABELS[0], NO_LABELS[-1])),
-    "demo": StudyPreset(5000, 2500, 1200, 800, 800, 120, (0.1, 1.0)),
+    "demo": StudyPreset(2500, 2500, 1200, 800, 800, 200, (0.1, 1.0)),
     "demo-long": StudyPreset(16000, 8000, 5000, 4000, 2500, 300, (0.02, 0.1, 0.3, 1.0), arms=ALL_NO_LABELS),
 }
 """Studies by name: `tiny` proves in minutes that every stage runs and measures nothing; `demo` takes about half an hour
@@ -95,11 +95,11 @@ on two cores, `demo-long` several times that."""
 def plan(out: Path, preset: StudyPreset, seed: int) -> list[Stage]:
     """The stages of a study in the order in which they should start."""
     stages = [
-        _collect(out, "data/standin", "standin", preset.real_attempts, seed + STANDIN_SEED, 0.42),
-        _collect(out, "data/sim", "sim", preset.sim_attempts, seed, 0.11),
+        _collect(out, "data/standin", "standin", preset.real_attempts, seed + STANDIN_SEED, 0.45),
+        _collect(out, "data/sim", "sim", preset.sim_attempts, seed, 0.09),
     ]
     randomize = ("--randomize", "both")
-    randomized = _collect(out, "data/randomized", "sim", preset.randomized_attempts, seed, 0.13, randomize)
+    randomized = _collect(out, "data/randomized", "sim", preset.randomized_attempts, seed, 0.2, randomize)
     if any(arm.sim == "randomized" for arm in preset.arms):
         stages.append(randomized)
     real_only = tuple(StudyArm("real-only", real_labels=fraction) for fraction in preset.fractions)
@@ -133,7 +133,7 @@ def _adapt(out: Path, preset: StudyPreset, sim: str, tag: str, seed: int) -> Sta
     name = f"adapters/{sim}-{tag}"
     arguments = ["adapt", str(out / name), "--sim", str(out / "data" / sim), "--real", str(out / "data" / "standin")]
     arguments += ["--steps", str(preset.adapter_steps), "--seed", str(seed)]
-    return Stage(name, tuple(arguments), (f"data/{sim}", "data/standin"), preset.adapter_steps * 0.4)
+    return Stage(name, tuple(arguments), (f"data/{sim}", "data/standin"), preset.adapter_steps * 0.7)
 
 
 def _train(out: Path, preset: StudyPreset, arm: StudyArm, tag: str, seed: int, follow: str) -> Stage:
@@ -154,7 +154,7 @@ def _train(out: Path, preset: StudyPreset, arm: StudyArm, tag: str, seed: int, f
         arguments += ["--real-labels", f"{arm.real_labels:g}"]
     if arm.features:
         arguments += ["--features", arm.features]
-    return Stage(name, tuple(arguments), tuple(after), preset.train_steps * 0.15)
+    return Stage(name, tuple(arguments), tuple(after), preset.train_steps * 0.13)
 
 
 def _evaluate(
@@ -175,4 +175,4 @@ def _evaluate(
     arguments += ["--arm.real-label-count", str(count), "--arm.seed", str(seed)]
     if arm.ingredients:
         arguments += ["--arm.ingredients", *arm.ingredients]
-    return Stage(name, tuple(arguments), after, preset.trials * 0.5)
+    return Stage(name, tuple(arguments), after, preset.trials * 0.3)
