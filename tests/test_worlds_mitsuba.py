@@ -16,7 +16,7 @@ from graspgap.worlds.mitsuba_renderer import (
     without_speckles,
 )
 from graspgap.worlds.sensor import SensorConfig
-from graspgap.worlds.standin_shapes import ball, barrel, box, lathe, part_surface, rim, soft_box
+from graspgap.worlds.standin_shapes import ball, barrel, box, part_surface, rim, soft_box
 
 PLAIN = SensorConfig(barrel=0, vignette=0, defocus=0, electrons=1e9, read_noise=0, jpeg_quality=100)
 CAMERA = Camera(position=(0.13, 0.47, 0.68), fov=31, roll=6.0)
@@ -123,7 +123,6 @@ def test_no_mask_is_ever_handed_out():
 @pytest.mark.parametrize(
     "surface",
     [
-        lathe([(0, 0), (0.02, 0), (0.02, 0.05), (0, 0.05)]),
         barrel((0, 0, 0), (0.1, 0.02, 0), 0.02),
         ball((0, 0, 0), 0.03),
         box((0.1, 0, 0), (0.01, 0.02, 0.03)),

@@ -24,8 +24,7 @@ def wxyz(turn: Rotation) -> tuple[float, float, float, float]:
 
 def turn_of(part: Part) -> Rotation:
     """The part's rotation."""
-    w, x, y, z = part.quaternion
-    return Rotation.from_quat((x, y, z, w))
+    return Rotation.from_quat(part.quaternion, scalar_first=True)
 
 
 def facing(direction: Vector) -> Rotation:

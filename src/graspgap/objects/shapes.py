@@ -29,7 +29,7 @@ def lathe(profile: Profile, sides: int = 16) -> Shape:
     angle = np.linspace(0, 2 * np.pi, sides + 1)
     ring = np.stack([np.cos(angle), np.sin(angle), np.zeros_like(angle)], axis=-1)
     grid = points[:, 0, None, None] * ring + points[:, 1, None, None] * np.array([0.0, 0.0, 1.0])
-    return _sheet(grid, angle / (2 * np.pi), length / length[-1])
+    return sheet(grid, angle / (2 * np.pi), length / length[-1])
 
 
 def share(profile: Profile, index: int) -> float:
@@ -71,7 +71,7 @@ def tube(
     caps = [np.tile(ring.mean(axis=0), (sides + 1, 1)) for ring in (grid[0], grid[-1])]
     grid = np.stack([caps[0], grid[0], *grid, grid[-1], caps[1]])
     along = np.linspace(0, 1, len(path))
-    return _sheet(grid, angle / (2 * np.pi), np.concatenate([[0, 0], along, [1, 1]]))
+    return sheet(grid, angle / (2 * np.pi), np.concatenate([[0, 0], along, [1, 1]]))
 
 
 def rounded_box(size: Sequence[float], radius: float, steps: int = 1, atlas: bool = False) -> Shape:
@@ -92,7 +92,7 @@ def rounded_box(size: Sequence[float], radius: float, steps: int = 1, atlas: boo
             u, v = (line / (2 * line[-1]) + 0.5 for line in lines)
             if atlas:
                 u, v = (u + axis) / ATLAS[0], (v + (sign > 0)) / ATLAS[1]
-            shapes.append(_sheet(grid, u, v))
+            shapes.append(sheet(grid, u, v))
     return joined(*shapes)
 
 
@@ -105,10 +105,10 @@ def plate(outline: Sequence[tuple[float, float, float]], thickness: float) -> Sh
     ]
     along = np.linspace(0, 1, len(x))
     strips = [
-        _sheet(np.stack([edges[i], edges[(i + 1) % 4]], axis=1), np.array([0.0, 1.0]), along) for i in (0, 1, 2, 3)
+        sheet(np.stack([edges[i], edges[(i + 1) % 4]], axis=1), np.array([0.0, 1.0]), along) for i in (0, 1, 2, 3)
     ]
     ends = [
-        _sheet(np.stack([[edges[0][i], edges[1][i]], [edges[3][i], edges[2][i]]])[:: 1 if i else -1], along[[0, -1]])
+        sheet(np.stack([[edges[0][i], edges[1][i]], [edges[3][i], edges[2][i]]])[:: 1 if i else -1], along[[0, -1]])
         for i in (0, -1)
     ]
     return joined(*strips, *ends)
@@ -158,7 +158,7 @@ def _creased(points: Float[np.ndarray, "k 2"]) -> Float[np.ndarray, "j 2"]:
     return np.repeat(points, [1, *(1 + (turn > CREASE)), 1], axis=0)
 
 
-def _sheet(
+def sheet(
     grid: Float[np.ndarray, "rows columns 3"],
     u: Float[np.ndarray, " columns"],
     v: Float[np.ndarray, " rows"] | None = None,

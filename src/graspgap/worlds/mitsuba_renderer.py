@@ -16,12 +16,13 @@ import drjit
 import mitsuba
 import numpy as np
 from jaxtyping import Float, Float32
+from scipy.spatial.transform import Rotation
 
 from graspgap.contract import Camera, Image, Mask
 from graspgap.objects.model import ObjectModel, Surface
 from graspgap.seeding import generator
 from graspgap.worlds.sensor import SensorConfig, photograph
-from graspgap.worlds.standin_shapes import part_surface, rotation
+from graspgap.worlds.standin_shapes import part_surface
 
 mitsuba.set_variant("scalar_rgb")
 mitsuba.set_log_level(mitsuba.LogLevel.Error)
@@ -190,7 +191,7 @@ class MitsubaRenderer:
             now = np.concatenate([position, quaternion]).tobytes()
             if now != before:
                 matrix = np.eye(4)
-                matrix[:3, :3], matrix[:3, 3] = rotation(quaternion), position
+                matrix[:3, :3], matrix[:3, 3] = Rotation.from_quat(quaternion, scalar_first=True).as_matrix(), position
                 self._parameters[f"body_{name}.to_world"] = mitsuba.ScalarTransform4f(matrix.tolist())
                 self._poses[name] = now
         self._parameters.update()

@@ -8,13 +8,14 @@ from typing import Any
 import mujoco
 import numpy as np
 from jaxtyping import Float32
+from scipy.spatial.transform import Rotation
 
 from graspgap.objects.model import Surface
 from graspgap.seeding import generator
 from graspgap.worlds.cell import Cell
 from graspgap.worlds.cell_model import BIN_CENTRE, CellConfig
 from graspgap.worlds.mitsuba_renderer import Scenery
-from graspgap.worlds.standin_shapes import ball, barrel, box, moved, rim, rotation, soft_box
+from graspgap.worlds.standin_shapes import ball, barrel, box, moved, rim, soft_box
 from graspgap.worlds.standin_textures import felt, scuffed, stained, tiles, wood
 
 TABLE = -0.01
@@ -93,7 +94,8 @@ def arm(model: mujoco.MjModel) -> dict[str, tuple[Surface, ...]]:
     for index, radius in enumerate(LINK_RADII[:-1]):
         child = model.body(f"link_{index + 1}").id
         end = model.body_pos[child]
-        axis = rotation(model.body_quat[child]) @ model.jnt_axis[model.body_jntadr[child]]
+        turn = Rotation.from_quat(model.body_quat[child], scalar_first=True)
+        axis = turn.apply(model.jnt_axis[model.body_jntadr[child]])
         ring = 0.3 * radius
         drawn[f"link_{index}"] = (
             barrel((0, 0, 0), end, radius, **WHITE),
@@ -129,7 +131,8 @@ def clad(model: mujoco.MjModel, body: str) -> tuple[Surface, ...]:
     for geom in collision_boxes(model, body):
         half = model.geom_size[geom]
         soft = soft_box((0, 0, 0), half, float(half.min()) * 0.4, **BLACK_METAL)
-        surfaces.append(moved(soft, rotation(model.geom_quat[geom]), model.geom_pos[geom]))
+        turn = Rotation.from_quat(model.geom_quat[geom], scalar_first=True).as_matrix()
+        surfaces.append(moved(soft, turn, model.geom_pos[geom]))
     return tuple(surfaces)
 
 

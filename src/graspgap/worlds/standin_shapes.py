@@ -9,32 +9,14 @@ from typing import Any
 
 import numpy as np
 import trimesh
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from graspgap.objects.model import Part, Surface
+from graspgap.objects.parts import facing, turn_of
+from graspgap.objects.shapes import Shape, lathe, sheet
 
 Vector = Sequence[float] | Float[np.ndarray, "n"]
-"""Numbers in a row: a point [m], half extents [m], or a quaternion (w, x, y, z)."""
-
-
-def rotation(quaternion: Vector) -> Float[np.ndarray, "3 3"]:
-    """Rotation matrix of the unit quaternion (w, x, y, z)."""
-    w, x, y, z = np.asarray(quaternion, dtype=np.float64)
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-        ]
-    )
-
-
-def facing(axis: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3 3"]:
-    """A rotation matrix that brings z to the direction of `axis`."""
-    z = axis / np.linalg.norm(axis)
-    x = np.cross((0.0, 1.0, 0.0) if abs(z[1]) < 0.9 else (1.0, 0.0, 0.0), z)
-    x = x / np.linalg.norm(x)
-    return np.stack([x, np.cross(z, x), z], axis=1)
+"""Numbers in a row: a point [m] or half extents [m]."""
 
 
 def moved(surface: Surface, matrix: Float[np.ndarray, "3 3"], position: Vector) -> Surface:
@@ -42,26 +24,9 @@ def moved(surface: Surface, matrix: Float[np.ndarray, "3 3"], position: Vector) 
     return replace(surface, vertices=surface.vertices @ matrix.T + np.asarray(position, dtype=np.float64))
 
 
-def _grid_faces(rows: int, columns: int) -> Int[np.ndarray, "m 3"]:
-    """Two triangles for each cell of a grid of rows x columns vertices."""
-    first = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)).ravel()
-    quads = np.stack([first, first + 1, first + columns + 1, first + columns], axis=1)
-    return np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
-
-
-def _sheet(grid: Float[np.ndarray, "rows columns 3"], **material: Any) -> Surface:
-    rows, columns = grid.shape[:2]
-    u, v = np.meshgrid(np.linspace(0, 1, columns), np.linspace(0, 1, rows))
-    uv = np.stack([u, v], axis=-1).reshape(-1, 2)
-    return Surface(grid.reshape(-1, 3).astype(np.float64), _grid_faces(rows, columns), uv, **material)
-
-
-def lathe(profile: Sequence[tuple[float, float]], segments: int = 12, **material: Any) -> Surface:
-    """The surface that the points (radius, z) of `profile`, listed from low to high z, sweep about the z axis."""
-    angle = np.linspace(0, 2 * np.pi, segments + 1)
-    radius, height = np.array(profile, dtype=np.float64).T
-    ring = np.stack([np.cos(angle), np.sin(angle), np.zeros_like(angle)], axis=-1)
-    return _sheet(radius[:, None, None] * ring + height[:, None, None] * np.array([0.0, 0.0, 1.0]), **material)
+def _surface(shape: Shape, **material: Any) -> Surface:
+    vertices, faces, uv = shape
+    return Surface(vertices, faces, uv, **material)
 
 
 def barrel(start: Vector, end: Vector, radius: float, **material: Any) -> Surface:
@@ -71,14 +36,14 @@ def barrel(start: Vector, end: Vector, radius: float, **material: Any) -> Surfac
     soft = min(radius, length / 2) * 0.35
     side = [(0.0, 0.0), (radius - soft, 0.0), (radius, soft)]
     profile = side + [(r, length - z) for r, z in reversed(side)]
-    return moved(lathe(profile, **material), facing(axis), start)
+    return moved(_surface(lathe(profile, sides=12), **material), facing(axis).as_matrix(), start)
 
 
 def ball(centre: Vector, radius: float, **material: Any) -> Surface:
     """A sphere."""
     angle = np.linspace(-np.pi / 2, np.pi / 2, 7)
     profile = [(float(radius * np.cos(a)), float(radius * np.sin(a))) for a in angle]
-    return moved(lathe(profile, segments=10, **material), np.eye(3), centre)
+    return moved(_surface(lathe(profile, sides=10), **material), np.eye(3), centre)
 
 
 def box(centre: Vector, half: Vector, **material: Any) -> Surface:
@@ -138,7 +103,8 @@ def rim(
     for out, z in profile:
         loop = pivots + around * (corner + out)
         loops.append(np.column_stack([np.vstack([loop, loop[:1]]), np.full(len(loop) + 1, z)]))
-    return moved(_sheet(np.stack(loops), **material), np.eye(3), centre)
+    grid = np.stack(loops)
+    return moved(_surface(sheet(grid, np.linspace(0, 1, grid.shape[1])), **material), np.eye(3), centre)
 
 
 def part_surface(part: Part, color: tuple[float, float, float]) -> Surface:
@@ -159,4 +125,4 @@ def part_surface(part: Part, color: tuple[float, float, float]) -> Surface:
         mesh.apply_scale(part.size if part.kind == "ellipsoid" else part.size[0])
     flat = part.kind in ("box", "mesh", "cylinder")
     surface = Surface(np.asarray(mesh.vertices), np.asarray(mesh.faces), color=color, smooth=not flat)
-    return moved(surface, rotation(part.quaternion), part.position)
+    return moved(surface, turn_of(part).as_matrix(), part.position)
