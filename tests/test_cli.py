@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -245,3 +247,12 @@ def test_a_full_disk_costs_one_line_and_leaves_nothing_half_written(
     line = refused(capsys, "collect", tmp_path / "x", "--attempts", "1", "--workers", "1", "--image-size", "16")
     assert "No space left" in line
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_reader_that_has_gone_is_no_error() -> None:
+    """As in `graspgap --help | head -0`."""
+    command = [sys.executable, "-m", "graspgap.cli.main", "--help"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait()) == (b"", 1)

@@ -35,7 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if os.environ.pop(LIFELINE, None):
         threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        return _run(words)
+        code = _run(words)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # whoever read our output has gone, as `| head` does; nothing may be written any more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except UserError as error:
         print(f"graspgap: {error}", file=sys.stderr)
         return EXIT_CODE
