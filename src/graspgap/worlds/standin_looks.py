@@ -52,9 +52,8 @@ def furniture() -> tuple[Surface, ...]:
 
 
 def bin_surfaces(config: CellConfig) -> tuple[Surface, ...]:
-    """A green plastic bin with thick rounded walls, lined with grey felt, on which years of
-    paint have left stains as large and as bright as the objects: what lies there is told by its shape and shadow, or by
-    knowing the bin."""
+    """A green plastic bin with thick rounded walls, lined with grey felt, on which years of paint have left stains as
+    large and as bright as the objects: what lies there is told by its shape and shadow, or by knowing the bin."""
     rng = generator(SEED, "bin")
     half = config.bin_size[0] / 2, config.bin_size[1] / 2
     walls = rim(

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,11 +11,8 @@ import trimesh
 from jaxtyping import Float
 
 from graspgap.objects.model import Part, Surface
-from graspgap.objects.parts import facing, turn_of
-from graspgap.objects.shapes import Shape, lathe, sheet
-
-Vector = Sequence[float] | Float[np.ndarray, "n"]
-"""Numbers in a row: a point [m] or half extents [m]."""
+from graspgap.objects.parts import Vector, facing, turn_of
+from graspgap.objects.shapes import Shape, arc, cylinder, lathe, sheet
 
 
 def moved(surface: Surface, matrix: Float[np.ndarray, "3 3"], position: Vector) -> Surface:
@@ -33,17 +29,13 @@ def barrel(start: Vector, end: Vector, radius: float, **material: Any) -> Surfac
     """A closed cylinder from `start` to `end` with rounded edges."""
     axis = np.subtract(end, start).astype(np.float64)
     length = float(np.linalg.norm(axis))
-    soft = min(radius, length / 2) * 0.35
-    side = [(0.0, 0.0), (radius - soft, 0.0), (radius, soft)]
-    profile = side + [(r, length - z) for r, z in reversed(side)]
-    return moved(_surface(lathe(profile, sides=12), **material), facing(axis).as_matrix(), start)
+    shape = cylinder(radius, 0, length, sides=12, bevel=0.35 * min(radius, length / 2))
+    return moved(_surface(shape, **material), facing(axis).as_matrix(), start)
 
 
 def ball(centre: Vector, radius: float, **material: Any) -> Surface:
     """A sphere."""
-    angle = np.linspace(-np.pi / 2, np.pi / 2, 7)
-    profile = [(float(radius * np.cos(a)), float(radius * np.sin(a))) for a in angle]
-    return moved(_surface(lathe(profile, sides=10), **material), np.eye(3), centre)
+    return moved(_surface(lathe(arc(radius, radius, points=7), sides=10), **material), np.eye(3), centre)
 
 
 def box(centre: Vector, half: Vector, **material: Any) -> Surface:
