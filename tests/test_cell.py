@@ -61,6 +61,31 @@ def test_a_flung_object_is_stopped_and_the_attempt_fails() -> None:
     assert grasp_at(cell, 0.55, 0.0).success
 
 
+def test_a_grasp_fails_when_another_object_is_flung_while_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = cell_with((BOX, (0.55, 0.0, 0.021)), (BOX, (0.62, 0.08, 0.021)))
+    held, fast = cell._held, [40.0]
+
+    def knocked() -> set[int]:
+        if fast:
+            cell.data.qvel[cell.object_dofs[1]] = fast.pop()
+        return held()
+
+    monkeypatch.setattr(cell, "_held", knocked)
+    outcome = grasp_at(cell, 0.55, 0.0)
+    assert outcome.details["lift"] >= 0.1
+    assert not outcome.success
+
+
+def test_a_move_in_which_an_object_is_flung_ends_where_the_arm_is() -> None:
+    cell = cell_with((BOX, (0.62, 0.08, 0.021)))
+    cell.place_arm(np.array([0.55, 0.0, 0.2, 0.0], np.float32))
+    cell.data.qvel[cell.object_dofs[0]] = 40.0
+    cell.move_to(np.array([0.55, 0.0, 0.2, 1.0], np.float32))
+    assert cell.flung
+    assert cell.yaw == pytest.approx(cell.true_pose()[3], abs=0.02)
+    assert cell.yaw < 0.5
+
+
 def test_two_objects_squeezed_together_are_not_one_held() -> None:
     half = ObjectModel("half", (Part("box", (0.012, 0.02, 0.02)),), 0.05)
     outcome = grasp_at(cell_with((half, (0.537, 0.0, 0.021)), (half, (0.563, 0.0, 0.021))), 0.55, 0.0)

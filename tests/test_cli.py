@@ -252,7 +252,8 @@ def test_a_full_disk_costs_one_line_and_leaves_nothing_half_written(
 def test_a_reader_that_has_gone_is_no_error() -> None:
     """As in `graspgap --help | head -0`."""
     command = [sys.executable, "-m", "graspgap.cli.main", "--help"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=buffered) as process:
         assert process.stdout is not None
         process.stdout.close()
         assert (process.stderr.read(), process.wait()) == (b"", 1)

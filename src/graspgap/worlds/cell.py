@@ -73,7 +73,7 @@ class Cell:
         self.body_object[self.object_bodies] = np.arange(len(objects))
         gripper = [model.body(name).id for name in ("hand", *self.pads)]
         self.of_gripper = np.isin(model.geom_bodyid, gripper)
-        self.object_dofs = np.array([model.body_dofadr[body] for body in self.object_bodies], dtype=int)
+        self.object_dofs = model.body_dofadr[self.object_bodies][:, None] + np.arange(3)
         self.grasp_site = model.site("grasp").id
         self.yaw = 0.0
         self.flung = False
@@ -200,9 +200,7 @@ class Cell:
         for knot in range(1, knots + 1):
             way, self.data.ctrl[:7] = at(knot / knots)
             self._step(seconds / knots)
-            if self.flung:
-                break
-            if goal[2] < start[2] and self._pressed():
+            if self.flung or (goal[2] < start[2] and self._pressed()):
                 self.data.ctrl[:7] = self.data.qpos[:7]
                 goal = way
                 break
@@ -221,13 +219,12 @@ class Cell:
     def _step(self, seconds: float) -> None:
         """Simulate, looking out for flung objects: they are stopped, and the attempt counts as a failure."""
         steps = max(1, round(seconds / self.config.timestep))
-        block = round(KNOT_SECONDS / self.config.timestep)
+        block = max(1, round(KNOT_SECONDS / self.config.timestep))
         velocity = self.data.qvel
-        linear = self.object_dofs[:, None] + np.arange(3)
         while steps > 0:
             mujoco.mj_step(self.model, self.data, min(block, steps))
             steps -= block
-            if np.abs(velocity[linear]).max(initial=0.0) > FLING_SPEED:
+            if np.abs(velocity[self.object_dofs]).max(initial=0.0) > FLING_SPEED:
                 self.flung = True
                 velocity[:] = 0
                 self.data.qpos[:7] = self.data.ctrl[:7]
