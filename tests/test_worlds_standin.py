@@ -7,7 +7,7 @@ from graspgap.contract import Camera, apply_command, command_between
 from graspgap.errors import UserError
 from graspgap.objects.model import ObjectModel, Part
 from graspgap.worlds.protocol import World
-from graspgap.worlds.standin import REAL_CELL, TRUE_CAMERA, StandinConfig, make_standin
+from graspgap.worlds.standin import TRUE_CAMERA, TRUE_CELL, StandinConfig, make_standin
 from graspgap.worlds.standin_looks import furnish
 
 
@@ -103,7 +103,7 @@ def test_pictures_change_where_the_true_camera_sees_the_gripper(world):
 def test_the_reported_pose_is_off_by_the_calibration(world):
     world.reset(4, 1)
     error = world.cell.pose() - world.cell.true_pose()
-    assert error == pytest.approx(REAL_CELL.calibration, abs=1e-5)
+    assert error == pytest.approx(TRUE_CELL.calibration, abs=1e-5)
     assert 0.003 < np.linalg.norm(error[:3]) < 0.006
 
 

@@ -36,7 +36,7 @@ TRUE_CAMERA = Camera(
 )
 """Where it is: 4 cm and about 2 degrees off, its view 6% wider."""
 
-REAL_CELL = CellConfig(
+TRUE_CELL = CellConfig(
     bin_size=(0.336, 0.316),
     wall_height=0.065,
     wall_thickness=0.016,
@@ -70,7 +70,7 @@ class StandinConfig:
     """Fewest and most objects in the bin while collecting."""
     evaluation_objects: tuple[int, int] = (6, 8)
     """Fewest and most objects in the bin while evaluating."""
-    cell: CellConfig = REAL_CELL
+    cell: CellConfig = TRUE_CELL
     """The true geometry and physics."""
     camera: Camera = TRUE_CAMERA
     """The true camera; the world's `spec` carries the nominal one, as an operator believes it to be."""
