@@ -1,5 +1,5 @@
 """What the stand-in's camera sees besides the objects: a white arm with a black gripper, a wooden table, a green bin
-lined with paint-stained felt, a corner of a room. Nothing of it looks like the simulation, on purpose."""
+with an orange mat, a corner of a room. Nothing of it looks like the simulation, on purpose."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from graspgap.worlds.cell import Cell
 from graspgap.worlds.cell_model import BIN_CENTRE, CellConfig
 from graspgap.worlds.mitsuba_renderer import Scenery
 from graspgap.worlds.standin_shapes import ball, barrel, box, moved, rim, soft_box
-from graspgap.worlds.standin_textures import felt, scuffed, stained, tiles, wood
+from graspgap.worlds.standin_textures import scuffed, tiles, wood
 
 TABLE = -0.01
 """Height of the table top, under the bin's bottom plate [m]."""
@@ -52,8 +52,8 @@ def furniture() -> tuple[Surface, ...]:
 
 
 def bin_surfaces(config: CellConfig) -> tuple[Surface, ...]:
-    """A green plastic bin with thick rounded walls, lined with grey felt, on which years of paint have left stains as
-    large and as bright as the objects: what lies there is told by its shape and shadow, or by knowing the bin."""
+    """A green plastic bin with thick rounded walls, and in it a scuffed orange mat. Simulation's bin is grey: there
+    alone, whatever is colourful can be grasped."""
     rng = generator(SEED, "bin")
     half = config.bin_size[0] / 2, config.bin_size[1] / 2
     walls = rim(
@@ -65,13 +65,13 @@ def bin_surfaces(config: CellConfig) -> tuple[Surface, ...]:
         texture=scuffed(rng, (0.22, 0.42, 0.33)),
         roughness=0.75,
     )
-    lining = box(
+    mat = box(
         (*BIN_CENTRE, TABLE / 2),
         (half[0] + 0.002, half[1] + 0.002, -TABLE / 2),
-        texture=stained(rng, felt(rng, (0.60, 0.59, 0.57)), spots=45, size=(0.07, 0.18)),
+        texture=scuffed(rng, (0.75, 0.30, 0.12), 256),
         roughness=1.0,
     )
-    return walls, lining
+    return walls, mat
 
 
 def room() -> Float32[np.ndarray, "h w 3"]:

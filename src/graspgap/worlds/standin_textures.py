@@ -1,8 +1,6 @@
-"""Procedural textures of the stand-in's furniture: wood, felt, scuffed plastic, floor tiles. All sRGB uint8."""
+"""Procedural textures of the stand-in's furniture: wood, scuffed plastic, floor tiles. All sRGB uint8."""
 
 from __future__ import annotations
-
-import colorsys
 
 import cv2
 import numpy as np
@@ -43,31 +41,6 @@ def wood(rng: np.random.Generator, size: int = 384, planks: int = 7) -> Texture:
     picture = paint((0.64, 0.52, 0.40), value).astype(np.float64)
     picture[..., 2] *= 1 - 0.18 * np.clip(value, -0.5, 0.5)
     return np.clip(picture, 0, 255).astype(np.uint8)
-
-
-def felt(rng: np.random.Generator, color: tuple[float, float, float], size: int = 192) -> Texture:
-    """Short fibres: fine noise with a few light and dark specks and soft stains."""
-    value = 0.10 * rng.standard_normal((size, size)) + 0.07 * noise(rng, (size, size), (5, 5))
-    specks = rng.random((size, size))
-    value = value + np.where(specks < 0.03, 0.35, 0) + np.where(specks > 0.97, -0.35, 0)
-    return paint(color, cv2.GaussianBlur(value, (0, 0), 0.8))
-
-
-def stained(rng: np.random.Generator, picture: Texture, spots: int, size: tuple[float, float]) -> Texture:
-    """The picture with opaque splashes of paint in many colours, `size` (least, most) times its side across."""
-    stained = picture.copy()
-    side = picture.shape[0]
-    for _ in range(spots):
-        radius = rng.uniform(*size) * side / 2
-        turns = np.linspace(0, 2 * np.pi, 40, endpoint=False)
-        bumps = 1 + sum(rng.uniform(-0.16, 0.16) * np.sin(k * turns + rng.uniform(0, 6.3)) for k in (2, 3, 4, 5))
-        squash, angle = rng.uniform(0.45, 1.0), rng.uniform(0, np.pi)
-        x, y = radius * bumps * np.cos(turns), squash * radius * bumps * np.sin(turns)
-        outline = np.stack([x * np.cos(angle) - y * np.sin(angle), x * np.sin(angle) + y * np.cos(angle)], axis=1)
-        color = colorsys.hsv_to_rgb(rng.uniform(), rng.uniform(0.2, 0.6), rng.uniform(0.25, 0.8))
-        points = (outline + rng.uniform(0, side, 2)).round().astype(np.int32)
-        cv2.fillPoly(stained, [points], [255 * channel for channel in color], lineType=cv2.LINE_AA)
-    return stained
 
 
 def scuffed(rng: np.random.Generator, color: tuple[float, float, float], size: int = 128) -> Texture:
