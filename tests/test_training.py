@@ -18,6 +18,7 @@ from graspgap.datasets import open_dataset
 from graspgap.deployment.predictor import NetworkPredictor
 from graspgap.errors import UserError
 from graspgap.evaluation.held_out import held_out_metrics, predicted_success
+from graspgap.evaluation.pictures import adaptation_rows
 from graspgap.grasping.attempt import run_attempt
 from graspgap.grasping.policies import RandomPolicy, ServoPolicy
 from graspgap.networks import DiscriminatorsConfig, GeneratorConfig, GraspNetConfig
@@ -239,6 +240,15 @@ def test_critics_and_generator_have_losses_of_their_own(sim_data: Path, real_dat
 def test_adapters_load_only_from_adapter_runs(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not exist"):
         load_adapter(tmp_path / "nowhere", CPU)
+
+
+@pytest.mark.parametrize(("world", "label"), [("standin", "stand-in"), ("images", "reality")])
+def test_a_grid_calls_the_stand_in_a_stand_in(sim_data: Path, real_data: Path, world: str, label: str) -> None:
+    real = open_dataset(real_data).unlabelled()
+    real = replace(real, source=real.source | {"world": world})
+    rows = adaptation_rows(GraspGan(ADAPTER.method), open_dataset(sim_data).simulated(), real, CPU, pairs=2)
+    assert list(rows) == ["simulation", "masks", "adapted", label]
+    assert all(len(pictures) == 4 for pictures in rows.values())
 
 
 def test_noise_makes_adapted_pictures_replay(sim_data: Path) -> None:

@@ -24,17 +24,19 @@ def pair_images(pairs: np.ndarray) -> list[Image]:
 def adaptation_rows(
     method: GraspGan, sim: SimulatedView, real: UnlabelledView, device: torch.device, pairs: int = 5, seed: int = 0
 ) -> dict[str, list[Image]]:
-    """Rows of pictures by label: simulation, its true masks, what the adapter makes of it, and unpaired reality."""
+    """Rows of pictures by label: simulation, its true masks, what the adapter makes of it, and unpaired pictures of
+    reality, or of its stand-in, which is called that."""
     rng = generator(seed, "grid")
     frames = rng.choice(len(sim.images), size=min(pairs, len(sim.images)), replace=False)
     real_frames = rng.choice(len(real.images), size=min(pairs, len(real.images)), replace=False)
     simulated = stacked_pairs(sim, frames)
     masks = [mask for f in frames for mask in (sim.masks_before[sim.owner[f]], sim.masks[f])]
+    name = "stand-in" if real.provenance()["world"] == "standin" else "reality"
     return {
         "simulation": pair_images(simulated),
         "masks": [colour_masks(mask) for mask in masks],
         "adapted": pair_images(adapt_pairs(method, simulated, seed, device)),
-        "reality": pair_images(stacked_pairs(real, real_frames)),
+        name: pair_images(stacked_pairs(real, real_frames)),
     }
 
 
