@@ -3,6 +3,7 @@ import itertools
 import pytest
 import torch
 
+from graspgap.adaptation.augment import augmented
 from graspgap.adaptation.feature.consistency import agreement_loss, consistency_loss, update_offset
 from graspgap.adaptation.losses import (
     grasp_loss,
@@ -90,3 +91,27 @@ def test_the_offset_moves_towards_what_the_pictures_say() -> None:
 def test_agreement_punishes_pictures_of_one_attempt_that_disagree() -> None:
     assert agreement_loss(torch.tensor([[1.0, 1.0], [-2.0, -2.0]])).item() == 0
     assert agreement_loss(torch.tensor([[1.0, -1.0]])).item() == pytest.approx(1)
+
+
+def test_augmentation_with_middling_draws_changes_nothing() -> None:
+    pairs = torch.rand(3, 6, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    torch.testing.assert_close(augmented(pairs, torch.full((3, 5), 0.5)), pairs)
+
+
+def test_augmentation_changes_both_pictures_of_a_pair_alike_and_each_pair_by_its_own_draw() -> None:
+    pairs = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0)).repeat(1, 2, 1, 1)
+    draws = torch.tensor([[0.5, 0.5, 0.5, 1.0, 0.25], [1.0, 0.0, 0.5, 0.5, 0.5]])
+    moved, grey = augmented(pairs, draws)
+    torch.testing.assert_close(moved[:3], moved[3:])
+    torch.testing.assert_close(moved[:, :15, 2:], pairs[0, :, 1:, :14])  # u: +2 pixels, v: -1
+    assert not moved[:, 15].any()
+    assert not moved[:, :, :2].any()
+    torch.testing.assert_close(grey, (pairs[1, :3].mean(dim=0) + 0.5).expand(6, 16, 16))
+
+
+def test_augmentation_hands_gradients_back_to_the_pictures_that_are_still_in_view() -> None:
+    pairs = torch.zeros(1, 6, 16, 16, requires_grad=True)
+    augmented(pairs, torch.tensor([[0.5, 0.5, 0.5, 1.0, 0.5]])).sum().backward()
+    assert pairs.grad is not None
+    torch.testing.assert_close(pairs.grad[..., :14], torch.ones(1, 6, 16, 14))
+    assert not pairs.grad[..., 14:].any()

@@ -237,6 +237,17 @@ def test_critics_and_generator_have_losses_of_their_own(sim_data: Path, real_dat
     assert all(parameter.grad is not None for parameter in trainer.method.generator.parameters())
 
 
+def test_augmented_critics_see_real_and_made_pictures_changed(sim_data: Path, real_data: Path) -> None:
+    sim, real = open_dataset(sim_data).simulated(), open_dataset(real_data).unlabelled()
+    method = replace(ADAPTER.method, augment=True)
+    trainer = AdapterTrainer(replace(ADAPTER, method=method), sim, real, CPU)
+    batch = trainer.batch(0)
+    for pictures, draws in ((batch.real, batch.draws[0]), (batch.pictures, batch.draws[1])):
+        plain, changed = trainer.method.discriminators(pictures), trainer.method.judged(pictures, draws)
+        assert all((one != other).any() for one, other in zip(plain, changed, strict=True))
+    assert set(trainer.step(0)) >= {"critic", "adversarial"}
+
+
 def test_adapters_load_only_from_adapter_runs(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not exist"):
         load_adapter(tmp_path / "nowhere", CPU)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
+from graspgap.adaptation.augment import DRAWS
 from graspgap.adaptation.pixel.graspgan import AdapterBatch, GraspGan, GraspGanConfig
 from graspgap.config import from_json
 from graspgap.datasets import SimulatedView, UnlabelledView
@@ -71,6 +72,7 @@ class AdapterTrainer:
             success=tensor(sim.success[sim.owner[frames]].astype(np.float32))[:, None],
             real=to_float(stacked_pairs(self.real, real), self.device),
             noise=noise_like(rng, pictures, self.config.method.generator.noise),
+            draws=tensor(rng.random((2, size, DRAWS), dtype=np.float32)),
         )
 
     def step(self, step: int) -> dict[str, float]:

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from graspgap.adaptation.augment import augmented
 from graspgap.adaptation.losses import (
     feature_matching,
     grasp_loss,
@@ -48,6 +49,8 @@ class GraspGanConfig:
     """Of the generator and of the grasp network trained beside it."""
     critic_rate: float = 0.35
     """Learning rate of the discriminators, as a share of the generator's: at 1 they win."""
+    augment: bool = False
+    """Show the discriminators randomly shifted and coloured pictures, for few real ones: they learn those by heart."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ class AdapterBatch:
     """Real (I0, It) in [-1, 1], of other attempts."""
     noise: Float[Tensor, "b k h w"]
     """N(0, 1), the generator's."""
+    draws: Float[Tensor, "2 b 5"]
+    """In [0, 1], for `augmented`: of the real pairs, and of the made ones."""
 
 
 class GraspGan(nn.Module):
@@ -88,12 +93,16 @@ class GraspGan(nn.Module):
             "critics": torch.optim.Adam(critics, betas=(0.5, 0.99)),
         }
 
+    def judged(self, pairs: Float[Tensor, "b 6 h w"], draws: Float[Tensor, "b 5"]) -> list[Float[Tensor, "b 1 _ _"]]:
+        """Verdicts of the discriminators, patch by patch at each scale."""
+        return self.discriminators(augmented(pairs, draws) if self.config.augment else pairs)
+
     def generator_losses(
         self, batch: AdapterBatch, made: Float[Tensor, "b 6 h w"], mask_logits: Float[Tensor, "b 2 c h w"]
     ) -> dict[str, Tensor]:
         """Weighted losses of the generator; `made` carries its gradient."""
         config = self.config
-        losses = {"adversarial": config.adversarial * lsgan_generator(self.discriminators(made))}
+        losses = {"adversarial": config.adversarial * lsgan_generator(self.judged(made, batch.draws[1]))}
         foreground = batch.masks >= SemanticClass.ARM
         content = [
             masked_pmse(m, s, f)
@@ -113,7 +122,8 @@ class GraspGan(nn.Module):
     def critic_losses(self, batch: AdapterBatch, made: Float[Tensor, "b 6 h w"]) -> dict[str, Tensor]:
         """Losses of the discriminators and of the grasp network, which learns from source and made pictures alike;
         `made` is detached."""
-        losses = {"critic": lsgan_discriminator(self.discriminators(batch.real), self.discriminators(made))}
+        real = self.judged(batch.real, batch.draws[0])
+        losses = {"critic": lsgan_discriminator(real, self.judged(made, batch.draws[1]))}
         if self.config.task or self.config.features:
             source = self.grasp(batch.pictures, batch.poses, batch.commands)
             adapted = self.grasp(made, batch.poses, batch.commands, Domain.REALITY)

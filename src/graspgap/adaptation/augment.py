@@ -1,0 +1,38 @@
+"""Differentiable augmentation of what discriminators see (Zhao et al. 2020, policy "color,translation").
+
+Discriminators that see few real pictures learn them by heart. Shown real and made pictures through the same random
+changes, they can't, and the generator isn't taught the changes, because made pictures go through them too.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+DRAWS = 5
+"""Random numbers per sample."""
+SHIFT = 1 / 8
+"""Largest shift, as a share of the picture's side."""
+
+
+def augmented(pairs: Float[Tensor, "b 6 h w"], draws: Float[Tensor, "b 5"]) -> Float[Tensor, "b 6 h w"]:
+    """The pairs (I0, It), values in [-1, 1], both pictures of a pair changed alike, differentiable in `pairs`.
+
+    `draws` in [0, 1]: brightness (added, -0.5 to 0.5), saturation (factor 0 to 2), contrast (factor 0.5 to 1.5), and
+    the shift along u and v (-1/8 to 1/8 of the side, whole pixels, 0 where nothing was). At 0.5 nothing changes.
+    """
+    brightness, saturation, contrast = (column[:, None, None, None, None] for column in draws[:, :3].T)
+    pictures = pairs.unflatten(1, (2, 3)) + (brightness - 0.5)
+    grey = pictures.mean(dim=2, keepdim=True)
+    pictures = grey + (pictures - grey) * (2 * saturation)
+    mean = pictures.mean(dim=(1, 2, 3, 4), keepdim=True)
+    pictures = (mean + (pictures - mean) * (contrast + 0.5)).flatten(1, 2)
+    height, width = pairs.shape[-2:]
+    most = torch.tensor([width, height], device=pairs.device) * SHIFT
+    du, dv = ((2 * draws[:, 3:] - 1) * most).round().long().T[..., None]
+    rows, columns = torch.arange(height, device=pairs.device) - dv, torch.arange(width, device=pairs.device) - du
+    inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None, :]
+    sample = torch.arange(len(pairs), device=pairs.device)[:, None, None]
+    moved = pictures.movedim(1, -1)[sample, rows.clamp(0, height - 1)[:, :, None], columns.clamp(0, width - 1)[:, None]]
+    return moved.movedim(-1, 1) * inside[:, None]
