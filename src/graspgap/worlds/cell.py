@@ -10,24 +10,15 @@ import mujoco
 import numpy as np
 from jaxtyping import Float, Float64
 
-from graspgap.contract import GraspOutcome, Pose, Workspace, wrap_yaw
+from graspgap.contract import Pose, Workspace, wrap_yaw
 from graspgap.objects.model import ObjectModel
 from graspgap.worlds import arm
 from graspgap.worlds.cell_model import BIN_CENTRE, GRASP_POINT, CellConfig, build_spec
+from graspgap.worlds.mover import KNOT_SECONDS, Mover
 
-LIFT = 0.12
-"""Height of the lift [m]."""
-RISE = 0.10
-"""What the object must make of it [m]."""
 FLING_SPEED = 5.0
 """No object in a bin is that fast [m/s] unless the physics failed: a fingertip that pinches a light object against the
 floor can shoot it away at hundreds of m/s, and throw the arm."""
-HOLD_SECONDS = 0.5
-SHUT = 0.001
-"""Fingers closer than this [m] hold nothing."""
-KNOT_SECONDS = 0.016
-"""Interval of the joint targets along a path, and of the look-out for flung objects."""
-
 _DYNAMIC = ("body_mass", "body_inertia", "geom_friction", "dof_damping", "actuator_forcerange")
 """What `set_dynamics` changes in a model."""
 
@@ -43,7 +34,7 @@ class Loaded:
     """Nominal values of what `set_dynamics` changes."""
 
 
-class Cell:
+class Cell(Mover):
     """One arm, one bin, the objects of one scene."""
 
     def __init__(self, config: CellConfig, workspace: Workspace) -> None:
@@ -77,33 +68,6 @@ class Cell:
         self.grasp_site = model.site("grasp").id
         self.yaw = 0.0
         self.flung = False
-
-    def settle(self, rng: np.random.Generator, seconds: float = 1.2) -> None:
-        """Drop the objects into the bin and wait until they rest; one that falls beside it is dropped again."""
-        self.tuck_arm()
-        sx, sy = (side / 2 - 0.06 for side in self.config.bin_size)
-        outside = list(range(len(self.objects)))
-        for _ in range(4):
-            spheres: list[tuple[float, float, float, float]] = []  # x, y, z, radius: dropped without overlap
-            for index in rng.permutation(outside).tolist():
-                address, radius = self.object_qpos[index], self._radius(index)
-                x, y = BIN_CENTRE[0] + rng.uniform(-sx, sx), BIN_CENTRE[1] + rng.uniform(-sy, sy)
-                z = 0.02 + radius
-                for x2, y2, z2, radius2 in spheres:
-                    z = max(z, z2 + math.sqrt(max(0.0, (radius + radius2) ** 2 - (x - x2) ** 2 - (y - y2) ** 2)))
-                spheres.append((x, y, z, radius))
-                self.data.qpos[address : address + 3] = x, y, z
-                turn = rng.normal(size=4)
-                self.data.qpos[address + 3 : address + 7] = turn / np.linalg.norm(turn)
-            self.data.qvel[:] = 0
-            self._step(seconds)
-            outside = [i for i in range(len(self.objects)) if not self._inside(i)]
-            if not outside:
-                break
-        for index in outside:  # given up: out of the bin, out of the picture
-            address = self.object_qpos[index]
-            self.data.qpos[address : address + 3] = (2, 2 + index, 0.2)
-        self.data.qvel[:] = 0
 
     def save(self) -> Float64[np.ndarray, "n"]:
         """The whole state of the simulation."""
@@ -160,52 +124,20 @@ class Cell:
     def _flange(self, pose: Float[np.ndarray, "4"]) -> Float64[np.ndarray, "3"]:
         return np.array([pose[0], pose[1], pose[2] + GRASP_POINT], dtype=np.float64)
 
+    def _inverse(self, way: Float[np.ndarray, "4"]) -> Float[np.ndarray, "7"]:
+        return arm.inverse(self._flange(way), float(way[3]))
+
+    def _drive(self, joints: Float[np.ndarray, "7"]) -> None:
+        self.data.ctrl[:7] = joints
+
+    def _stay(self) -> None:
+        self.data.ctrl[:7] = self.data.qpos[:7]
+
     def true_pose(self) -> Pose:
         """Where the gripper is: from the simulation's state, yaw in [-pi/2, pi/2)."""
         place = self.data.site_xpos[self.grasp_site]
         axis = self.data.site_xmat[self.grasp_site].reshape(3, 3)[:, 0]
         return np.array([*place, wrap_yaw(math.atan2(axis[1], axis[0]))], dtype=np.float32)
-
-    def pose(self) -> Pose:
-        """Gripper pose as the robot reports it, with its calibration error."""
-        pose = self.true_pose() + np.array(self.config.calibration, dtype=np.float32)
-        pose[3] = wrap_yaw(pose[3])
-        return pose
-
-    def move_to(self, pose: Pose, rng: np.random.Generator | None = None) -> None:
-        """Move in a straight line to a reported pose, by the shorter rotation, with the robot's errors."""
-        config = self.config
-        goal = np.array(pose, dtype=np.float64) - config.calibration
-        if rng is not None and config.move_noise:
-            goal += rng.normal(0, config.move_noise, 4) * (1, 1, 1, 10)
-        start = np.array(self.true_pose(), dtype=np.float64)
-        start[3] = self.yaw
-        goal[3] = self.yaw + float(wrap_yaw(goal[3] - self.yaw))
-        if abs(goal[3] - math.atan2(goal[1], goal[0])) > arm.JOINT_LIMITS[6] - 0.1:
-            goal[3] -= math.copysign(math.pi, goal[3])
-        goal[2] = max(goal[2], 0.005)
-        self._travel(start, goal)
-
-    def _travel(self, start: Float[np.ndarray, "4"], goal: Float[np.ndarray, "4"]) -> None:
-        """Follow the line from `start` to `goal` (true poses, yaw unwrapped), slow at both ends."""
-        distance = max(float(np.linalg.norm(goal[:3] - start[:3])), 0.12 * abs(goal[3] - start[3]))
-
-        def at(share: float) -> tuple[Float[np.ndarray, "4"], Float[np.ndarray, "7"]]:
-            way = start + share * share * (3 - 2 * share) * (goal - start)
-            return way, arm.inverse(self._flange(way), way[3])
-
-        turns = np.abs(np.diff([at(share)[1] for share in np.linspace(0, 1, 9)], axis=0))
-        seconds = max(0.12 + distance / self.config.speed, 8 * float((turns / arm.JOINT_SPEEDS).max()))
-        knots = max(2, math.ceil(seconds / KNOT_SECONDS))
-        for knot in range(1, knots + 1):
-            way, self.data.ctrl[:7] = at(knot / knots)
-            self._step(seconds / knots)
-            if self.flung or (goal[2] < start[2] and self._pressed()):
-                self.data.ctrl[:7] = self.data.qpos[:7]
-                goal = way
-                break
-        self._step(0.1 + self.config.latency)
-        self.yaw = float(goal[3])
 
     def _pressed(self) -> bool:
         """Whether the gripper presses on something with more than `press_limit`."""
@@ -230,31 +162,8 @@ class Cell:
                 self.data.qpos[:7] = self.data.ctrl[:7]
                 mujoco.mj_forward(self.model, self.data)
 
-    def close_lift_hold(self) -> GraspOutcome:
-        """Close the fingers, lift, hold, and judge.
-
-        A success is one object that touches both fingers from the end of the lift to the end of the hold, at least
-        10 cm above where it lay. An object that merely rides on another one is not touched by both fingers.
-        """
-        heights = self._heights()
+    def _shut(self) -> None:
         self.data.ctrl[7:9] = 0
-        self._step(0.35)
-        held = set(range(len(self.objects))) if self._opening() > SHUT else set()
-        if held:  # else there is nothing to lift, and nothing more to learn
-            start = np.array(self.true_pose(), dtype=np.float64)
-            start[3] = self.yaw
-            self._travel(start, start + np.array([0, 0, LIFT, 0]))
-            held = self._held()
-        for _ in range(5):
-            if held:
-                self._step(HOLD_SECONDS / 5)
-                held &= self._held()
-        rise = self._heights() - heights
-        winners = [index for index in sorted(held) if rise[index] >= RISE]
-        details = {"opening": self._opening(), "lift": float(rise[winners[0]]) if winners else 0.0}
-        if len(winners) != 1 or self.flung:
-            return GraspOutcome(False, None, details)
-        return GraspOutcome(True, self.objects[winners[0]].name, details)
 
     def _opening(self) -> float:
         """Between the fingers [m]."""
@@ -272,8 +181,20 @@ class Cell:
 
     # -- what is where -----------------------------------------------------------------------------------------------
 
+    def _drop_area(self) -> tuple[float, float, float, float]:
+        sx, sy = self.config.bin_size
+        return (*BIN_CENTRE, sx / 2 - 0.06, sy / 2 - 0.06)
+
+    def _put(self, index: int, place: tuple[float, float, float], turn: Float64[np.ndarray, "4"] | None = None) -> None:
+        address = self.object_qpos[index]
+        self.data.qpos[address : address + 3] = place
+        if turn is not None:
+            self.data.qpos[address + 3 : address + 7] = turn
+
+    def _still(self) -> None:
+        self.data.qvel[:] = 0
+
     def _radius(self, index: int) -> float:
-        """Of the sphere around an object's origin that holds it [m]."""
         geoms = self.model.geom_bodyid == self.object_bodies[index]
         return float((np.linalg.norm(self.model.geom_pos[geoms], axis=1) + self.model.geom_rbound[geoms]).max())
 

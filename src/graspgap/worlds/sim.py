@@ -29,7 +29,7 @@ class SimConfig:
     cell: CellConfig = field(default_factory=CellConfig)
 
 
-def make_sim(config: SimConfig, object_set: ObjectSet, split: Split) -> TabletopWorld:
+def make_sim(config: SimConfig, object_set: ObjectSet, split: Split) -> TabletopWorld[Cell]:
     """The world `sim`.
 
     Raises:

@@ -90,7 +90,7 @@ def draw_day(rng: np.random.Generator, objects: list[ObjectModel]) -> dict[str, 
     }
 
 
-def make_standin(config: StandinConfig, object_set: ObjectSet, split: Split) -> TabletopWorld:
+def make_standin(config: StandinConfig, object_set: ObjectSet, split: Split) -> TabletopWorld[Cell]:
     """The world `standin`.
 
     Raises:

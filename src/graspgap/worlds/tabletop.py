@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float64
 
-from graspgap.contract import GraspOutcome, Image, Mask, MotorCommand, Observation, WorldSpec, apply_command
+from graspgap.contract import GraspOutcome, Image, Mask, MotorCommand, Observation, Pose, WorldSpec, apply_command
 from graspgap.contract import checked_command as checked
 from graspgap.errors import UserError
 from graspgap.objects.model import ObjectModel, ObjectSet, Split
 from graspgap.seeding import generator
-from graspgap.worlds.cell import Cell, Loaded
 
 START_Z = (0.13, 0.22)
 """Height of the gripper at the start of an attempt [m]."""
@@ -24,14 +23,74 @@ SCENES_KEPT = 2
 
 
 @runtime_checkable
-class Renderer(Protocol):
+class AnyCell(Protocol):
+    """What a world asks of its physics, whichever engine that is."""
+
+    objects: list[ObjectModel]
+    """Those in use."""
+
+    def load(self, objects: list[ObjectModel]) -> Any:
+        """Make these objects and use them; returns what `use` takes."""
+        ...
+
+    def use(self, loaded: Any) -> None:
+        """Take up what `load` gave before."""
+        ...
+
+    def settle(self, rng: np.random.Generator) -> None:
+        """Drop the objects into the bin and wait until they rest."""
+        ...
+
+    def save(self) -> Any:
+        """The whole state of what is in use."""
+        ...
+
+    def restore(self, state: Any) -> None:
+        """Return to a state that `save` gave, with nothing left of what happened since."""
+        ...
+
+    def set_dynamics(self, draw: dict[str, Any]) -> None:
+        """Scale the physics by the factors of `randomization.draw_dynamics` (missing ones are 1)."""
+        ...
+
+    def place_arm(self, pose: Pose) -> None:
+        """Put the gripper at a pose at once."""
+        ...
+
+    def tuck_arm(self) -> None:
+        """Put the arm aside at once, out of the camera's view."""
+        ...
+
+    def move_to(self, pose: Pose, rng: np.random.Generator | None = None) -> None:
+        """Move in a straight line to a reported pose."""
+        ...
+
+    def pose(self) -> Pose:
+        """Gripper pose as the robot reports it."""
+        ...
+
+    def close_lift_hold(self) -> GraspOutcome:
+        """Close the fingers, lift, hold, and judge."""
+        ...
+
+    def object_positions(self) -> Float64[np.ndarray, "n 3"]:
+        """Centres of mass of the objects that lie in the bin, base frame [m]."""
+        ...
+
+
+CellT = TypeVar("CellT", bound=AnyCell)
+_CellT = TypeVar("_CellT", bound=AnyCell, contravariant=True)
+
+
+@runtime_checkable
+class Renderer(Protocol[_CellT]):
     """Pictures of a cell."""
 
-    def prepare(self, cell: Cell, looks: dict[str, Any]) -> None:
+    def prepare(self, cell: _CellT, looks: dict[str, Any]) -> None:
         """New objects, new looks, or both."""
         ...
 
-    def render(self, cell: Cell) -> tuple[Image, Mask | None]:
+    def render(self, cell: _CellT) -> tuple[Image, Mask | None]:
         """The picture, and its semantic mask where the renderer knows it, from the cell's current state."""
         ...
 
@@ -48,18 +107,20 @@ class Draws:
 class _Scene:
     """Objects at rest in the bin."""
 
-    loaded: Loaded
-    state: Float64[np.ndarray, "n"]
+    loaded: Any
+    """As the cell's `load` gave it."""
+    state: Any
+    """As the cell's `save` gave it."""
 
 
-class TabletopWorld:
+class TabletopWorld(Generic[CellT]):
     """The `World` protocol over a cell. See there for what the methods promise."""
 
     def __init__(
         self,
         spec: WorldSpec,
-        cell: Cell,
-        renderer: Renderer,
+        cell: CellT,
+        renderer: Renderer[CellT],
         object_set: ObjectSet,
         split: Split,
         object_count: tuple[int, int],
@@ -81,7 +142,7 @@ class TabletopWorld:
         cell = self.cell
         scene = self._scene(scene_seed)
         cell.use(scene.loaded)
-        objects = scene.loaded.objects
+        objects = cell.objects
         self.rng = generator(seed, "attempt")
         self.dynamics = self.draws.dynamics(generator(seed, "dynamics"), objects)
         self.looks = self.draws.looks(generator(seed, "looks"), objects)
