@@ -18,7 +18,7 @@ class Config:
     out: Positional[Path]
     """Dataset folder to write; a command that was stopped resumes."""
     world: str = "sim"
-    """`sim`, or `standin` (the stand-in reality)."""
+    """`sim`, `bullet` (PyBullet, extra `bullet`), or `standin` (the stand-in reality)."""
     attempts: int = 1000
     """Attempts in the whole dataset; a larger number extends it."""
     policy: str = ""
@@ -50,7 +50,7 @@ def run(config: Config) -> None:
         image_size=config.image_size,
         full_bin=config.world == "standin",
     )
-    name = config.policy or ("scripted" if config.world == "sim" else "random")
+    name = config.policy or ("random" if config.world == "standin" else "scripted")
     settings = CollectSettings(
         world=world,
         policy=PolicyChoice(name, config.noise),

@@ -20,7 +20,7 @@ class Config:
     policy: str
     """Folder of a policy run, `random`, or `scripted` (simulation only)."""
     world: str = "standin"
-    """`standin` (the stand-in reality), or `sim`."""
+    """`standin` (the stand-in reality), `sim`, or `bullet` (PyBullet, extra `bullet`)."""
     attempts: int = 300
     """Attempts, three for each scene."""
     objects: str = ""

@@ -17,7 +17,7 @@ class WorldChoice:
     """A world and its settings."""
 
     name: str = "sim"
-    """`sim`, or `standin` (the stand-in reality)."""
+    """`sim`, `bullet` (PyBullet, extra `bullet`), or `standin` (the stand-in reality)."""
     objects: str = ""
     """Object set (`prisms`, `everyday`) or a folder of meshes; empty: the world's own."""
     split: Split = "train"
@@ -37,6 +37,13 @@ def _sim(choice: WorldChoice) -> World:
     return make_sim(config, make_object_set(choice.objects or "prisms"), choice.split)
 
 
+def _bullet(choice: WorldChoice) -> World:
+    from graspgap.worlds.bullet import BulletWorldConfig, make_bullet
+
+    config = BulletWorldConfig(image_size=choice.image_size, randomization=choice.randomize)
+    return make_bullet(config, make_object_set(choice.objects or "prisms"), choice.split)
+
+
 def _standin(choice: WorldChoice) -> World:
     from graspgap.worlds.standin import StandinConfig, make_standin
 
@@ -45,7 +52,7 @@ def _standin(choice: WorldChoice) -> World:
     return make_standin(config, make_object_set(choice.objects or "everyday"), choice.split)
 
 
-WORLDS: dict[str, Callable[[WorldChoice], World]] = {"sim": _sim, "standin": _standin}
+WORLDS: dict[str, Callable[[WorldChoice], World]] = {"sim": _sim, "bullet": _bullet, "standin": _standin}
 """Worlds by name."""
 
 

@@ -37,6 +37,8 @@ class Loaded:
 class Cell(Mover):
     """One arm, one bin, the objects of one scene."""
 
+    config: CellConfig
+
     def __init__(self, config: CellConfig, workspace: Workspace) -> None:
         self.config, self.workspace = config, workspace
         self.objects: list[ObjectModel] = []

@@ -1,0 +1,76 @@
+"""The world `bullet`: the original cell of the GraspGAN paper, in PyBullet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from graspgap.contract import Camera, Workspace, WorldSpec
+from graspgap.errors import UserError, choose
+from graspgap.objects.model import ObjectModel, ObjectSet, Split
+from graspgap.worlds.randomization import PLAIN, PRESETS, AppearanceConfig, draw_dynamics, draw_looks
+from graspgap.worlds.tabletop import Draws, TabletopWorld
+
+CAMERA = Camera(position=(-0.2768, 0.43633, 1.54404), target=(0.66696, -0.00377, 0.0), fov=20.0)
+"""The original's: it looks at (0.23, 0.2, 0.54) from 1 m, yaw 245, pitch -56 degrees, in the original's frame. Here the
+target is where that line meets the tray's floor."""
+WORKSPACE = Workspace(low=(0.505, -0.04, 0.012), high=(0.725, 0.18, 0.24))
+"""The part of the tray's floor that the open gripper reaches without touching the walls. The original clamped x to
+[0.50, 0.65] while objects lay in [0.4, 0.7]; here objects are dropped inside the workspace."""
+CHANNELS = 0.95
+"""Ambient and diffuse light together: PyBullet's own defaults are 0.6 and 0.35."""
+
+
+@dataclass(frozen=True)
+class BulletWorldConfig:
+    """Settings of the PyBullet world."""
+
+    image_size: int = 64
+    """Pictures are image_size x image_size pixels."""
+    objects: tuple[int, int] = (5, 10)
+    """Fewest and most objects in the tray. The original had 5."""
+    randomization: str = "none"
+    """Preset: `none`, `appearance`, `dynamics`, `both`. Of the appearance, what TinyRenderer can draw: camera, light,
+    colours and noise, but no patterns, gloss or shadows."""
+    camera: Camera = CAMERA
+    workspace: Workspace = field(default_factory=lambda: WORKSPACE)
+
+
+def make_bullet(config: BulletWorldConfig, object_set: ObjectSet, split: Split) -> TabletopWorld[Any]:
+    """The world `bullet`.
+
+    Raises:
+        UserError: if pybullet isn't installed, the preset is unknown or the pictures are too small.
+    """
+    try:
+        from graspgap.worlds.bullet_cell import BulletCell, BulletConfig
+        from graspgap.worlds.bullet_renderer import BulletRenderer
+    except ImportError as error:
+        hint = "pip install 'graspgap[bullet]', on Python 3.11"
+        raise UserError(f"world 'bullet' needs the extra `bullet`: {hint} ({error})") from None
+    if config.image_size < 16:
+        raise UserError(f"--image-size {config.image_size} is too small to show an object: use 16 or more")
+    preset = PRESETS[choose("--randomize", config.randomization, PRESETS)]
+    appearance = replace(preset.appearance, textured=0.0, gloss=(0.0, 0.0), shadow=(0.0, 0.0))
+    spec = WorldSpec(
+        "bullet", config.image_size, config.workspace, config.camera, has_masks=True, has_state=True, is_reality=False
+    )
+    draws = Draws(
+        looks=lambda rng, objects: draw_bullet_looks(rng, appearance, config.camera, objects),
+        dynamics=lambda rng, objects: draw_dynamics(rng, preset.dynamics, len(objects)),
+    )
+    cell = BulletCell(BulletConfig(), config.workspace)
+    return TabletopWorld(spec, cell, BulletRenderer(config.image_size), object_set, split, config.objects, draws)
+
+
+def draw_bullet_looks(
+    rng: np.random.Generator, appearance: AppearanceConfig, camera: Camera, objects: list[ObjectModel]
+) -> dict[str, Any]:
+    """As `randomization.draw_looks`; without randomization all but the objects keeps the colours of its files."""
+    looks = draw_looks(rng, appearance, camera, objects)
+    if not appearance.enabled:
+        looks |= {"light_color": [1.0, 1.0, 1.0], "ambient": 0.6}
+        looks["materials"] = {name: value for name, value in looks["materials"].items() if name not in PLAIN}
+    return looks | {"diffuse": round(CHANNELS - looks["ambient"], 4), "specular": 0.05}
