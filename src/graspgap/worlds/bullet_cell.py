@@ -39,8 +39,9 @@ class BulletConfig:
 
     timestep: float = 1 / 240
     """[s]"""
-    solver_iterations: int = 50
-    """The original's 150 cost more and changed nothing that was seen."""
+    solver_iterations: int = 20
+    """The original has 150. Of the same 80 attempts aimed at an object, 37 succeeded with 50 iterations, 41 with 30 and
+    46 with 20, and a step takes a third of the time that it takes with 50."""
     opening_angle: float = 0.3
     """Of each open finger [rad]: 10.7 cm between them."""
     finger_torque: float = 2.5
@@ -127,6 +128,9 @@ class BulletCell(Mover):
         for index, (x, y, z, *turn) in enumerate(state.tolist()):
             self._put(index, (x, y, z), np.array((turn[3], *turn[:3])))
         self._still()
+        asleep = pybullet.ACTIVATION_STATE_ENABLE_SLEEPING | pybullet.ACTIVATION_STATE_SLEEP
+        for body in self.bodies.things:  # until they are touched: half of the time of a step
+            pybullet.changeDynamics(body, -1, activationState=asleep, physicsClientId=self.client)
 
     def set_dynamics(self, draw: dict[str, Any]) -> None:
         """Scale masses, frictions, damping and grip force by the factors in `draw` (missing ones are 1)."""

@@ -186,7 +186,7 @@ def reach_of(thing: ObjectModel) -> float:
         elif part.kind == "box":
             radius = float(np.linalg.norm(part.size))
         elif part.kind == "cylinder":
-            radius = float(np.hypot(*part.size))
+            radius = float(np.hypot(part.size[0], part.size[1]))
         else:
             radius = float(sum(part.size)) if part.kind == "capsule" else max(part.size)
         radii.append(float(np.linalg.norm(part.position)) + radius)

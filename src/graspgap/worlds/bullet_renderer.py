@@ -72,7 +72,7 @@ class BulletRenderer:
             size,
             size,
             viewMatrix=view_matrix(self.camera).T.ravel().tolist(),
-            projectionMatrix=projection_matrix(self.camera).T.ravel().tolist(),
+            projectionMatrix=projection_matrix(self.camera, size).T.ravel().tolist(),
             lightDirection=light.tolist(),
             lightDistance=float(np.linalg.norm(light)),
             lightColor=looks["light_color"],
@@ -109,10 +109,18 @@ def view_matrix(camera: Camera) -> Float64[np.ndarray, "4 4"]:
     return matrix
 
 
-def projection_matrix(camera: Camera) -> Float64[np.ndarray, "4 4"]:
-    """OpenGL's projection matrix of a square picture."""
-    scale = 1 / math.tan(math.radians(camera.fov) / 2)
-    depth = NEAR - FAR
+def projection_matrix(camera: Camera, size: int) -> Float64[np.ndarray, "4 4"]:
+    """OpenGL's projection matrix of a square picture.
+
+    TinyRenderer looks through the lower left corners of its pixels: the picture is moved by half a pixel each way, so
+    that it shows what `Camera.rays` meets.
+    """
+    scale, shift, depth = 1 / math.tan(math.radians(camera.fov) / 2), 1 / size, NEAR - FAR
     return np.array(
-        [[scale, 0, 0, 0], [0, scale, 0, 0], [0, 0, (FAR + NEAR) / depth, 2 * FAR * NEAR / depth], [0, 0, -1, 0]]
+        [
+            [scale, 0, shift, 0],
+            [0, scale, shift, 0],
+            [0, 0, (FAR + NEAR) / depth, 2 * FAR * NEAR / depth],
+            [0, 0, -1, 0],
+        ]
     )
