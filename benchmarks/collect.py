@@ -3,11 +3,12 @@
     pip install -e '.[bullet]' -c constraints.txt
     python benchmarks/collect.py
 
-Without pybullet its row is left out. Nothing else should run meanwhile. An attempt is what each system makes of it:
+Without pybullet its rows are left out. Nothing else should run meanwhile. An attempt is what each system makes of it:
 
 - graspgap: 5 to 10 objects (`standin`: 10 to 12), a picture of the bin, 4 servo steps with a picture each, then close,
   lift and hold; fingers that closed on nothing are not lifted. Ten attempts begin from each settled scene, as
   `graspgap collect` does it; with `fresh scenes` each one from its own, which is nearest to what PyBullet does.
+  `bullet` simulates the same arm, tray and camera as PyBullet's environment.
 - PyBullet: 5 objects dropped one after the other, at most 8 actions with a picture each, then close and lift.
 
 All pictures have 64 x 64 pixels, all commands are random. The repeats of the rows take turns, so that a disturbance
@@ -88,16 +89,20 @@ def subjects(config: Config) -> dict[str, Batch]:
     size = config.image_size
     plain, both = (WorldChoice("sim", randomize=preset, image_size=size) for preset in ("none", "both"))
     standin = WorldChoice("standin", image_size=size, full_bin=True)
+    kuka = kuka_batch(config) if available() else None  # before our worlds: it always talks to the first simulation
     batches = {
         "sim, --randomize none": graspgap_batch(config, plain, ATTEMPTS_PER_SCENE),
         "sim, --randomize both": graspgap_batch(config, both, ATTEMPTS_PER_SCENE),
         "sim, --randomize none, fresh scenes": graspgap_batch(config, plain, 1),
         "standin": graspgap_batch(config, standin, ATTEMPTS_PER_SCENE),
     }
-    if available():
-        batches[KUKA] = kuka_batch(config)
+    if kuka is None:
+        print("pybullet is not installed: its rows are left out (pip install -e '.[bullet]' -c constraints.txt)")
     else:
-        print("pybullet is not installed: its row is left out (pip install -e '.[bullet]' -c constraints.txt)")
+        bullet = WorldChoice("bullet", image_size=size)
+        batches["bullet, --randomize none"] = graspgap_batch(config, bullet, ATTEMPTS_PER_SCENE)
+        batches["bullet, --randomize none, fresh scenes"] = graspgap_batch(config, bullet, 1)
+        batches[KUKA] = kuka
     return batches
 
 
