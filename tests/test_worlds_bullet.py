@@ -201,6 +201,17 @@ def test_a_box_between_the_fingers_is_lifted(cell: BulletCell) -> None:
     assert outcome.details["lift"] > 0.1
 
 
+def test_empty_fingers_are_not_lifted(cell: BulletCell) -> None:
+    put(cell)
+    cell.move_to(np.array((*SPOT[:2], WORKSPACE.low[2], 0.8), dtype=np.float32))
+    low = cell.true_pose()
+    np.testing.assert_allclose(low[2], WORKSPACE.low[2], atol=1e-3)
+    outcome = cell.close_lift_hold()
+    assert not outcome.success
+    assert abs(outcome.details["opening"]) < 0.001
+    np.testing.assert_allclose(cell.true_pose(), low, atol=1e-3)
+
+
 @pytest.mark.parametrize("fault", ["high", "dropped", "flung", "beside"])
 def test_what_is_not_held_to_the_end_is_no_success(
     cell: BulletCell, fault: str, monkeypatch: pytest.MonkeyPatch

@@ -46,7 +46,7 @@ class BulletConfig:
     """Of each open finger [rad]: 10.7 cm between them."""
     finger_torque: float = 2.5
     """Of each finger's joint [N m]: about 12 N at its tip. The original had 2 and 2.5."""
-    finger_speed: float = 1.0
+    finger_speed: float = 1.2
     """At which the fingers close [rad/s]. The original's 0.72 takes longer than the other worlds give."""
     tip_torque: float = 2.0
     """That keeps the fingertips straight [N m]."""
