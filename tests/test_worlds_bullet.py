@@ -25,7 +25,8 @@ from graspgap.objects.prisms import Prisms
 from graspgap.seeding import generator
 from graspgap.worlds import bullet_cell, bullet_model, bullet_renderer
 from graspgap.worlds.bullet import WORKSPACE, BulletWorldConfig, make_bullet
-from graspgap.worlds.bullet_cell import BulletCell, BulletConfig
+from graspgap.worlds.bullet_cell import BulletCell
+from graspgap.worlds.bullet_config import BulletConfig
 from graspgap.worlds.catalog import WorldChoice, cached_world
 from graspgap.worlds.protocol import StateWorld
 from graspgap.worlds.tabletop import TabletopWorld

@@ -10,6 +10,7 @@ import numpy as np
 from graspgap.contract import Camera, Workspace, WorldSpec
 from graspgap.errors import UserError, choose
 from graspgap.objects.model import ObjectModel, ObjectSet, Split
+from graspgap.worlds.bullet_config import BulletConfig
 from graspgap.worlds.randomization import PLAIN, PRESETS, AppearanceConfig, draw_dynamics, draw_looks
 from graspgap.worlds.tabletop import Draws, TabletopWorld
 
@@ -35,7 +36,11 @@ class BulletWorldConfig:
     """Preset: `none`, `appearance`, `dynamics`, `both`. Of the appearance, what TinyRenderer can draw: camera, light,
     colours and noise, but no patterns, gloss or shadows."""
     camera: Camera = CAMERA
-    workspace: Workspace = field(default_factory=lambda: WORKSPACE)
+    """Where the pictures are taken from, in our base frame."""
+    workspace: Workspace = WORKSPACE
+    """Limits of the gripper pose; objects are dropped inside them."""
+    cell: BulletConfig = field(default_factory=BulletConfig)
+    """Physics and imperfections."""
 
 
 def make_bullet(config: BulletWorldConfig, object_set: ObjectSet, split: Split) -> TabletopWorld[Any]:
@@ -45,7 +50,7 @@ def make_bullet(config: BulletWorldConfig, object_set: ObjectSet, split: Split) 
         UserError: if pybullet isn't installed, the preset is unknown or the pictures are too small.
     """
     try:
-        from graspgap.worlds.bullet_cell import BulletCell, BulletConfig
+        from graspgap.worlds.bullet_cell import BulletCell
         from graspgap.worlds.bullet_renderer import BulletRenderer
     except ImportError as error:
         hint = "pip install 'graspgap[bullet]', on Python 3.11"
@@ -61,7 +66,7 @@ def make_bullet(config: BulletWorldConfig, object_set: ObjectSet, split: Split) 
         looks=lambda rng, objects: draw_bullet_looks(rng, appearance, config.camera, objects),
         dynamics=lambda rng, objects: draw_dynamics(rng, preset.dynamics, len(objects)),
     )
-    cell = BulletCell(BulletConfig(), config.workspace)
+    cell = BulletCell(config.cell, config.workspace)
     return TabletopWorld(spec, cell, BulletRenderer(config.image_size), object_set, split, config.objects, draws)
 
 

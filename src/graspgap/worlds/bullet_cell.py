@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from jaxtyping import Float, Float64
 from graspgap.contract import Pose, Workspace, wrap_yaw
 from graspgap.objects.model import ObjectModel
 from graspgap.worlds import arm
+from graspgap.worlds.bullet_config import BulletConfig
 from graspgap.worlds.bullet_model import FINGERS, FLOOR, HAND, Simulation, reach_of
 from graspgap.worlds.mover import KNOT_SECONDS, Mover
 
@@ -25,54 +25,12 @@ FINGER_Y = 0.022
 SHUT_GAP = 0.0069
 """Left between the tips of the shut fingers [m]."""
 FLANGE_TO_HAND = 0.001
-"""The published model's gripper begins this far below the flange [m]; negative z of the flange."""
+"""The published model's gripper begins this far above the flange [m]."""
 HOME = np.array([math.radians(-100), 1.0, 0.0, -1.3, 0.0, 0.84, 0.0])
 """Joint angles with the arm out of the camera's view, which is from the left here [rad]."""
 _JOINTS = (*range(7), 7, 10, 13)
 """What is held by position: the arm, the gripper's mount, the fingertips. Joint 7 of the arm turns the gripper; the
 original turned the mount as well, which a real flange doesn't do."""
-
-
-@dataclass(frozen=True)
-class BulletConfig:
-    """Physics and imperfections of the PyBullet cell. Lengths in metres."""
-
-    timestep: float = 1 / 240
-    """[s]"""
-    solver_iterations: int = 20
-    """The original has 150. Of the same 80 attempts aimed at an object, 37 succeeded with 50 iterations, 41 with 30 and
-    46 with 20, and a step takes a third of the time that it takes with 50."""
-    opening_angle: float = 0.3
-    """Of each open finger [rad]: 10.7 cm between them."""
-    finger_torque: float = 2.5
-    """Of each finger's joint [N m]: about 12 N at its tip. The original had 2 and 2.5."""
-    finger_speed: float = 1.2
-    """At which the fingers close [rad/s]. The original's 0.72 takes longer than the other worlds give."""
-    tip_torque: float = 2.0
-    """That keeps the fingertips straight [N m]."""
-    joint_torque: float = 200.0
-    """Of each joint of the arm [N m]."""
-    position_gain: float = 0.3
-    """Share of a joint's error that is corrected in a timestep."""
-    finger_friction: float = 0.8
-    """PyBullet multiplies the frictions of the two that touch."""
-    bin_friction: float = 0.5
-    object_friction: float = 1.0
-    """Scales each object's own sliding friction."""
-    object_damping: float = 0.04
-    """Share of the objects' speed that is lost in a second."""
-    speed: float = 0.5
-    """Mean speed of the gripper [m/s]."""
-    press_limit: float = 80.0
-    """A move down stops when the gripper presses on something with more than this [N]."""
-    latency: float = 0.0
-    """Between the end of a move and the picture [s]."""
-    calibration: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
-    """What the robot reports less the truth: x, y, z [m], yaw [rad]."""
-    move_noise: float = 0.0
-    """Standard deviation of where a move ends, in x, y and z [m]; of its yaw ten times that [rad]."""
-    drop_margin: float = 0.025
-    """Objects are dropped this far inside the workspace's sides."""
 
 
 class BulletCell(Mover):
