@@ -202,6 +202,17 @@ def test_a_box_between_the_fingers_is_lifted(cell: BulletCell) -> None:
     assert outcome.details["lift"] > 0.1
 
 
+def test_a_descent_stops_where_the_hand_meets_a_post(cell: BulletCell) -> None:
+    post = ObjectModel("post", (Part("box", (0.02, 0.02, 0.09)),), 20.0)
+    put(cell, (post, (0.6, 0.07, 0.09)))
+    cell.place_arm(np.array((0.6, 0.07, 0.12, 0.0), dtype=np.float32))
+    cell.move_to(np.array((0.6, 0.07, 0.02, 0.0), dtype=np.float32))
+    assert 0.06 < cell.true_pose()[2] < 0.09
+    assert cell._heights()[0] == pytest.approx(0.09, abs=0.003)
+    cell.move_to(np.array((0.6, 0.07, 0.12, 0.0), dtype=np.float32))
+    np.testing.assert_allclose(cell.true_pose(), (0.6, 0.07, 0.12, 0.0), atol=2e-3)
+
+
 def test_empty_fingers_are_not_lifted(cell: BulletCell) -> None:
     put(cell)
     cell.move_to(np.array((*SPOT[:2], WORKSPACE.low[2], 0.8), dtype=np.float32))

@@ -37,7 +37,8 @@ class BulletConfig:
     speed: float = 0.5
     """Mean speed of the gripper [m/s]."""
     press_limit: float = 80.0
-    """A move down stops when the gripper presses on something with more than this [N]."""
+    """A move down stops when the gripper presses on something with more than this [N]: its hand does, while the
+    fingers, which are weak, swing aside."""
     latency: float = 0.0
     """Between the end of a move and the picture [s]."""
     calibration: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
