@@ -2,6 +2,7 @@
 PYTHON ?= python3.11
 VENV ?= .venv
 OUT ?= runs/demo
+EXTRAS ?= dev
 BIN := $(VENV)/bin
 
 .PHONY: demo test lint clean
@@ -20,7 +21,7 @@ lint: $(VENV)/.ready
 $(VENV)/.ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip -c constraints.txt
-	$(BIN)/python -m pip install --quiet -e '.[dev]' -c constraints.txt
+	$(BIN)/python -m pip install --quiet -e '.[$(EXTRAS)]' -c constraints.txt
 	touch $@
 
 clean:
