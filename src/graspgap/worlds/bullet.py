@@ -55,8 +55,6 @@ def make_bullet(config: BulletWorldConfig, object_set: ObjectSet, split: Split) 
     except ImportError as error:
         hint = "pip install 'graspgap[bullet]', on Python 3.11"
         raise UserError(f"world 'bullet' needs the extra `bullet`: {hint} ({error})") from None
-    if config.image_size < 16:
-        raise UserError(f"--image-size {config.image_size} is too small to show an object: use 16 or more")
     preset = PRESETS[choose("--randomize", config.randomization, PRESETS)]
     appearance = replace(preset.appearance, textured=0.0, gloss=(0.0, 0.0), shadow=(0.0, 0.0))
     spec = WorldSpec(

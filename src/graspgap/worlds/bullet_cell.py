@@ -14,10 +14,8 @@ from graspgap.objects.model import ObjectModel
 from graspgap.worlds import arm
 from graspgap.worlds.bullet_config import BulletConfig
 from graspgap.worlds.bullet_model import FINGERS, FLOOR, HAND, Simulation, reach_of
-from graspgap.worlds.mover import KNOT_SECONDS, Mover
+from graspgap.worlds.mover import FLING_SPEED, KNOT_SECONDS, Mover
 
-FLING_SPEED = 5.0
-"""No object in a tray is that fast [m/s] unless the physics failed."""
 GRASP_POINT = 0.2286
 """From the flange to the grasp point [m]: 3 mm above the tips of the half closed fingers, which swing on an arc."""
 FINGER_Y = 0.022

@@ -14,11 +14,8 @@ from graspgap.contract import Pose, Workspace, wrap_yaw
 from graspgap.objects.model import ObjectModel
 from graspgap.worlds import arm
 from graspgap.worlds.cell_model import BIN_CENTRE, GRASP_POINT, CellConfig, build_spec
-from graspgap.worlds.mover import KNOT_SECONDS, Mover
+from graspgap.worlds.mover import FLING_SPEED, KNOT_SECONDS, Mover
 
-FLING_SPEED = 5.0
-"""No object in a bin is that fast [m/s] unless the physics failed: a fingertip that pinches a light object against the
-floor can shoot it away at hundreds of m/s, and throw the arm."""
 _DYNAMIC = ("body_mass", "body_inertia", "geom_friction", "dof_damping", "actuator_forcerange")
 """What `set_dynamics` changes in a model."""
 

@@ -17,6 +17,9 @@ LIFT = 0.12
 """Height of the lift [m]."""
 RISE = 0.10
 """What the object must make of it [m]."""
+FLING_SPEED = 5.0
+"""No object in a bin is that fast [m/s] unless the physics failed: a fingertip that pinches a light object against the
+floor can shoot it away at hundreds of m/s, and throw the arm."""
 HOLD_SECONDS = 0.5
 CLOSE_SECONDS = 0.35
 SHUT = 0.001

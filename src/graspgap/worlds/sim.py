@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from graspgap.contract import Camera, Workspace, WorldSpec
-from graspgap.errors import UserError, choose
+from graspgap.errors import choose
 from graspgap.objects.model import ObjectSet, Split
 from graspgap.worlds.cell import Cell
 from graspgap.worlds.cell_model import CellConfig
@@ -35,8 +35,6 @@ def make_sim(config: SimConfig, object_set: ObjectSet, split: Split) -> Tabletop
     Raises:
         UserError: if the preset is unknown or the pictures are too small.
     """
-    if config.image_size < 16:
-        raise UserError(f"--image-size {config.image_size} is too small to show an object: use 16 or more")
     preset = PRESETS[choose("--randomize", config.randomization, PRESETS)]
     spec = WorldSpec(
         "sim", config.image_size, config.workspace, config.camera, has_masks=True, has_state=True, is_reality=False

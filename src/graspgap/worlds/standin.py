@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from graspgap.contract import Camera, Workspace, WorldSpec
-from graspgap.errors import UserError, choose
+from graspgap.errors import choose
 from graspgap.objects.model import ObjectModel, ObjectSet, Split
 from graspgap.worlds.cell import Cell
 from graspgap.worlds.cell_model import CellConfig
@@ -96,8 +96,6 @@ def make_standin(config: StandinConfig, object_set: ObjectSet, split: Split) -> 
     Raises:
         UserError: if the purpose is unknown or the pictures are too small.
     """
-    if config.image_size < 16:
-        raise UserError(f"--image-size {config.image_size} is too small to show an object: use 16 or more")
     counts = {"collection": config.collection_objects, "evaluation": config.evaluation_objects}
     count = counts[choose("the stand-in's purpose", config.purpose, counts)]
     spec = WorldSpec(

@@ -18,6 +18,8 @@ from graspgap.seeding import generator
 
 START_Z = (0.13, 0.22)
 """Height of the gripper at the start of an attempt [m]."""
+SMALLEST_IMAGE = 16
+"""Pixels of a side."""
 SCENES_KEPT = 2
 """Settled scenes kept in memory: the attempts of a scene come one after the other."""
 
@@ -126,7 +128,14 @@ class TabletopWorld(Generic[CellT]):
         object_count: tuple[int, int],
         draws: Draws,
     ) -> None:
-        """`object_count`: fewest and most objects of a scene."""
+        """`object_count`: fewest and most objects of a scene.
+
+        Raises:
+            UserError: if the pictures are too small or the counts make no range.
+        """
+        if spec.image_size < SMALLEST_IMAGE:
+            least = f"use {SMALLEST_IMAGE} or more"
+            raise UserError(f"--image-size {spec.image_size} is too small to show an object: {least}")
         self.spec, self.cell, self.renderer = spec, cell, renderer
         self.object_set, self.split, self.object_count, self.draws = object_set, split, object_count, draws
         fewest, most = object_count
