@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from graspgap.worlds.mover import MotionConfig
+
 
 @dataclass(frozen=True)
-class BulletConfig:
+class BulletConfig(MotionConfig):
     """Physics and imperfections of the PyBullet cell. Lengths in metres."""
 
     timestep: float = 1 / 240
@@ -34,16 +36,5 @@ class BulletConfig:
     """Scales each object's own sliding friction."""
     object_damping: float = 0.04
     """Share of the objects' speed that is lost in a second."""
-    speed: float = 0.5
-    """Mean speed of the gripper [m/s]."""
-    press_limit: float = 80.0
-    """A move down stops when the gripper presses on something with more than this [N]: its hand does, while the
-    fingers, which are weak, swing aside."""
-    latency: float = 0.0
-    """Between the end of a move and the picture [s]."""
-    calibration: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
-    """What the robot reports less the truth: x, y, z [m], yaw [rad]."""
-    move_noise: float = 0.0
-    """Standard deviation of where a move ends, in x, y and z [m]; of its yaw ten times that [rad]."""
     drop_margin: float = 0.025
     """Objects are dropped this far inside the workspace's sides."""

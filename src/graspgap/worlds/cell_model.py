@@ -9,6 +9,7 @@ import numpy as np
 
 from graspgap.objects.model import ObjectModel, part_volume
 from graspgap.worlds import arm
+from graspgap.worlds.mover import MotionConfig
 
 BIN_CENTRE = (0.55, 0.0)
 """Middle of the bin on the table, base frame [m]."""
@@ -30,7 +31,7 @@ GEOMS = {
 
 
 @dataclass(frozen=True)
-class CellConfig:
+class CellConfig(MotionConfig):
     """Geometry, physics and imperfections of a cell. Lengths in metres."""
 
     bin_size: tuple[float, float] = (0.32, 0.32)
@@ -54,17 +55,6 @@ class CellConfig:
     """Time constant of the coupling of the two fingers [s]: larger is softer."""
     timestep: float = 0.004
     """[s]"""
-    speed: float = 0.5
-    """Mean speed of the gripper [m/s]."""
-    press_limit: float = 80.0
-    """A move down stops when the gripper presses on something with more than this [N], as a robot's collision
-    detection does. A light object is pushed aside before."""
-    latency: float = 0.0
-    """Between the end of a move and the picture [s]."""
-    calibration: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
-    """What the robot reports less the truth: x, y, z [m], yaw [rad]."""
-    move_noise: float = 0.0
-    """Standard deviation of where a move ends, in x, y and z [m]; of its yaw ten times that [rad]."""
 
 
 def build_spec(config: CellConfig, objects: list[ObjectModel]) -> mujoco.MjSpec:

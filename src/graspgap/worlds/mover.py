@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import Protocol
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Float64
@@ -28,28 +28,21 @@ KNOT_SECONDS = 0.016
 """Interval of the joint targets along a path, and of the look-out for flung objects."""
 
 
-class MotionConfig(Protocol):
-    """What a mover needs to know of its cell."""
+@dataclass(frozen=True)
+class MotionConfig:
+    """How a gripper moves, and its imperfections, whatever simulates it. Lengths in metres."""
 
-    @property
-    def speed(self) -> float:
-        """Mean speed of the gripper [m/s]."""
-        ...
-
-    @property
-    def latency(self) -> float:
-        """Between the end of a move and the picture [s]."""
-        ...
-
-    @property
-    def calibration(self) -> tuple[float, float, float, float]:
-        """What the robot reports less the truth: x, y, z [m], yaw [rad]."""
-        ...
-
-    @property
-    def move_noise(self) -> float:
-        """Standard deviation of where a move ends, in x, y and z [m]; of its yaw ten times that [rad]."""
-        ...
+    speed: float = 0.5
+    """Mean speed of the gripper [m/s]."""
+    press_limit: float = 80.0
+    """A move down stops when the gripper presses on something with more than this [N], as a robot's collision
+    detection does. A light object is pushed aside before; the weak fingers of `bullet` swing aside: its hand stops."""
+    latency: float = 0.0
+    """Between the end of a move and the picture [s]."""
+    calibration: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    """What the robot reports less the truth: x, y, z [m], yaw [rad]."""
+    move_noise: float = 0.0
+    """Standard deviation of where a move ends, in x, y and z [m]; of its yaw ten times that [rad]."""
 
 
 class Mover(ABC):

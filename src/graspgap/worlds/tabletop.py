@@ -134,8 +134,9 @@ class TabletopWorld(Generic[CellT]):
             UserError: if the pictures are too small or the counts make no range.
         """
         if spec.image_size < SMALLEST_IMAGE:
-            least = f"use {SMALLEST_IMAGE} or more"
-            raise UserError(f"--image-size {spec.image_size} is too small to show an object: {least}")
+            raise UserError(
+                f"--image-size {spec.image_size} is too small to show an object: use {SMALLEST_IMAGE} or more"
+            )
         self.spec, self.cell, self.renderer = spec, cell, renderer
         self.object_set, self.split, self.object_count, self.draws = object_set, split, object_count, draws
         fewest, most = object_count
