@@ -7,6 +7,7 @@ from graspgap.objects.model import ObjectModel, Part
 from graspgap.objects.prisms import Prisms
 from graspgap.worlds.cell import Cell
 from graspgap.worlds.cell_model import CellConfig
+from graspgap.worlds.randomization import preset
 from graspgap.worlds.sim import SimConfig, make_sim
 from graspgap.worlds.tabletop import TabletopWorld
 
@@ -26,4 +27,4 @@ def cell_with(*things: tuple[ObjectModel, tuple[float, float, float]]) -> Cell:
 
 def world(randomization: str = "none") -> TabletopWorld:
     """The simulated world with prisms."""
-    return make_sim(SimConfig(randomization=randomization), Prisms(), "train")
+    return make_sim(SimConfig(randomization=preset(randomization)), Prisms(), "train")

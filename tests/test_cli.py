@@ -16,6 +16,7 @@ import pytest
 
 from conftest import REAL, SIM, make_dataset
 from graspgap.cli.main import COMMANDS, main
+from graspgap.contract import Camera
 from graspgap.errors import UserError
 from graspgap.files import sha256
 from graspgap.worlds.catalog import WorldChoice, cached_world
@@ -131,6 +132,9 @@ def test_datasets_that_do_not_fit(
     assert "has no masks" in refused(capsys, "train", out, "--sim", blind, *SMALL)
     assert "48 or more" in refused(capsys, "adapt", out, "--sim", sim_data, "--real", real_data, *SMALL)
     assert "at most 1" in refused(capsys, "train", out, "--real", real_data, "--real-labels", "2", *SMALL)
+    moved = make_dataset(tmp_path / "moved", replace(REAL, camera=Camera(fov=30.0)), attempts=8)
+    line = refused(capsys, "train", out, "--sim", sim_data, "--real", moved, "--real-labels", "1", *SMALL)
+    assert "different nominal cameras" in line
     assert "counts as reality" in refused(capsys, "train", out, "--sim", real_data, *SMALL)
     assert "unlabelled reality" in refused(capsys, "train", out, "--sim", sim_data, "--features", "adabn", *SMALL)
     line = refused(capsys, "train", out, "--sim", sim_data, "--real", real_data, "--features", "adabm", *SMALL)

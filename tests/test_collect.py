@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import signal
@@ -13,11 +14,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from graspgap.cli.main import main
 from graspgap.collection.collect import CollectSettings, collect
 from graspgap.collection.policies import PolicyChoice, make_policy
+from graspgap.config import from_json
+from graspgap.contract import Camera
 from graspgap.datasets import open_dataset
 from graspgap.errors import UserError
 from graspgap.evaluation.trials import Arm, TrialSettings, evaluate
@@ -48,6 +52,22 @@ def test_the_dataset_tells_what_was_collected(whole: Path) -> None:
     assert len(np.unique(view.scenes)) == 3
     assert view.images.shape == (48, 3, 32, 32)
     assert data.meta["successes"] == view.success.sum()
+
+
+def test_a_file_of_ranges_and_a_camera_are_settings_like_others(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("[dynamics]\nmass = [3, 3.1]\n")
+    (tmp_path / "camera.json").write_text('{"position": [0.5, 0.1, 0.8], "target": [0.55, 0, 0], "fov": 30}')
+    out, words = tmp_path / "out", ["--attempts", "1", "--workers", "1", "--image-size", "16"]
+    files = ["--randomize", str(tmp_path / "mine.toml"), "--camera", str(tmp_path / "camera.json")]
+    assert main(["collect", str(out), *words, *files]) == 0
+    meta = open_dataset(out).meta
+    assert meta["notes"]["randomization"]["dynamics"]["mass"] == [3, 3.1]
+    assert meta["camera"]["fov"] == 30.0
+    assert from_json(WorldChoice, meta["config"]["world"]).camera == Camera((0.5, 0.1, 0.8), (0.55, 0.0, 0.0), 30.0)
+    row = pq.read_table(out / "data" / "shard-00000.parquet", columns=["randomization"])["randomization"][0].as_py()
+    assert all(3 <= factor <= 3.1 for factor in json.loads(row)["dynamics"]["mass"])
+    (tmp_path / "mine.toml").write_text("[dynamics]\nmass = [1, 3.1]\n")
+    assert main(["collect", str(out), *words, *files]) == 2
 
 
 def test_attempts_replay_in_another_world_of_the_same_settings(whole: Path) -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from conftest import REAL, SIM, PaperWorld
-from graspgap.contract import Observation, Workspace, apply_command, command_between
+from graspgap.contract import Camera, Observation, Workspace, apply_command, command_between
 from graspgap.errors import UserError
 from graspgap.grasping.attempt import run_attempt
 from graspgap.grasping.cem import CemConfig, cross_entropy_method, uniform_targets
@@ -54,6 +54,9 @@ class Knows:
     def __init__(self, world: PaperWorld) -> None:
         self.world = world
 
+    def aim(self, camera: Camera) -> None:
+        self.camera = camera
+
     def look(self, observation: Observation):
         def score(commands: np.ndarray) -> np.ndarray:
             away = apply_command(observation.pose, commands)[:, :3] - self.world.thing
@@ -69,6 +72,7 @@ def test_the_servo_grasps_what_its_predictor_sees() -> None:
     served = [run_attempt(world, policy, 0, k).outcome.success for k in range(30)]
     tried = [run_attempt(world, random, 0, k).outcome.success for k in range(30)]
     assert np.mean(served) > 0.9 > 0.4 > np.mean(tried)
+    assert policy.predictor.camera == world.spec.camera
 
 
 def test_the_servo_closes_early_when_staying_is_as_good() -> None:

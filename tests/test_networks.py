@@ -46,6 +46,18 @@ def test_the_projection_is_the_cameras() -> None:
     np.testing.assert_allclose(seen.numpy(), camera.project(points), atol=1e-5)
 
 
+def test_a_network_can_be_aimed_through_another_camera() -> None:
+    other = Camera(position=(0.2, -0.5, 0.9), fov=30.0)
+    moved, native = (GraspNet(GraspNetConfig(camera=camera)).eval() for camera in (Camera(), other))
+    native.load_state_dict(moved.state_dict())
+    poses, commands = torch.tensor([[0.5, 0.05, 0.2, 0.3]]), torch.tensor([[[0.05, -0.02, -0.1, 0.0, 1.0]]])
+    features = moved.encode(pictures(1))
+    before = moved.score(features, poses, commands)
+    moved.aim(other)
+    assert not torch.allclose(moved.score(features, poses, commands), before)
+    torch.testing.assert_close(moved.score(features, poses, commands), native.score(features, poses, commands))
+
+
 @pytest.mark.parametrize("join", ["add", "project"])
 @pytest.mark.parametrize("size", [64, 48])
 def test_scoring_many_commands_equals_scoring_each(join: str, size: int) -> None:

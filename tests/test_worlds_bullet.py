@@ -28,7 +28,9 @@ from graspgap.worlds.bullet import WORKSPACE, BulletWorldConfig, make_bullet
 from graspgap.worlds.bullet_cell import BulletCell
 from graspgap.worlds.bullet_config import BulletConfig
 from graspgap.worlds.catalog import WorldChoice, cached_world
+from graspgap.worlds.looks import CLEAN
 from graspgap.worlds.protocol import StateWorld
+from graspgap.worlds.randomization import preset
 from graspgap.worlds.tabletop import TabletopWorld
 
 BOX = ObjectModel("box", (Part("box", (0.02, 0.03, 0.02)),), 0.1, color=(0.1, 0.8, 0.1))
@@ -38,7 +40,7 @@ SPOT = (0.6, 0.07, 0.02)
 
 
 def world(randomization: str = "none") -> TabletopWorld[Any]:
-    return make_bullet(BulletWorldConfig(randomization=randomization), Prisms(), "train")
+    return make_bullet(BulletWorldConfig(randomization=preset(randomization)), Prisms(), "train")
 
 
 @pytest.fixture(scope="module")
@@ -281,6 +283,23 @@ def test_damping_slows_a_falling_box(cell: BulletCell) -> None:
     assert speeds[1] > speeds[0] + 0.1
 
 
+def test_the_arms_errors_are_taken_up(cell: BulletCell) -> None:
+    put(cell, (BOX, (0.6, 0.07, 0.03)))
+    goal = np.array((0.6, 0.1, 0.2, 0.2), np.float32)
+    truths = []
+    for draw in ({}, {"calibration": [0.01, -0.02, 0.0, 0.1], "finger_speed": 0.5}):
+        cell.set_dynamics(draw)
+        cell.place_arm(np.array((0.55, 0.0, 0.25, 0.0), np.float32))
+        cell.move_to(goal)
+        np.testing.assert_allclose(cell.pose(), goal, atol=3e-3)
+        truths.append(cell.true_pose())
+        cell._shut()
+        cell._step(0.1)
+        truths.append(np.float32(cell._opening()))
+    np.testing.assert_allclose(truths[0] - truths[2], (0.01, -0.02, 0.0, 0.1), atol=2e-3)
+    assert truths[3] > truths[1] + 0.005
+
+
 def test_looks_are_drawn_or_refused(plain: TabletopWorld[Any]) -> None:
     plain.reset(0, 3)
     renderer, looks = plain.renderer, plain.looks
@@ -290,6 +309,7 @@ def test_looks_are_drawn_or_refused(plain: TabletopWorld[Any]) -> None:
         {"light_color": [0.5, 1.0, 1.0]},
         {"ambient": 0.2},
         {"noise": 0.03},
+        {"sensor": CLEAN | {"vignette": 0.5}},
         {"camera": looks["camera"] | {"fov": 24.0}},
         {"materials": {"bin": {"color": [0.9, 0.2, 0.2]}}},
     ]
@@ -303,9 +323,12 @@ def test_looks_are_drawn_or_refused(plain: TabletopWorld[Any]) -> None:
     for material in ({"color": [1, 1, 1], "pattern": "checker"}, {"color": [1, 1, 1], "gloss": 0.5}):
         with pytest.raises(UserError, match="'bullet' can't draw a pattern or gloss, as 'bin' has"):
             renderer.prepare(plain.cell, looks | {"materials": {"bin": material}})
+    for change in ({"barrel": 0.1}, {"more_lights": [{"light": [0, 0, 1], "light_color": [1, 1, 1]}]}):
+        with pytest.raises(UserError, match="can't draw several lights or a lens distortion"):
+            renderer.prepare(plain.cell, looks | change)
     with pytest.raises(UserError, match="can't draw shadows"):
         renderer.prepare(plain.cell, looks | {"shadow": 0.5})
-    drawn = world("both")
+    drawn = world("heavy")
     drawn.reset(0, 3)
     assert drawn.looks["materials"].keys() >= {"bin", "table", "arm", "hand", "object_0"}
     assert drawn.looks["camera"] != looks["camera"]
@@ -356,12 +379,10 @@ def test_without_pybullet_one_line_names_the_extra(monkeypatch: pytest.MonkeyPat
 
 
 def test_settings_that_cannot_be_are_refused() -> None:
-    for config, message in (
-        (BulletWorldConfig(image_size=8), "--image-size 8 is too small"),
-        (BulletWorldConfig(randomization="bth"), "did you mean 'both'"),
-    ):
-        with pytest.raises(UserError, match=message):
-            make_bullet(config, Prisms(), "train")
+    with pytest.raises(UserError, match="--image-size 8 is too small"):
+        make_bullet(BulletWorldConfig(image_size=8), Prisms(), "train")
+    with pytest.raises(UserError, match="did you mean 'both'"):
+        cached_world(WorldChoice("bullet", randomize="bth"))
 
 
 def test_settling_depends_on_its_generator_alone(cell: BulletCell) -> None:

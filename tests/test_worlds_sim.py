@@ -16,9 +16,8 @@ from graspgap.errors import UserError
 from graspgap.grasping.attempt import run_attempt
 from graspgap.grasping.policies import ScriptedPolicy
 from graspgap.objects.prisms import Prisms
-from graspgap.worlds.randomization import (
-    plain_looks,
-)
+from graspgap.worlds.looks import plain_looks
+from graspgap.worlds.randomization import preset
 from graspgap.worlds.raycast import RaycastRenderer
 from graspgap.worlds.sim import SimConfig, make_sim
 
@@ -71,7 +70,7 @@ def test_recolouring_one_thing_changes_its_own_pixels_alone() -> None:
 def test_masks_agree_with_single_rays(seed: int) -> None:
     """Each pixel by a ray of its own, from the moved and turned camera of the record."""
     size = 32
-    full = make_sim(SimConfig(image_size=size, randomization="both"), Prisms(), "train")
+    full = make_sim(SimConfig(image_size=size, randomization=preset("both")), Prisms(), "train")
     mask = full.reset(seed).mask_now
     assert mask is not None
     camera, model = from_json(Camera, full.record()["randomization"]["looks"]["camera"]), full.cell.model

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 T = TypeVar("T")
 
@@ -23,8 +23,9 @@ def from_json(kind: type[T], values: Mapping[str, Any]) -> T:
         raise ValueError(f"{kind.__name__} has no field '{min(unknown)}'")
     fields: dict[str, Any] = {}
     for name, value in values.items():
-        if isinstance(value, Mapping) and dataclasses.is_dataclass(hints[name]):
-            nested: Any = hints[name]
+        hint: Any = hints[name]
+        nested: Any = next((one for one in (hint, *get_args(hint)) if dataclasses.is_dataclass(one)), None)
+        if isinstance(value, Mapping) and nested is not None:  # also of `Nested | None`
             value = from_json(nested, value)
         elif isinstance(value, list):
             value = tuple(value)

@@ -79,10 +79,14 @@ class Camera:
     """Rotation about the viewing axis [degrees]."""
 
     def rotation(self) -> Float[np.ndarray, "3 3"]:
-        """Rows are the camera's right, down and forward axes in the base frame (the OpenCV convention)."""
+        """Rows are the camera's right, down and forward axes in the base frame (the OpenCV convention).
+
+        The base frame's z is up in the picture; for a camera that looks straight down or up, x is.
+        """
         forward = np.subtract(self.target, self.position)
         forward = forward / np.linalg.norm(forward)
-        right = np.cross(forward, (0.0, 0.0, 1.0))
+        vertical = abs(forward[2]) > 1 - 1e-9
+        right = np.cross(forward, (1.0, 0.0, 0.0) if vertical else (0.0, 0.0, 1.0))
         right = right / np.linalg.norm(right)
         down = np.cross(forward, right)
         c, s = math.cos(math.radians(self.roll)), math.sin(math.radians(self.roll))
@@ -93,11 +97,14 @@ class Camera:
         seen = (np.asarray(points, dtype=np.float64) - self.position) @ self.rotation().T
         return seen[..., :2] / (seen[..., 2:] * math.tan(math.radians(self.fov) / 2))
 
-    def rays(self, size: int) -> Float[np.ndarray, "h w 3"]:
-        """Unit directions in the base frame through the centres of the pixels of a `size` x `size` picture."""
+    def rays(self, size: int, barrel: float = 0.0) -> Float[np.ndarray, "h w 3"]:
+        """Unit directions in the base frame through the centres of the pixels of a `size` x `size` picture.
+
+        With a `barrel` distortion (see `worlds.sensor.distort`) the corners stay and the centre is magnified.
+        """
         centres = (np.arange(size) + 0.5) / size * 2 - 1
         u, v = np.meshgrid(centres, centres)
-        tangent = math.tan(math.radians(self.fov) / 2)
+        tangent = math.tan(math.radians(self.fov) / 2) * (1 + barrel * (u**2 + v**2 - 2))
         directions = np.stack([u * tangent, v * tangent, np.ones_like(u)], axis=-1) @ self.rotation()
         return directions / np.linalg.norm(directions, axis=-1, keepdims=True)
 

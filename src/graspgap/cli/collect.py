@@ -10,7 +10,9 @@ from tyro.conf import Positional
 from graspgap.cli.checks import at_least
 from graspgap.collection.collect import CollectSettings, collect
 from graspgap.collection.policies import PolicyChoice
+from graspgap.worlds.camera_file import read_camera
 from graspgap.worlds.catalog import WorldChoice
+from graspgap.worlds.randomization import ranges_of
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,11 @@ class Config:
     objects: str = ""
     """Object set (`prisms`, `everyday`) or a folder of meshes. Default: the world's own."""
     randomize: str = "none"
-    """Randomization of a simulated world: `none`, `appearance`, `dynamics`, `both`."""
+    """Randomization of a simulated world: `none`, `mild`, `medium`, `heavy`; `appearance`, `dynamics`, `both` as in
+    the demo; or a TOML file of ranges."""
+    camera: Path | None = None
+    """JSON or TOML file with the camera of a simulated world: `position`, `target`, `fov`, `roll`; or a calibration's
+    `K`, `width`, `height` and `T_base_camera`. Default: the world's own."""
     seed: int = 0
     workers: int = 0
     """Processes; 0: one per core."""
@@ -42,6 +48,7 @@ class Config:
 def run(config: Config) -> None:
     """Collect, and say how it went."""
     at_least("--seed", config.seed, 0)
+    camera = None if config.camera is None else read_camera(config.camera)
     world = WorldChoice(
         name=config.world,
         objects=config.objects,
@@ -49,7 +56,12 @@ def run(config: Config) -> None:
         randomize=config.randomize,
         image_size=config.image_size,
         full_bin=config.world == "standin",
+        ranges=ranges_of(config.randomize),
+        camera=camera.camera if camera else None,
     )
+    if camera and camera.crop:
+        left, top, side = camera.crop
+        print(f"{config.camera}: shows the square of {side} pixels from column {left}, row {top}: crop yours likewise")
     name = config.policy or ("random" if config.world == "standin" else "scripted")
     settings = CollectSettings(
         world=world,

@@ -10,7 +10,9 @@ from tyro.conf import Positional
 from graspgap.cli.checks import at_least
 from graspgap.collection.policies import PolicyChoice
 from graspgap.evaluation.trials import Arm, TrialSettings, evaluate
+from graspgap.worlds.camera_file import read_camera
 from graspgap.worlds.catalog import WorldChoice
+from graspgap.worlds.randomization import ranges_of
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,9 @@ class Config:
     objects: str = ""
     """Object set or a folder of meshes. Default: the world's own; its test objects are used."""
     randomize: str = "none"
-    """Randomization of a simulated world: `none`, `appearance`, `dynamics`, `both`."""
+    """Randomization of a simulated world, as for `collect`."""
+    camera: Path | None = None
+    """File with the camera of a simulated world, as for `collect`."""
     seed: int = 1000
     """Evaluation seed: equal seeds give all policies the same scenes."""
     workers: int = 0
@@ -48,6 +52,8 @@ def run(config: Config) -> None:
         split="test",
         randomize=config.randomize,
         image_size=config.image_size,
+        ranges=ranges_of(config.randomize),
+        camera=read_camera(config.camera).camera if config.camera else None,
     )
     settings = TrialSettings(world, PolicyChoice(config.policy), config.seed, config.steps_per_attempt)
     result = evaluate(config.out, settings, config.attempts, config.arm, config.workers)

@@ -70,6 +70,11 @@ def run(config: Config) -> None:
     known = sim or real
     if known is None:
         raise UserError("training has no data: give --sim DATA, --real DATA, or both")
+    if sim and real and real.meta["camera"] not in (None, sim.meta["camera"]):
+        raise UserError(
+            f"{sim.path} and {real.path} have different nominal cameras, and the network sees through one: "
+            "collect the simulation with --camera FILE that says where the real one is"
+        )
     features = tuple(name for name in config.features.split(",") if name)
     camera = known.meta["camera"]
     network = replace(

@@ -58,6 +58,7 @@ def collect(out: Path, settings: CollectSettings, attempts: int, workers: int = 
     if held > attempts:
         raise UserError(f"{out} holds {held} attempts, --attempts {attempts} would lose some: give {held} or more")
     facts = dataclasses.asdict(settings)
+    facts["world"] = {name: value for name, value in facts["world"].items() if value is not None}
     settings_hash = config_hash(facts | {"policy_identity": policy.identity})
     size = settings.attempts_per_shard
     shards = [
@@ -67,7 +68,8 @@ def collect(out: Path, settings: CollectSettings, attempts: int, workers: int = 
     missing = [shard for shard in shards if not shard_done(out, shard.index, len(shard.attempts), settings_hash)]
     done = attempts - sum(len(shard.attempts) for shard in missing)
     run_pieces(_collect_shard, missing, workers, "collect", attempts, done, "attempts")
-    return finish(out, facts, world.spec, len(shards))
+    drawn = {"randomization": dataclasses.asdict(settings.world.randomization)}
+    return finish(out, facts, world.spec, len(shards), drawn)
 
 
 def _collect_shard(shard: _Shard) -> tuple[int, str]:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from graspgap.config import from_json
-from graspgap.contract import Observation
+from graspgap.contract import Camera, Observation
 from graspgap.errors import UserError
 from graspgap.grasping.policies import Scorer
 from graspgap.networks import GraspNet, GraspNetConfig
@@ -27,6 +27,10 @@ class NetworkPredictor:
         self.device = device or torch.device("cpu")
         self.net = net.to(self.device).eval()
         self.domain = domain
+
+    def aim(self, camera: Camera) -> None:
+        """See through the nominal camera of the world that it acts in."""
+        self.net.aim(camera)
 
     @torch.inference_mode()
     def look(self, observation: Observation) -> Scorer:

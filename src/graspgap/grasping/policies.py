@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from graspgap.contract import MotorCommand, Observation, Pose, Workspace, command_between
+from graspgap.contract import Camera, MotorCommand, Observation, Pose, Workspace, command_between
 from graspgap.errors import UserError
 from graspgap.grasping.cem import CemConfig, cross_entropy_method, uniform_targets
 from graspgap.worlds.protocol import StateWorld, World
@@ -143,6 +143,10 @@ Scorer = Callable[[np.ndarray], np.ndarray]
 class Predictor(Protocol):
     """A grasp-success network as the servo sees it."""
 
+    def aim(self, camera: Camera) -> None:
+        """Take up the nominal camera of the world that it acts in."""
+        ...
+
     def look(self, observation: Observation) -> Scorer:
         """Run the trunk on what is seen now."""
         ...
@@ -177,6 +181,7 @@ class ServoPolicy:
 
     def begin(self, world: World, rng: np.random.Generator) -> None:
         self.workspace: Workspace = world.spec.workspace
+        self.predictor.aim(world.spec.camera)
         self.rng = rng
         self.noise = rng.normal(0, self.config.noise, 4) * [1, 1, 1, 10] if self.config.noise else np.zeros(4)
 

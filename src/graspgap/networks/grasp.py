@@ -66,6 +66,12 @@ class GraspNet(nn.Module):
         self.offset: Tensor
         self.register_buffer("offset", torch.zeros(len(Domain), 2))
 
+    def aim(self, camera: Camera) -> None:
+        """Project through the nominal camera of the world at hand, if it is another one than in training."""
+        for module in self.modules():
+            if isinstance(module, Projection):
+                module.aim(camera)
+
     @property
     def channels(self) -> int:
         """Channels of the feature map."""

@@ -16,12 +16,18 @@ class Projection(nn.Module):
 
     def __init__(self, camera: Camera) -> None:
         super().__init__()
-        rotation = torch.from_numpy(camera.rotation()).float()
-        rotation[2] *= math.tan(math.radians(camera.fov) / 2)  # so that dividing by depth gives [-1, 1]
         self.eye: Tensor
         self.rotation: Tensor
-        self.register_buffer("eye", torch.tensor(camera.position, dtype=torch.float32), persistent=False)
-        self.register_buffer("rotation", rotation, persistent=False)
+        self.register_buffer("eye", torch.zeros(3), persistent=False)
+        self.register_buffer("rotation", torch.zeros(3, 3), persistent=False)
+        self.aim(camera)
+
+    def aim(self, camera: Camera) -> None:
+        """Project through another camera."""
+        rotation = torch.from_numpy(camera.rotation())
+        rotation[2] *= math.tan(math.radians(camera.fov) / 2)  # so that dividing by depth gives [-1, 1]
+        self.eye.copy_(torch.tensor(camera.position))
+        self.rotation.copy_(rotation)
 
     def forward(self, points: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 2"]:
         seen = (points - self.eye) @ self.rotation.T

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from graspgap.contract import Camera, Workspace, WorldSpec
-from graspgap.errors import UserError, choose
+from graspgap.errors import UserError
 from graspgap.objects.model import ObjectModel, ObjectSet, Split
 from graspgap.worlds.bullet_config import BulletConfig
-from graspgap.worlds.randomization import PLAIN, PRESETS, AppearanceConfig, draw_dynamics, draw_looks
+from graspgap.worlds.looks import PLAIN, draw_looks
+from graspgap.worlds.randomization import OFF, AppearanceConfig, RandomizationConfig, draw_dynamics
 from graspgap.worlds.tabletop import Draws, TabletopWorld
 
 CAMERA = Camera(position=(-0.2768, 0.43633, 1.54404), target=(0.66696, -0.00377, 0.0), fov=20.0)
@@ -32,9 +33,9 @@ class BulletWorldConfig:
     """Pictures are image_size x image_size pixels."""
     objects: tuple[int, int] = (5, 10)
     """Fewest and most objects in the tray. The original had 5."""
-    randomization: str = "none"
-    """Preset: `none`, `appearance`, `dynamics`, `both`. Of the appearance, what TinyRenderer can draw: camera, light,
-    colours and noise, but no patterns, gloss or shadows."""
+    randomization: RandomizationConfig = field(default_factory=RandomizationConfig)
+    """Of the appearance, what TinyRenderer can draw: camera, one light, colours and the sensor, but no patterns,
+    tiles, gloss, shadows or lens distortion."""
     camera: Camera = CAMERA
     """Where the pictures are taken from, in our base frame."""
     workspace: Workspace = WORKSPACE
@@ -47,7 +48,7 @@ def make_bullet(config: BulletWorldConfig, object_set: ObjectSet, split: Split) 
     """The world `bullet`.
 
     Raises:
-        UserError: if pybullet isn't installed, the preset is unknown or the pictures are too small.
+        UserError: if pybullet isn't installed or the pictures are too small.
     """
     try:
         from graspgap.worlds.bullet_cell import BulletCell
@@ -55,14 +56,16 @@ def make_bullet(config: BulletWorldConfig, object_set: ObjectSet, split: Split) 
     except ImportError as error:
         hint = "pip install 'graspgap[bullet]', on Python 3.11"
         raise UserError(f"world 'bullet' needs the extra `bullet`: {hint} ({error})") from None
-    preset = PRESETS[choose("--randomize", config.randomization, PRESETS)]
-    appearance = replace(preset.appearance, textured=0.0, gloss=(0.0, 0.0), shadow=(0.0, 0.0))
+    ranges = config.randomization
+    undrawable: dict[str, Any] = {"textured": 0.0, "tiled": 0.0, "background": 0.0, "light_count": (1, 1)}
+    undrawable |= dict.fromkeys(("gloss", "shadow", "camera_barrel"), OFF)
+    appearance = replace(ranges.appearance, **undrawable)
     spec = WorldSpec(
         "bullet", config.image_size, config.workspace, config.camera, has_masks=True, has_state=True, is_reality=False
     )
     draws = Draws(
         looks=lambda rng, objects: draw_bullet_looks(rng, appearance, config.camera, objects),
-        dynamics=lambda rng, objects: draw_dynamics(rng, preset.dynamics, len(objects)),
+        dynamics=lambda rng, objects: draw_dynamics(rng, ranges.dynamics, len(objects)),
     )
     cell = BulletCell(config.cell, config.workspace)
     return TabletopWorld(spec, cell, BulletRenderer(config.image_size), object_set, split, config.objects, draws)
@@ -71,7 +74,7 @@ def make_bullet(config: BulletWorldConfig, object_set: ObjectSet, split: Split) 
 def draw_bullet_looks(
     rng: np.random.Generator, appearance: AppearanceConfig, camera: Camera, objects: list[ObjectModel]
 ) -> dict[str, Any]:
-    """As `randomization.draw_looks`; without randomization all but the objects keeps the colours of its files."""
+    """As `looks.draw_looks`; without randomization all but the objects keeps the colours of its files."""
     looks = draw_looks(rng, appearance, camera, objects)
     if not appearance.enabled:
         looks |= {"light_color": [1.0, 1.0, 1.0], "ambient": 0.6}

@@ -37,7 +37,7 @@ class BulletCell(Mover):
     config: BulletConfig
 
     def __init__(self, config: BulletConfig, workspace: Workspace) -> None:
-        self.config, self.workspace = config, workspace
+        self.config, self.motion, self.workspace = config, config, workspace
         self.objects: list[ObjectModel] = []
         self.simulation = Simulation()
         self.client = self.simulation.client
@@ -89,12 +89,13 @@ class BulletCell(Mover):
             pybullet.changeDynamics(body, -1, activationState=asleep, physicsClientId=self.client)
 
     def set_dynamics(self, draw: dict[str, Any]) -> None:
-        """Scale masses, frictions, damping and grip force by the factors in `draw` (missing ones are 1)."""
+        """Take up physics as `randomization.draw_dynamics` gives it; what is missing is nominal."""
         self.draw = draw
         if self.bodies.objects is self.objects:  # else `restore` does it
             self._apply(draw)
 
     def _apply(self, draw: dict[str, Any]) -> None:
+        self.set_motion(draw)
         config, client, bodies = self.config, self.client, self.bodies
         masses = draw.get("mass", [1.0] * len(self.objects))
         friction = config.object_friction * draw.get("object_friction", 1.0)
@@ -115,6 +116,7 @@ class BulletCell(Mover):
         tray = config.bin_friction * draw.get("bin_friction", 1.0)
         pybullet.changeDynamics(bodies.tray, -1, lateralFriction=tray, physicsClientId=client)
         self.finger_torque = config.finger_torque * draw.get("grip_force", 1.0)
+        self.finger_speed = config.finger_speed * draw.get("finger_speed", 1.0)
 
     # -- the robot ---------------------------------------------------------------------------------------------------
 
@@ -160,7 +162,7 @@ class BulletCell(Mover):
                 pybullet.POSITION_CONTROL,
                 targetPosition=sign * angle,
                 force=self.finger_torque,
-                maxVelocity=self.config.finger_speed,
+                maxVelocity=self.finger_speed,
                 physicsClientId=self.client,
             )
 

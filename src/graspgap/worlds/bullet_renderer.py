@@ -15,6 +15,7 @@ from graspgap.errors import UserError
 from graspgap.seeding import generator
 from graspgap.worlds.bullet_cell import BulletCell
 from graspgap.worlds.bullet_model import HAND, Simulation
+from graspgap.worlds.sensor import spoil
 
 NEAR, FAR = 0.01, 10.0
 """Nothing is seen nearer or farther than this [m]; the original's."""
@@ -40,10 +41,12 @@ class BulletRenderer:
             UserError: if the looks ask for what TinyRenderer can't draw: patterns, gloss, shadows of a given strength.
         """
         for name, material in looks["materials"].items():
-            if material.get("pattern", "flat") != "flat" or material.get("gloss", 0.0):
+            if material.get("pattern", "flat") != "flat" or material.get("gloss", 0.0) or "tile" in material:
                 raise UserError(f"world 'bullet' can't draw a pattern or gloss, as '{name}' has: give plain colours")
         if looks["shadow"]:
             raise UserError(f"world 'bullet' can't draw shadows of strength {looks['shadow']}: give 0")
+        if "more_lights" in looks or "barrel" in looks:
+            raise UserError("world 'bullet' can't draw several lights or a lens distortion: leave them out")
         self.looks = looks
         self.camera = from_json(Camera, looks["camera"])
         self.rng = generator(int(looks.get("noise_seed", 0)), "sensor")
@@ -87,6 +90,9 @@ class BulletRenderer:
         if looks["noise"]:
             noisy = image / 255 + self.rng.normal(0, looks["noise"], image.shape)
             image = (np.clip(noisy, 0, 1) * 255).round().astype(np.uint8)
+        if "sensor" in looks:
+            spoilt = spoil(image.astype(np.float32) / 255, looks["sensor"], self.rng)
+            image = (np.clip(spoilt, 0, 1) * 255).round().astype(np.uint8)
         mask = self.classes[np.asarray(numbers, dtype=np.int64).reshape(size, size)]
         return np.ascontiguousarray(image), mask
 

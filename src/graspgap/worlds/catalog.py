@@ -6,10 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from graspgap.errors import choose
+from graspgap.contract import Camera
+from graspgap.errors import UserError, choose
 from graspgap.objects import make_object_set
 from graspgap.objects.model import Split
+from graspgap.worlds.camera_file import require_sight
 from graspgap.worlds.protocol import World
+from graspgap.worlds.randomization import RandomizationConfig, preset
 
 
 @dataclass(frozen=True)
@@ -23,24 +26,41 @@ class WorldChoice:
     split: Split = "train"
     """`test` objects are for `evaluate` alone."""
     randomize: str = "none"
-    """Randomization preset of a simulated world: `none`, `appearance`, `dynamics`, `both`."""
+    """Randomization preset of a simulated world (`randomization.PRESETS`), or the file that `ranges` are from."""
     image_size: int = 64
     """Pictures are image_size x image_size pixels."""
     full_bin: bool = False
     """The stand-in's bin as it is filled for collection: more objects than for evaluation."""
+    ranges: RandomizationConfig | None = None
+    """Ranges of the randomization; None: those of the preset `randomize`."""
+    camera: Camera | None = None
+    """Nominal camera of a simulated world; None: the world's own."""
+
+    @property
+    def randomization(self) -> RandomizationConfig:
+        """The ranges in use.
+
+        Raises:
+            UserError: if the preset is unknown.
+        """
+        return self.ranges or preset(self.randomize)
 
 
 def _sim(choice: WorldChoice) -> World:
     from graspgap.worlds.sim import SimConfig, make_sim
 
-    config = SimConfig(image_size=choice.image_size, randomization=choice.randomize)
+    camera = choice.camera or Camera()
+    config = SimConfig(image_size=choice.image_size, randomization=choice.randomization, camera=camera)
+    require_sight(camera, config.workspace, "--camera")
     return make_sim(config, make_object_set(choice.objects or "prisms"), choice.split)
 
 
 def _bullet(choice: WorldChoice) -> World:
-    from graspgap.worlds.bullet import BulletWorldConfig, make_bullet
+    from graspgap.worlds.bullet import CAMERA, BulletWorldConfig, make_bullet
 
-    config = BulletWorldConfig(image_size=choice.image_size, randomization=choice.randomize)
+    camera = choice.camera or CAMERA
+    config = BulletWorldConfig(image_size=choice.image_size, randomization=choice.randomization, camera=camera)
+    require_sight(camera, config.workspace, "--camera")
     return make_bullet(config, make_object_set(choice.objects or "prisms"), choice.split)
 
 
@@ -48,6 +68,10 @@ def _standin(choice: WorldChoice) -> World:
     from graspgap.worlds.standin import StandinConfig, make_standin
 
     choose("--randomize in the stand-in, which is as it is,", choice.randomize, ["none"])
+    if choice.camera is not None:
+        raise UserError(
+            "--camera can't move the stand-in's camera, which is where it is: use it with a simulated world"
+        )
     config = StandinConfig(image_size=choice.image_size, purpose="collection" if choice.full_bin else "evaluation")
     return make_standin(config, make_object_set(choice.objects or "everyday"), choice.split)
 

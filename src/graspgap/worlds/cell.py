@@ -37,7 +37,7 @@ class Cell(Mover):
     config: CellConfig
 
     def __init__(self, config: CellConfig, workspace: Workspace) -> None:
-        self.config, self.workspace = config, workspace
+        self.config, self.motion, self.workspace = config, config, workspace
         self.objects: list[ObjectModel] = []
         self.model: mujoco.MjModel
         self.data: mujoco.MjData
@@ -82,7 +82,8 @@ class Cell(Mover):
         mujoco.mj_forward(self.model, self.data)
 
     def set_dynamics(self, draw: dict[str, Any]) -> None:
-        """Scale masses, frictions, damping and grip force by the factors in `draw` (missing ones are 1)."""
+        """Take up physics as `randomization.draw_dynamics` gives it; what is missing is nominal."""
+        self.set_motion(draw)
         model, base = self.model, self.base
         for name, values in base.items():
             getattr(model, name)[:] = values
@@ -98,6 +99,7 @@ class Cell(Mover):
         model.geom_friction[in_bin, 0] *= draw.get("bin_friction", 1.0)
         free = np.isin(model.dof_bodyid, self.object_bodies)
         model.dof_damping[free] *= draw.get("damping", 1.0)
+        model.dof_damping[7:9] /= draw.get("finger_speed", 1.0)  # full force against it: that is their speed
         model.actuator_forcerange[7:] *= draw.get("grip_force", 1.0)
         mujoco.mj_setConst(model, self.data)  # what MuJoCo derives from masses; without it contacts explode
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float64
@@ -49,6 +50,8 @@ class Mover(ABC):
     """One arm with a two-finger gripper over some objects. A subclass brings the physics."""
 
     config: MotionConfig
+    motion: MotionConfig
+    """`config` with what was drawn for this attempt."""
     objects: list[ObjectModel]
     yaw: float
     """Of the gripper [rad], unwrapped."""
@@ -119,6 +122,17 @@ class Mover(ABC):
     def _inside(self, index: int) -> bool:
         """Whether an object lies in the bin."""
 
+    def set_motion(self, draw: dict[str, Any]) -> None:
+        """Take up the arm's part of `randomization.draw_dynamics`; what is missing is nominal."""
+        config = self.config
+        x, y, z, yaw = np.add(config.calibration, draw.get("calibration", (0.0, 0.0, 0.0, 0.0))).tolist()
+        self.motion = replace(
+            config,
+            speed=config.speed * draw.get("speed", 1.0),
+            latency=config.latency + draw.get("latency", 0.0),
+            calibration=(x, y, z, yaw),
+        )
+
     def settle(self, rng: np.random.Generator, seconds: float = 1.2) -> None:
         """Drop the objects into the bin and wait until they rest; one that falls beside it is dropped again."""
         self.tuck_arm()
@@ -146,13 +160,13 @@ class Mover(ABC):
 
     def pose(self) -> Pose:
         """Gripper pose as the robot reports it, with its calibration error."""
-        pose = self.true_pose() + np.array(self.config.calibration, dtype=np.float32)
+        pose = self.true_pose() + np.array(self.motion.calibration, dtype=np.float32)
         pose[3] = wrap_yaw(pose[3])
         return pose
 
     def move_to(self, pose: Pose, rng: np.random.Generator | None = None) -> None:
         """Move in a straight line to a reported pose, by the shorter rotation, with the robot's errors."""
-        config = self.config
+        config = self.motion
         goal = np.array(pose, dtype=np.float64) - config.calibration
         if rng is not None and config.move_noise:
             goal += rng.normal(0, config.move_noise, 4) * (1, 1, 1, 10)
@@ -173,7 +187,7 @@ class Mover(ABC):
             return way, self._inverse(way)
 
         turns = np.abs(np.diff([at(share)[1] for share in np.linspace(0, 1, 9)], axis=0))
-        seconds = max(0.12 + distance / self.config.speed, 8 * float((turns / arm.JOINT_SPEEDS).max()))
+        seconds = max(0.12 + distance / self.motion.speed, 8 * float((turns / arm.JOINT_SPEEDS).max()))
         knots = max(2, math.ceil(seconds / KNOT_SECONDS))
         for knot in range(1, knots + 1):
             way, joints = at(knot / knots)
@@ -183,7 +197,7 @@ class Mover(ABC):
                 self._stay()
                 goal = way
                 break
-        self._step(0.1 + self.config.latency)
+        self._step(0.1 + self.motion.latency)
         self.yaw = float(goal[3])
 
     def close_lift_hold(self) -> GraspOutcome:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import tomllib
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from graspgap.contract import Camera
-from graspgap.objects.model import ObjectModel
+from graspgap.config import from_json
+from graspgap.errors import UserError, choose
 
 Range = tuple[float, float]
 """Smallest and largest value of an even draw."""
-
-PATTERNS = ("flat", "stripes", "checker", "speckle")
-"""Procedural textures; frequency, phase and two colours make each of them endless."""
+OFF: Range = (0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class AppearanceConfig:
     """How far looks vary. Lengths in metres."""
 
     enabled: bool = False
+    """Off: plain colours, one light, the nominal camera, whatever the ranges say."""
     camera_position: float = 0.03
     """The camera moves by up to this along each axis."""
     camera_target: float = 0.02
@@ -30,10 +32,14 @@ class AppearanceConfig:
     """Its field of view changes by up to this [degrees]."""
     camera_roll: float = 2.0
     """It turns about its axis by up to this [degrees]."""
+    camera_barrel: Range = OFF
+    """Barrel distortion of the lens, as `sensor.SensorConfig.barrel`; masks are distorted with the picture."""
     light_height: Range = (0.6, 2.0)
     light_side: float = 1.2
     """The light is above the bin, off by up to this."""
     light_strength: Range = (0.4, 1.0)
+    light_count: tuple[int, int] = (1, 1)
+    """Fewest and most lights. Several share the strength of one; each has a place and a colour of its own."""
     ambient: Range = (0.2, 0.6)
     tint: float = 0.12
     """Each colour channel of the light is scaled by 1 +- this."""
@@ -41,12 +47,34 @@ class AppearanceConfig:
     """Share of the light that a shadow takes away."""
     gloss: Range = (0.0, 0.6)
     """Strength of highlights."""
-    noise: Range = (0.0, 0.03)
-    """Standard deviation of the sensor's noise, on a scale where white is 1."""
+    color: float = 1.0
+    """How far colours go from the plain ones (0) to any (1)."""
     textured: float = 0.7
     """Share of the surfaces with a pattern."""
     frequency: Range = (8.0, 90.0)
-    """Of the patterns [1/m]."""
+    """Of stripes, checkers and speckles [1/m]."""
+    tiled: float = 0.0
+    """Share of the surfaces, textured or not, that carry one of the 1,152 kinds of `tiles` instead."""
+    tile_size: Range = (0.02, 0.12)
+    """Length of a tile's side."""
+    background: float = 0.0
+    """Share of the pictures whose table has a large tile and whose far distance has another colour."""
+    background_size: Range = (0.15, 0.8)
+    """Length of the side of the table's tile."""
+    noise: Range = (0.0, 0.03)
+    """Standard deviation of the sensor's noise, on a scale where white is 1."""
+    shot_noise: Range = OFF
+    """Standard deviation of the noise that grows with the light, at white."""
+    vignette: Range = OFF
+    """Share of the light that is lost in the corners."""
+    defocus: Range = OFF
+    """Standard deviation of the lens's blur [pixels of a picture of 64 pixels]."""
+    exposure: Range = (1.0, 1.0)
+    """Gain of the whole picture before clipping."""
+    balance: float = 0.0
+    """Gain of each colour channel: 1 +- this."""
+    jpeg: tuple[int, int] = (0, 0)
+    """Quality of the JPEG compression, 1 to 100; 0: none."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +82,7 @@ class DynamicsConfig:
     """How far physics varies: each factor is drawn evenly in its logarithm and scales the nominal value."""
 
     enabled: bool = False
+    """Off: nominal physics, whatever the ranges say."""
     mass: Range = (0.5, 2.0)
     """Of each object."""
     object_friction: Range = (0.6, 1.4)
@@ -62,6 +91,16 @@ class DynamicsConfig:
     damping: Range = (0.5, 3.0)
     """Of the objects' free motion."""
     grip_force: Range = (0.6, 1.3)
+    finger_speed: Range = (1.0, 1.0)
+    """At which the fingers close."""
+    speed: Range = (1.0, 1.0)
+    """Of the arm."""
+    latency: Range = OFF
+    """More time between the end of a move and the picture [s], drawn evenly."""
+    calibration: float = 0.0
+    """What the robot reports is off by up to this along x, y and z [m]."""
+    calibration_yaw: float = 0.0
+    """And by up to this in yaw [rad]."""
 
 
 @dataclass(frozen=True)
@@ -72,96 +111,80 @@ class RandomizationConfig:
     dynamics: DynamicsConfig = field(default_factory=DynamicsConfig)
 
 
-_APPEARANCE, _DYNAMICS = AppearanceConfig(enabled=True), DynamicsConfig(enabled=True)
-PRESETS = {
-    "none": RandomizationConfig(),
-    "appearance": RandomizationConfig(appearance=_APPEARANCE),
-    "dynamics": RandomizationConfig(dynamics=_DYNAMICS),
-    "both": RandomizationConfig(_APPEARANCE, _DYNAMICS),
-}
-"""Randomizations by name."""
-
-PLAIN = {
-    "table": (0.72, 0.70, 0.66),
-    "bin": (0.52, 0.57, 0.62),
-    "arm": (0.92, 0.50, 0.15),
-    "hand": (0.22, 0.22, 0.25),
-}
-"""Flat colours of everything but the objects, which have their own."""
+PRESETS = ("none", "mild", "medium", "heavy", "appearance", "dynamics", "both")
+"""Each is the file of its name in `presets`."""
 
 
-def plain_looks(camera: Camera, objects: list[ObjectModel]) -> dict[str, Any]:
-    """Flat colours, one light, no shadow: the looks without randomization."""
-    return {
-        "camera": _camera_values(camera),
-        "light": [0.2, 0.4, 1.6],
-        "light_color": [0.75, 0.75, 0.75],
-        "ambient": 0.35,
-        "shadow": 0.0,
-        "noise": 0.0,
-        "materials": {name: {"color": list(color)} for name, color in PLAIN.items()}
-        | {f"object_{i}": {"color": list(thing.color)} for i, thing in enumerate(objects)},
-    }
+@cache
+def preset(name: str) -> RandomizationConfig:
+    """The randomization of this name.
+
+    Raises:
+        UserError: if there is none.
+    """
+    return read_randomization(Path(__file__).parent / "presets" / f"{choose('--randomize', name, PRESETS)}.toml")
 
 
-def draw_looks(
-    rng: np.random.Generator, config: AppearanceConfig, camera: Camera, objects: list[ObjectModel]
-) -> dict[str, Any]:
-    """Every value of the looks of one attempt, JSON-able: camera, light, noise, and a material for each thing."""
-    looks = plain_looks(camera, objects)
-    if not config.enabled:
-        return looks
+def ranges_of(name_or_file: str) -> RandomizationConfig | None:
+    """The ranges of a file, which is what is written with a suffix or a separator; None for a preset's name.
 
-    def around(values: tuple[float, float, float], by: float) -> tuple[float, float, float]:
-        x, y, z = np.array(values) + rng.uniform(-by, by, 3)
-        return float(x), float(y), float(z)
-
-    moved = replace(
-        camera,
-        position=around(camera.position, config.camera_position),
-        target=around(camera.target, config.camera_target),
-        fov=camera.fov + rng.uniform(-config.camera_fov, config.camera_fov),
-        roll=camera.roll + rng.uniform(-config.camera_roll, config.camera_roll),
-    )
-    side = rng.uniform(-config.light_side, config.light_side, 2)
-    strength = rng.uniform(*config.light_strength) * rng.uniform(1 - config.tint, 1 + config.tint, 3)
-    looks |= {
-        "camera": _camera_values(moved),
-        "light": _rounded([0.55 + side[0], side[1], rng.uniform(*config.light_height)]),
-        "light_color": _rounded(strength),
-        "ambient": round(rng.uniform(*config.ambient), 4),
-        "shadow": round(rng.uniform(*config.shadow), 4),
-        "noise": round(rng.uniform(*config.noise), 5),
-        "materials": {name: _draw_material(rng, config) for name in looks["materials"]},
-    }
-    return looks
+    Raises:
+        UserError: as `read_randomization`.
+    """
+    path = Path(name_or_file)
+    return read_randomization(path) if path.suffix or path.name != name_or_file else None
 
 
-def _draw_material(rng: np.random.Generator, config: AppearanceConfig) -> dict[str, Any]:
-    pattern = PATTERNS[rng.integers(1, len(PATTERNS))] if rng.uniform() < config.textured else PATTERNS[0]
-    direction = rng.normal(size=3)
-    frequency = rng.uniform(*config.frequency) * direction / np.linalg.norm(direction)
-    color = rng.uniform(0, 1, 3)
-    contrast = rng.uniform(0.1, 1.0)
-    return {
-        "pattern": pattern,
-        "color": _rounded(color),
-        "second": _rounded(color + contrast * (rng.uniform(0, 1, 3) - color)),
-        "frequency": _rounded(frequency),
-        "phase": round(rng.uniform(0, 2 * np.pi), 4),
-        "gloss": round(rng.uniform(*config.gloss), 4),
-    }
+def read_randomization(path: Path) -> RandomizationConfig:
+    """A TOML file with the tables [appearance] and [dynamics], whose keys are the fields of their configurations.
+
+    A table that is missing is switched off; a key that is missing keeps the field's default.
+
+    Raises:
+        UserError: if the file can't be read, names an unknown table or key, or a value is not of the field's kind.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"can't read --randomize {path} ({error.strerror}): give a preset or a TOML file") from None
+    except ValueError as error:
+        raise UserError(f"{path} is not valid TOML ({error}): correct it") from None
+    defaults = asdict(RandomizationConfig())
+    for name, table in tables.items():
+        choose(f"table of {path}", name, defaults)
+        if not isinstance(table, dict):
+            raise UserError(f"'{name}' in {path} is no table: write [{name}] and a line for each range")
+        for key, value in table.items():
+            choose(f"key of [{name}] in {path}", key, defaults[name])
+            _check(f"{key} in {path}", value, defaults[name][key])
+    return from_json(RandomizationConfig, {name: {"enabled": True} | table for name, table in tables.items()})
+
+
+def _check(what: str, value: Any, default: Any) -> None:
+    """Refuse a value that is not like the default: a number, a switch, or a range of two numbers."""
+    if isinstance(default, tuple):
+        fine = isinstance(value, list) and len(value) == 2 and all(map(_is_number, value)) and value[0] <= value[1]
+        if not fine:
+            raise UserError(f"{what} is {value}, expected a range: write [smallest, largest]")
+    elif isinstance(default, bool) != isinstance(value, bool) or not (isinstance(value, bool) or _is_number(value)):
+        expected = "true or false" if isinstance(default, bool) else "a finite number"
+        raise UserError(f"{what} is {value}, expected {expected}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
 
 
 def draw_dynamics(rng: np.random.Generator, config: DynamicsConfig, objects: int) -> dict[str, Any]:
-    """Factors of the physics of one attempt, JSON-able, as `Cell.set_dynamics` takes them; empty when switched off."""
+    """Physics of one attempt, JSON-able, as a cell's `set_dynamics` takes it: factors, but for `latency` [s] and
+    `calibration` (x, y, z [m], yaw [rad]), which are added. What is switched off is left out."""
     if not config.enabled:
         return {}
 
-    def factor(limits: Range) -> float:
+    def factor(limits: Range, rng: np.random.Generator = rng) -> float:
         return round(float(np.exp(rng.uniform(*np.log(limits)))), 4)
 
-    return {
+    draw: dict[str, Any] = {
         "mass": [factor(config.mass) for _ in range(objects)],
         "object_friction": factor(config.object_friction),
         "finger_friction": factor(config.finger_friction),
@@ -169,16 +192,14 @@ def draw_dynamics(rng: np.random.Generator, config: DynamicsConfig, objects: int
         "damping": factor(config.damping),
         "grip_force": factor(config.grip_force),
     }
-
-
-def _camera_values(camera: Camera) -> dict[str, Any]:
-    return {
-        "position": _rounded(camera.position),
-        "target": _rounded(camera.target),
-        "fov": round(camera.fov, 4),
-        "roll": round(camera.roll, 4),
-    }
-
-
-def _rounded(values: Any) -> list[float]:
-    return [round(float(value), 4) for value in values]
+    of_fingers, of_arm, of_latency, of_calibration = rng.spawn(4)  # a knob that is turned leaves the others' draws
+    if config.finger_speed != (1.0, 1.0):
+        draw["finger_speed"] = factor(config.finger_speed, of_fingers)
+    if config.speed != (1.0, 1.0):
+        draw["speed"] = factor(config.speed, of_arm)
+    if config.latency != OFF:
+        draw["latency"] = round(of_latency.uniform(*config.latency), 4)
+    if config.calibration or config.calibration_yaw:
+        reach = np.array([config.calibration] * 3 + [config.calibration_yaw])
+        draw["calibration"] = (of_calibration.uniform(-1, 1, 4) * reach).round(5).tolist()
+    return draw

@@ -12,7 +12,10 @@ from graspgap.config import from_json
 from graspgap.contract import Camera, Image, Mask, SemanticClass
 from graspgap.seeding import generator
 from graspgap.worlds.cell import Cell
-from graspgap.worlds.randomization import PATTERNS
+from graspgap.worlds.looks import PATTERNS
+from graspgap.worlds.sensor import spoil
+from graspgap.worlds.tiles import SIZE as TILE
+from graspgap.worlds.tiles import tile
 
 FAR = 10.0
 """Nothing is seen beyond this distance [m]."""
@@ -23,7 +26,7 @@ SHININESS = 24
 
 
 class RaycastRenderer:
-    """A `Renderer` of a cell. Looks are as `randomization.draw_looks` gives them."""
+    """A `Renderer` of a cell. Looks are as `looks.draw_looks` gives them."""
 
     def __init__(self, image_size: int) -> None:
         self.size = image_size
@@ -39,18 +42,29 @@ class RaycastRenderer:
         self.looks = looks
         camera = from_json(Camera, looks["camera"])
         self.eye = np.array(camera.position)
-        self.rays = camera.rays(self.size).reshape(-1, 3)
-        self.light = np.array(looks["light"])
+        self.rays = camera.rays(self.size, looks.get("barrel", 0.0)).reshape(-1, 3)
+        lights = [looks, *looks.get("more_lights", ())]
+        self.lights = [(np.array(light["light"]), np.array(light["light_color"])) for light in lights]
         self.rng = generator(int(looks.get("noise_seed", 0)), "sensor")
         names = [_material_of(cell.model, geom) for geom in range(cell.model.ngeom)]
         materials = [looks["materials"][name] for name in names]
         self.classes = np.array([_class_of(name) for name in names] + [SemanticClass.BACKGROUND], np.uint8)
-        self.color = np.array([m["color"] for m in materials] + [SKY])
+        sky = tuple(looks.get("sky", SKY))
+        self.color = np.array([m["color"] for m in materials] + [sky])
         self.gloss = np.array([m.get("gloss", 0.0) for m in materials] + [0.0])
         self.pattern = np.array([PATTERNS.index(m.get("pattern", "flat")) for m in materials] + [0])
-        self.second = np.array([m.get("second", m["color"]) for m in materials] + [SKY])
+        self.second = np.array([m.get("second", m["color"]) for m in materials] + [sky])
         self.frequency = np.array([m.get("frequency", (0, 0, 0)) for m in materials] + [(0, 0, 0)])
         self.phase = np.array([m.get("phase", 0.0) for m in materials] + [0.0])
+        self._prepare_tiles(names, looks["materials"])
+
+    def _prepare_tiles(self, names: list[str], materials: dict[str, Any]) -> None:
+        """Bake each material's tile to a picture; `tile` is the picture of each geom, -1 for none."""
+        tiled = [name for name, material in materials.items() if "tile" in material]
+        self.tiles = np.array([_baked(materials[name]) for name in tiled], np.float32).reshape(-1, TILE, TILE, 3)
+        self.tile = np.array([tiled.index(name) if name in tiled else -1 for name in names] + [-1])
+        sizes = [materials[name]["tile"]["size"] if name in tiled else 1.0 for name in names]
+        self.tile_size = np.array([*sizes, 1.0])
 
     def render(self, cell: Cell) -> tuple[Image, Mask]:
         """The picture and its semantic mask, from the cell's current state."""
@@ -72,31 +86,57 @@ class RaycastRenderer:
         geom = np.where(self.distance >= 0, self.geom, model.ngeom)
         normal = self.normal.reshape(-1, 3)
         points = self.eye + self.distance[:, None] * self.rays
-        color = self._colors(cell, geom, points)
-        to_light = self.light - points
-        reach = np.sqrt(np.einsum("ij,ij->i", to_light, to_light))
-        to_light /= reach[:, None]
-        lambert = np.maximum(np.einsum("ij,ij->i", normal, to_light), 0)
-        lit = 1.0 - self.looks["shadow"] * self._shadowed(cell, points, reach) if self.looks["shadow"] else 1.0
-        light = np.array(self.looks["light_color"])
-        picture = color * (self.looks["ambient"] + (lambert * lit)[:, None] * light)
-        if self.gloss.any():
-            half = to_light - self.rays
-            half /= np.sqrt(np.einsum("ij,ij->i", half, half))[:, None]
-            highlight = np.maximum(np.einsum("ij,ij->i", normal, half), 0) ** SHININESS
-            picture += (self.gloss[geom] * highlight * lit)[:, None] * light
-        picture[geom == model.ngeom] = SKY
+        color = self._colors(cell, geom, points, normal)
+        gloss = self.gloss[geom] if self.gloss.any() else None
+        shade, shine = self.looks["ambient"], 0.0
+        for place, light in self.lights:
+            diffuse, highlight = self._lit(cell, points, normal, place, gloss)
+            shade = shade + diffuse[:, None] * light
+            if highlight is not None:
+                shine = shine + highlight[:, None] * light
+        picture = color * shade + shine
+        picture[geom == model.ngeom] = self.color[-1]
         if self.looks["noise"]:
             picture += self.rng.normal(0, self.looks["noise"], picture.shape)
-        image = (np.clip(picture, 0, 1) * 255).round().astype(np.uint8).reshape(self.size, self.size, 3)
+        picture = picture.reshape(self.size, self.size, 3)
+        if "sensor" in self.looks:
+            picture = spoil(picture.astype(np.float32), self.looks["sensor"], self.rng)
+        image = (np.clip(picture, 0, 1) * 255).round().astype(np.uint8)
         return image, self.classes[geom].reshape(self.size, self.size)
 
+    def _lit(
+        self,
+        cell: Cell,
+        points: Float64[np.ndarray, "n 3"],
+        normal: Float64[np.ndarray, "n 3"],
+        place: Float64[np.ndarray, "3"],
+        gloss: Float64[np.ndarray, " n"] | None,
+    ) -> tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " n"] | None]:
+        """Shares of a light at `place` [m] that points scatter (Lambert) and mirror (Blinn-Phong) to the camera."""
+        to_light = place - points
+        reach = np.sqrt(np.einsum("ij,ij->i", to_light, to_light))
+        to_light /= reach[:, None]
+        diffuse = np.maximum(np.einsum("ij,ij->i", normal, to_light), 0)
+        lit = 1.0 - self.looks["shadow"] * self._shadowed(cell, points, place, reach) if self.looks["shadow"] else 1.0
+        if gloss is None:
+            return diffuse * lit, None
+        half = to_light - self.rays
+        half /= np.sqrt(np.einsum("ij,ij->i", half, half))[:, None]
+        highlight = np.maximum(np.einsum("ij,ij->i", normal, half), 0) ** SHININESS
+        return diffuse * lit, gloss * highlight * lit
+
     def _colors(
-        self, cell: Cell, geom: Int32[np.ndarray, " n"], points: Float64[np.ndarray, "n 3"]
+        self,
+        cell: Cell,
+        geom: Int32[np.ndarray, " n"],
+        points: Float64[np.ndarray, "n 3"],
+        normal: Float64[np.ndarray, "n 3"],
     ) -> Float64[np.ndarray, "n 3"]:
-        """Colour of each hit: flat, or a pattern over the geom's own coordinates."""
+        """Colour of each hit: flat, or a pattern or tile over the geom's own coordinates."""
         color = self.color[geom]
-        patterned = np.flatnonzero(self.pattern[geom])
+        if len(self.tiles):
+            self._lay_tiles(cell, color, geom, points, normal)
+        patterned = np.flatnonzero((self.pattern[geom] > 0) & (self.tile[geom] < 0))
         if not len(patterned):
             return color
         which = geom[patterned]
@@ -106,15 +146,38 @@ class RaycastRenderer:
         color[patterned] += share[:, None] * (self.second[which] - color[patterned])
         return color
 
+    def _lay_tiles(
+        self,
+        cell: Cell,
+        color: Float64[np.ndarray, "n 3"],
+        geom: Int32[np.ndarray, " n"],
+        points: Float64[np.ndarray, "n 3"],
+        normal: Float64[np.ndarray, "n 3"],
+    ) -> None:
+        """Lay tiles over what has one: along the two axes of the geom that its surface faces least (box mapping)."""
+        hits = np.flatnonzero(self.tile[geom] >= 0)
+        which = geom[hits]
+        turn = cell.data.geom_xmat[which].reshape(-1, 3, 3)
+        local = np.einsum("nji,nj->ni", turn, points[hits] - cell.data.geom_xpos[which])
+        facing = np.abs(np.einsum("nji,nj->ni", turn, normal[hits])).argmax(axis=1)
+        along = np.array([(1, 2), (0, 2), (0, 1)])[facing]
+        where = np.take_along_axis(local, along, axis=1) / self.tile_size[which, None]
+        column, row = (np.floor(where * TILE).astype(np.int64) % TILE).T
+        color[hits] = self.tiles[self.tile[which], row, column]
+
     def _shadowed(
-        self, cell: Cell, points: Float64[np.ndarray, "n 3"], reach: Float64[np.ndarray, " n"]
+        self,
+        cell: Cell,
+        points: Float64[np.ndarray, "n 3"],
+        place: Float64[np.ndarray, "3"],
+        reach: Float64[np.ndarray, " n"],
     ) -> Bool[np.ndarray, " n"]:
-        """Whether something stands between the light and each point: all shadow rays start at the light."""
-        away = (points - self.light) / reach[:, None]
+        """Whether something stands between a light and each point: all shadow rays start at the light."""
+        away = (points - place) / reach[:, None]
         mujoco.mj_multiRay(
             cell.model,
             cell.data,
-            self.light,
+            place,
             away.ravel(),
             None,
             True,
@@ -126,6 +189,16 @@ class RaycastRenderer:
             FAR,
         )
         return (self.shadow_distance >= 0) & (self.shadow_distance < reach - 2e-3)
+
+
+def _baked(material: dict[str, Any]) -> Float64[np.ndarray, "size size 3"]:
+    """The tile of a material in its colours."""
+    first, second, third = (
+        np.array(color) for color in (material["color"], material["second"], material["tile"]["third"])
+    )
+    share, over = (part[..., None] for part in tile(material["tile"]["kind"], material["tile"]["seed"]))
+    ground = first + share * (second - first)
+    return ground + over * (third - ground)
 
 
 def _pattern(

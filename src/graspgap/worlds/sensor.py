@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -128,3 +129,19 @@ def photograph(light: Light, config: SensorConfig, rng: np.random.Generator) -> 
     through_lens = blur(shade_corners(distort(light, config.barrel), config.vignette), config.defocus)
     signal = expose(through_lens, config.exposure, config.balance)
     return compress(develop(add_noise(signal, config.electrons, config.read_noise, rng)), config.jpeg_quality)
+
+
+def spoil(picture: Light, sensor: dict[str, Any], rng: np.random.Generator) -> Light:
+    """A drawn picture (0 black, 1 white, as a screen shows it) as a worse camera would have taken it.
+
+    `sensor` is as `looks.draw_looks` gives it; its blur is for pictures of 64 pixels and grows with them.
+    """
+    seen = shade_corners(picture.astype(np.float32), sensor["vignette"])
+    seen = expose(blur(seen, sensor["defocus"] * picture.shape[0] / 64), sensor["exposure"], tuple(sensor["balance"]))
+    if sensor["shot_noise"]:
+        seen = add_noise(seen, sensor["shot_noise"] ** -2, 0.0, rng)
+    if sensor["jpeg"]:
+        seen = (
+            compress((np.clip(seen, 0, 1) * 255).round().astype(np.uint8), int(sensor["jpeg"])).astype(np.float32) / 255
+        )
+    return seen

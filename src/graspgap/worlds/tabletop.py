@@ -52,7 +52,7 @@ class AnyCell(Protocol):
         ...
 
     def set_dynamics(self, draw: dict[str, Any]) -> None:
-        """Scale the physics by the factors of `randomization.draw_dynamics` (missing ones are 1)."""
+        """Take up physics as `randomization.draw_dynamics` gives it; what is missing is nominal."""
         ...
 
     def place_arm(self, pose: Pose) -> None:
