@@ -13,6 +13,7 @@ import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -21,12 +22,13 @@ from graspgap.cli.main import main
 from graspgap.collection.collect import CollectSettings, collect
 from graspgap.collection.policies import PolicyChoice, make_policy
 from graspgap.config import from_json
-from graspgap.contract import Camera
+from graspgap.contract import DEPTH_UNIT, Camera, SemanticClass
 from graspgap.datasets import open_dataset
 from graspgap.errors import UserError
 from graspgap.evaluation.trials import Arm, TrialSettings, evaluate
 from graspgap.files import sha256
 from graspgap.grasping.attempt import run_attempt
+from graspgap.grasping.policies import ScriptedPolicy
 from graspgap.worlds.catalog import WORLDS, WorldChoice
 from graspgap.worlds.mitsuba_renderer import MitsubaRenderer
 
@@ -52,6 +54,29 @@ def test_the_dataset_tells_what_was_collected(whole: Path) -> None:
     assert len(np.unique(view.scenes)) == 3
     assert view.images.shape == (48, 3, 32, 32)
     assert data.meta["successes"] == view.success.sum()
+
+
+def test_layers_are_columns_that_datasets_opens(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert main(["collect", str(out), "--attempts", "2", "--workers", "1", "--image-size", "32", "--layers"]) == 0
+    rows = datasets.load_dataset(
+        "parquet", data_files=str(out / "data" / "*.parquet"), split="train", cache_dir=str(tmp_path / "cache")
+    )
+    world = WORLDS["sim"](WorldChoice(image_size=32, layers=True))
+    for k, row in enumerate(rows):
+        attempt = run_attempt(world, ScriptedPolicy(4), 0, k)
+        assert attempt.layers is not None
+        pictures = [attempt.layers_before, *attempt.layers]
+        for before, steps, name, unit in (
+            ("instances_before", "instances", "instances", 1),
+            ("depth_before", "depths", "depth", DEPTH_UNIT),
+        ):
+            for stored, layers in zip([row[before], *row[steps]], pictures, strict=True):
+                np.testing.assert_allclose(np.asarray(stored) * unit, getattr(layers, name), atol=0.6 * DEPTH_UNIT)
+        seen, mask = np.asarray(row["instances"][0]), np.asarray(row["masks"][0])
+        np.testing.assert_array_equal(seen > 0, mask == SemanticClass.OBJECT)
+        assert seen.max() <= len(row["objects"])
+    assert open_dataset(out).simulated().images.shape[1:] == (3, 32, 32)
 
 
 def test_a_file_of_ranges_and_a_camera_are_settings_like_others(tmp_path: Path) -> None:

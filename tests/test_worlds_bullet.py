@@ -172,6 +172,15 @@ def test_pictures_are_rgb_and_masks_agree_with_rays(plain: TabletopWorld[Any]) -
     drawn = seen.mask_before == SemanticClass.OBJECT
     assert rays.sum() > 60
     assert (rays & drawn).sum() / (rays | drawn).sum() > 0.96
+    plain.renderer.render(cell)
+    layers = plain.renderer.layers()
+    same = rays & drawn
+    found = [cell.bodies.things[number - 1] for number in layers.instances[same]]
+    assert np.mean(np.array([hit[0] for hit in hits]).reshape(64, 64)[same] == found) > 0.97
+    along = np.array([hit[2] for hit in hits]).reshape(64, 64)[same] * 4  # shares of 4 m
+    depth = along * (camera.rays(64) @ camera.rotation()[2])[same]
+    assert np.median(np.abs(layers.depth[same] - depth)) < 2e-3
+    assert (layers.instances > 0).sum() == drawn.sum()
     hidden = seen.mask_now == SemanticClass.ARM
     assert (drawn & ~hidden == (seen.mask_now == SemanticClass.OBJECT) & ~hidden).all()
 

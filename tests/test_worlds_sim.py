@@ -70,9 +70,11 @@ def test_recolouring_one_thing_changes_its_own_pixels_alone() -> None:
 def test_masks_agree_with_single_rays(seed: int) -> None:
     """Each pixel by a ray of its own, from the moved and turned camera of the record."""
     size = 32
-    full = make_sim(SimConfig(image_size=size, randomization=preset("both")), Prisms(), "train")
-    mask = full.reset(seed).mask_now
+    full = make_sim(SimConfig(image_size=size, layers=True, randomization=preset("both")), Prisms(), "train")
+    seen = full.reset(seed)
+    mask, layers = seen.mask_now, seen.layers_now
     assert mask is not None
+    assert layers is not None
     camera, model = from_json(Camera, full.record()["randomization"]["looks"]["camera"]), full.cell.model
     eye, found = np.array(camera.position), np.zeros(1, np.int32)
     tangent = math.tan(math.radians(camera.fov) / 2)
@@ -83,6 +85,10 @@ def test_masks_agree_with_single_rays(seed: int) -> None:
         body = model.body(model.geom_bodyid[found[0]]).name if far >= 0 else "world"
         kind = {"bin": SemanticClass.BIN, "world": SemanticClass.BACKGROUND}.get(body, SemanticClass.ARM)
         assert mask[row, column] == (SemanticClass.OBJECT if body.startswith("object_") else kind)
+        instance = int(body.removeprefix("object_")) + 1 if body.startswith("object_") else 0
+        assert layers.instances[row, column] == instance
+        assert layers.depth[row, column] == pytest.approx(max(far, 0), abs=1e-4)  # the ray has length 1 along the axis
+    assert len(np.unique(layers.instances)) > 3
 
 
 def test_image_before_shows_no_arm() -> None:

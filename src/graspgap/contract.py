@@ -35,6 +35,10 @@ MAX_SERVO_STEPS = 10
 """Longest attempt, in servo steps (Levine et al. 2016 use 2 to 10)."""
 
 
+DEPTH_UNIT = 1e-4
+"""Of stored depth [m]: 0.1 mm, up to 6.5 m."""
+
+
 class SemanticClass(IntEnum):
     """What a pixel shows."""
 
@@ -128,6 +132,16 @@ class WorldSpec:
 
 
 @dataclass(frozen=True)
+class Layers:
+    """What simulation knows of a picture besides its semantic mask."""
+
+    instances: UInt8[np.ndarray, "h w"]
+    """0: no object; i + 1: the object with index i in `objects`."""
+    depth: Float32[np.ndarray, "h w"]
+    """Along the camera's axis [m]; 0 where nothing is hit."""
+
+
+@dataclass(frozen=True)
 class Observation:
     """What a policy sees at one servo step."""
 
@@ -139,6 +153,9 @@ class Observation:
     """Gripper pose as the robot reports it."""
     mask_before: Mask | None = None
     mask_now: Mask | None = None
+    layers_before: Layers | None = None
+    """Where the world was asked for them (`WorldChoice.layers`)."""
+    layers_now: Layers | None = None
 
 
 @dataclass(frozen=True)
@@ -180,6 +197,8 @@ class GraspAttempt:
     """Every value drawn for this attempt; empty when randomization is off."""
     mask_before: Mask | None = None
     masks: list[Mask] | None = None
+    layers_before: Layers | None = None
+    layers: list[Layers] | None = None
     predicted: list[float] | None = None
     """C(v*) at each servo step, where a policy predicts it."""
 

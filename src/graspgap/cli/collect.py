@@ -36,6 +36,8 @@ class Config:
     camera: Path | None = None
     """JSON or TOML file with the camera of a simulated world: `position`, `target`, `fov`, `roll`; or a calibration's
     `K`, `width`, `height` and `T_base_camera`. Default: the world's own."""
+    layers: bool = False
+    """Keep instance ids and depth of simulated pictures too, besides semantic masks."""
     seed: int = 0
     workers: int = 0
     """Processes; 0: one per core."""
@@ -56,6 +58,7 @@ def run(config: Config) -> None:
         randomize=config.randomize,
         image_size=config.image_size,
         full_bin=config.world == "standin",
+        layers=config.layers,
         ranges=ranges_of(config.randomize),
         camera=camera.camera if camera else None,
     )

@@ -58,7 +58,6 @@ def collect(out: Path, settings: CollectSettings, attempts: int, workers: int = 
     if held > attempts:
         raise UserError(f"{out} holds {held} attempts, --attempts {attempts} would lose some: give {held} or more")
     facts = dataclasses.asdict(settings)
-    facts["world"] = {name: value for name, value in facts["world"].items() if value is not None}
     settings_hash = config_hash(facts | {"policy_identity": policy.identity})
     size = settings.attempts_per_shard
     shards = [

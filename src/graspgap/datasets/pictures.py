@@ -7,7 +7,7 @@ import io
 import cv2
 import numpy as np
 import PIL.Image
-from jaxtyping import UInt8
+from jaxtyping import UInt8, UInt16
 
 from graspgap.contract import Image, Mask
 from graspgap.errors import UserError
@@ -17,8 +17,9 @@ _FAST = [cv2.IMWRITE_PNG_COMPRESSION, 0, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG
 and ten times faster than deflating each."""
 
 
-def encode_png(picture: UInt8[np.ndarray, "h w *c"], small: bool = False) -> bytes:
-    """Lossless PNG of an RGB picture [h, w, 3] or of a mask [h, w]; equal pictures give equal bytes.
+def encode_png(picture: UInt8[np.ndarray, "h w *c"] | UInt16[np.ndarray, "h w"], small: bool = False) -> bytes:
+    """Lossless PNG of an RGB picture [h, w, 3], a mask [h, w] or a depth picture [h, w]; equal pictures give equal
+    bytes.
 
     `small`: deflate it, for a file that stands alone.
     """

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt16
 
-from graspgap.contract import GraspAttempt, Image, command_between
+from graspgap.contract import DEPTH_UNIT, GraspAttempt, Image, command_between
 from graspgap.datasets.pictures import encode_png
 from graspgap.errors import UserError
 
@@ -61,14 +61,23 @@ COLUMNS: dict[str, _Column] = {
     "randomization": _TEXT,
     "predicted": _list(_FLOAT),
 }
+LAYER_COLUMNS: dict[str, _Column] = {
+    "instances_before": _IMAGE,
+    "instances": _list(_IMAGE),
+    "depth_before": _IMAGE,
+    "depths": _list(_IMAGE),
+}
+"""Only in the shards of a world that was asked for them. Depth is a 16-bit picture in units of `DEPTH_UNIT`."""
 """Null where it is unknown: masks (a real camera), poses and commands (bare pictures), success (unlabelled)."""
 
 
-def arrow_schema(extra: dict[str, str]) -> pa.Schema:
-    """Schema of a shard. Its metadata says to Hugging Face `datasets` which columns are pictures, and holds `extra`."""
-    features = {name: column.feature for name, column in COLUMNS.items()}
+def arrow_schema(extra: dict[str, str], layers: bool = False) -> pa.Schema:
+    """Schema of a shard, with `LAYER_COLUMNS` or without. Its metadata says to Hugging Face `datasets` which columns
+    are pictures, and holds `extra`."""
+    columns = COLUMNS | LAYER_COLUMNS if layers else COLUMNS
+    features = {name: column.feature for name, column in columns.items()}
     metadata = {"huggingface": json.dumps({"info": {"features": features}}), **extra}
-    return pa.schema([(name, column.arrow) for name, column in COLUMNS.items()], metadata=metadata)
+    return pa.schema([(name, column.arrow) for name, column in columns.items()], metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -97,10 +106,11 @@ Attempt = GraspAttempt | PictureRow
 
 
 def to_row(attempt: Attempt) -> dict[str, Any]:
-    """The attempt as one row of `COLUMNS`, its pictures as PNG.
+    """The attempt as one row of `COLUMNS`, and of `LAYER_COLUMNS` where it has layers; its pictures as PNG.
 
     Raises:
-        UserError: if it has no pictures, pictures of several sizes, or another number of poses or masks than pictures.
+        UserError: if it has no pictures, pictures of several sizes, or another number of poses, masks or layers than
+            pictures.
     """
     _check(attempt)
     row: dict[str, Any] = {
@@ -129,6 +139,11 @@ def to_row(attempt: Attempt) -> dict[str, Any]:
         if attempt.masks is not None and attempt.mask_before is not None:
             row["mask_before"] = _picture(attempt.mask_before)
             row["masks"] = [_picture(mask) for mask in attempt.masks]
+        if attempt.layers is not None and attempt.layers_before is not None:
+            row["instances_before"] = _picture(attempt.layers_before.instances)
+            row["instances"] = [_picture(layers.instances) for layers in attempt.layers]
+            row["depth_before"] = _picture(_stored(attempt.layers_before.depth))
+            row["depths"] = [_picture(_stored(layers.depth)) for layers in attempt.layers]
     return row
 
 
@@ -148,10 +163,19 @@ def _check(attempt: Attempt) -> None:
             raise UserError(f"{name} has masks for some pictures only: give mask_before and masks, or neither")
         if attempt.masks is not None and len(attempt.masks) != count:
             raise UserError(f"{name} has {len(attempt.masks)} masks and {count} pictures: each picture needs one mask")
+        layers = None if attempt.layers_before is None else attempt.layers
+        if layers is not attempt.layers or (layers is not None and len(layers) != count):
+            raise UserError(f"{name} has layers for some pictures only: give layers_before and layers, or neither")
 
 
 def _picture(picture: np.ndarray) -> dict[str, bytes | None]:
     return {"bytes": encode_png(picture), "path": None}
+
+
+def _stored(depth: Float32[np.ndarray, "h w"]) -> UInt16[np.ndarray, "h w"]:
+    """Depth as it is stored: what is too far counts as nothing hit."""
+    units = (depth.astype(np.float64) / DEPTH_UNIT).round()
+    return np.where(units > np.iinfo(np.uint16).max, 0, units).astype(np.uint16)
 
 
 def _rows(array: Float32[np.ndarray, "t k"] | None) -> list[Float32[np.ndarray, "k"]] | None:

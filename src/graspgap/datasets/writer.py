@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from graspgap.contract import Camera, Workspace, WorldSpec
 from graspgap.datasets.card import card
 from graspgap.datasets.pictures import decode_picture
-from graspgap.datasets.schema import COLUMNS, FORMAT, FORMAT_VERSION, Attempt, arrow_schema, to_row
+from graspgap.datasets.schema import FORMAT, FORMAT_VERSION, Attempt, arrow_schema, to_row
 from graspgap.errors import UserError
 from graspgap.files import atomic, sha256, write_json, write_text
 from graspgap.provenance import hardware, versions
@@ -60,8 +60,9 @@ def write_shard(folder: Path, index: int, rows: Sequence[Attempt], settings: str
     if not rows:
         raise UserError(f"{path} would hold no attempts: give at least one row")
     encoded = [to_row(row) for row in rows]
-    columns = [pa.array([row[name] for row in encoded], type=column.arrow) for name, column in COLUMNS.items()]
-    table = pa.Table.from_arrays(columns, schema=arrow_schema({_HASH_KEY.decode(): settings}))
+    schema = arrow_schema({_HASH_KEY.decode(): settings}, layers="depths" in encoded[0])
+    columns = [pa.array([row.get(field.name) for row in encoded], type=field.type) for field in schema]
+    table = pa.Table.from_arrays(columns, schema=schema)
     with atomic(path) as temporary:
         pq.write_table(
             table,

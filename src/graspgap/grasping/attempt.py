@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 
 from graspgap.contract import MAX_SERVO_STEPS, GraspAttempt, apply_command, checked_command
@@ -10,6 +12,7 @@ from graspgap.grasping.policies import Policy
 from graspgap.seeding import generator
 from graspgap.worlds.protocol import World
 
+T = TypeVar("T")
 ATTEMPTS_PER_SCENE = 10
 """Attempts k // 10 = s of a seed all start from the settled objects of scene s."""
 
@@ -33,13 +36,11 @@ def run_attempt(
     scene_seed = int(generator(seed, scene, "scene").integers(2**31))
     observation = world.reset(world_seed, scene_seed)
     policy.begin(world, generator(seed, attempt, "policy"))
-    images, masks, poses, predicted = [], [], [], []
-    image_before, mask_before = observation.image_before, observation.mask_before
+    seen, poses, predicted = [], [], []
     target = observation.pose
     for step in range(steps):
         decision = policy.decide(observation, step)
-        images.append(observation.image_now)
-        masks.append(observation.mask_now)
+        seen.append(observation)
         poses.append(observation.pose)
         if decision.predicted is not None:
             predicted.append(float(decision.predicted))
@@ -54,8 +55,8 @@ def run_attempt(
         seed=seed,
         attempt=attempt,
         scene=scene,
-        image_before=image_before,
-        images=images,
+        image_before=seen[0].image_before,
+        images=[each.image_now for each in seen],
         poses=np.stack(poses).astype(np.float32),
         target=target,
         outcome=outcome,
@@ -63,7 +64,14 @@ def run_attempt(
         policy=policy.name,
         objects=list(record["objects"]),
         randomization=dict(record["randomization"]),
-        mask_before=mask_before,
-        masks=[mask for mask in masks if mask is not None] if masks[0] is not None else None,
+        mask_before=seen[0].mask_before,
+        masks=_known([each.mask_now for each in seen]),
+        layers_before=seen[0].layers_before,
+        layers=_known([each.layers_now for each in seen]),
         predicted=predicted or None,
     )
+
+
+def _known(values: list[T | None]) -> list[T] | None:
+    """The values, or None where the world doesn't give them."""
+    return None if any(value is None for value in values) else [value for value in values if value is not None]

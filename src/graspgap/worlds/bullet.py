@@ -36,6 +36,8 @@ class BulletWorldConfig:
     randomization: RandomizationConfig = field(default_factory=RandomizationConfig)
     """Of the appearance, what TinyRenderer can draw: camera, one light, colours and the sensor, but no patterns,
     tiles, gloss, shadows or lens distortion."""
+    layers: bool = False
+    """Whether to give instance ids and depth too."""
     camera: Camera = CAMERA
     """Where the pictures are taken from, in our base frame."""
     workspace: Workspace = WORKSPACE
@@ -68,7 +70,9 @@ def make_bullet(config: BulletWorldConfig, object_set: ObjectSet, split: Split) 
         dynamics=lambda rng, objects: draw_dynamics(rng, ranges.dynamics, len(objects)),
     )
     cell = BulletCell(config.cell, config.workspace)
-    return TabletopWorld(spec, cell, BulletRenderer(config.image_size), object_set, split, config.objects, draws)
+    renderer = BulletRenderer(config.image_size)
+    layers = renderer.layers if config.layers else None
+    return TabletopWorld(spec, cell, renderer, object_set, split, config.objects, draws, layers)
 
 
 def draw_bullet_looks(

@@ -10,7 +10,7 @@ import pybullet
 from jaxtyping import Float64
 
 from graspgap.config import from_json
-from graspgap.contract import Camera, Image, Mask, SemanticClass
+from graspgap.contract import Camera, Image, Layers, Mask, SemanticClass
 from graspgap.errors import UserError
 from graspgap.seeding import generator
 from graspgap.worlds.bullet_cell import BulletCell
@@ -71,7 +71,7 @@ class BulletRenderer:
         size, looks = self.size, self.looks
         self._follow(cell)
         light = np.array(looks["light"]) - TARGET
-        _, _, picture, _, numbers = pybullet.getCameraImage(
+        _, _, picture, depth, numbers = pybullet.getCameraImage(
             size,
             size,
             viewMatrix=view_matrix(self.camera).T.ravel().tolist(),
@@ -93,8 +93,16 @@ class BulletRenderer:
         if "sensor" in looks:
             spoilt = spoil(image.astype(np.float32) / 255, looks["sensor"], self.rng)
             image = (np.clip(spoilt, 0, 1) * 255).round().astype(np.uint8)
-        mask = self.classes[np.asarray(numbers, dtype=np.int64).reshape(size, size)]
-        return np.ascontiguousarray(image), mask
+        self.numbers = np.asarray(numbers, dtype=np.int64).reshape(size, size)
+        self.depth = np.asarray(depth, dtype=np.float64).reshape(size, size)
+        return np.ascontiguousarray(image), self.classes[self.numbers]
+
+    def layers(self) -> Layers:
+        """Instance ids and depth of the last picture."""
+        instances = np.zeros(len(self.classes), np.uint8)
+        instances[self.bodies.things] = np.arange(len(self.bodies.things)) + 1
+        depth = NEAR * FAR / (FAR - self.depth * (FAR - NEAR))  # undoes OpenGL's projection
+        return Layers(instances[self.numbers], np.where(self.numbers >= 0, depth, 0).astype(np.float32))
 
     def _follow(self, cell: BulletCell) -> None:
         """Bring what is drawn to where the cell has it."""

@@ -31,6 +31,8 @@ class WorldChoice:
     """Pictures are image_size x image_size pixels."""
     full_bin: bool = False
     """The stand-in's bin as it is filled for collection: more objects than for evaluation."""
+    layers: bool = False
+    """Instance ids and depth of simulated pictures, besides semantic masks."""
     ranges: RandomizationConfig | None = None
     """Ranges of the randomization; None: those of the preset `randomize`."""
     camera: Camera | None = None
@@ -50,7 +52,9 @@ def _sim(choice: WorldChoice) -> World:
     from graspgap.worlds.sim import SimConfig, make_sim
 
     camera = choice.camera or Camera()
-    config = SimConfig(image_size=choice.image_size, randomization=choice.randomization, camera=camera)
+    config = SimConfig(
+        image_size=choice.image_size, layers=choice.layers, randomization=choice.randomization, camera=camera
+    )
     require_sight(camera, config.workspace, "--camera")
     return make_sim(config, make_object_set(choice.objects or "prisms"), choice.split)
 
@@ -59,7 +63,9 @@ def _bullet(choice: WorldChoice) -> World:
     from graspgap.worlds.bullet import CAMERA, BulletWorldConfig, make_bullet
 
     camera = choice.camera or CAMERA
-    config = BulletWorldConfig(image_size=choice.image_size, randomization=choice.randomization, camera=camera)
+    config = BulletWorldConfig(
+        image_size=choice.image_size, layers=choice.layers, randomization=choice.randomization, camera=camera
+    )
     require_sight(camera, config.workspace, "--camera")
     return make_bullet(config, make_object_set(choice.objects or "prisms"), choice.split)
 
@@ -68,6 +74,8 @@ def _standin(choice: WorldChoice) -> World:
     from graspgap.worlds.standin import StandinConfig, make_standin
 
     choose("--randomize in the stand-in, which is as it is,", choice.randomize, ["none"])
+    if choice.layers:
+        raise UserError("--layers asks the stand-in for what no real cell tells: use it with a simulated world")
     if choice.camera is not None:
         raise UserError(
             "--camera can't move the stand-in's camera, which is where it is: use it with a simulated world"

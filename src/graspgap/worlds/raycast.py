@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int32
 
 from graspgap.config import from_json
-from graspgap.contract import Camera, Image, Mask, SemanticClass
+from graspgap.contract import Camera, Image, Layers, Mask, SemanticClass
 from graspgap.seeding import generator
 from graspgap.worlds.cell import Cell
 from graspgap.worlds.looks import PATTERNS
@@ -43,6 +43,7 @@ class RaycastRenderer:
         camera = from_json(Camera, looks["camera"])
         self.eye = np.array(camera.position)
         self.rays = camera.rays(self.size, looks.get("barrel", 0.0)).reshape(-1, 3)
+        self.forward = camera.rotation()[2]
         lights = [looks, *looks.get("more_lights", ())]
         self.lights = [(np.array(light["light"]), np.array(light["light_color"])) for light in lights]
         self.rng = generator(int(looks.get("noise_seed", 0)), "sensor")
@@ -57,6 +58,8 @@ class RaycastRenderer:
         self.frequency = np.array([m.get("frequency", (0, 0, 0)) for m in materials] + [(0, 0, 0)])
         self.phase = np.array([m.get("phase", 0.0) for m in materials] + [0.0])
         self._prepare_tiles(names, looks["materials"])
+        self.instances = np.zeros(len(names) + 1, np.uint8)
+        self.instances[:-1] = cell.body_object[cell.model.geom_bodyid] + 1
 
     def _prepare_tiles(self, names: list[str], materials: dict[str, Any]) -> None:
         """Bake each material's tile to a picture; `tile` is the picture of each geom, -1 for none."""
@@ -103,6 +106,13 @@ class RaycastRenderer:
             picture = spoil(picture.astype(np.float32), self.looks["sensor"], self.rng)
         image = (np.clip(picture, 0, 1) * 255).round().astype(np.uint8)
         return image, self.classes[geom].reshape(self.size, self.size)
+
+    def layers(self) -> Layers:
+        """Instance ids and depth of the last picture."""
+        hit = self.distance >= 0
+        depth = np.where(hit, self.distance * (self.rays @ self.forward), 0).astype(np.float32)
+        instances = self.instances[np.where(hit, self.geom, -1)]
+        return Layers(instances.reshape(self.size, self.size), depth.reshape(self.size, self.size))
 
     def _lit(
         self,

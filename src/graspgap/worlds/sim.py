@@ -23,6 +23,8 @@ class SimConfig:
     objects: tuple[int, int] = (5, 10)
     """Fewest and most objects in the bin."""
     randomization: RandomizationConfig = field(default_factory=RandomizationConfig)
+    layers: bool = False
+    """Whether to give instance ids and depth too."""
     camera: Camera = field(default_factory=Camera)
     workspace: Workspace = field(default_factory=Workspace)
     cell: CellConfig = field(default_factory=CellConfig)
@@ -43,4 +45,6 @@ def make_sim(config: SimConfig, object_set: ObjectSet, split: Split) -> Tabletop
         dynamics=lambda rng, objects: draw_dynamics(rng, ranges.dynamics, len(objects)),
     )
     cell = Cell(config.cell, config.workspace)
-    return TabletopWorld(spec, cell, RaycastRenderer(config.image_size), object_set, split, config.objects, draws)
+    renderer = RaycastRenderer(config.image_size)
+    layers = renderer.layers if config.layers else None
+    return TabletopWorld(spec, cell, renderer, object_set, split, config.objects, draws, layers)

@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float64
 
-from graspgap.contract import GraspOutcome, Image, Mask, MotorCommand, Observation, Pose, WorldSpec, apply_command
+from graspgap.contract import (
+    GraspOutcome,
+    Image,
+    Layers,
+    Mask,
+    MotorCommand,
+    Observation,
+    Pose,
+    WorldSpec,
+    apply_command,
+)
 from graspgap.contract import checked_command as checked
 from graspgap.errors import UserError
 from graspgap.objects.model import ObjectModel, ObjectSet, Split
@@ -105,6 +115,12 @@ class Draws:
     dynamics: Callable[[np.random.Generator, list[ObjectModel]], dict[str, Any]]
 
 
+class _Picture(NamedTuple):
+    image: Image
+    mask: Mask | None
+    layers: Layers | None
+
+
 @dataclass(frozen=True)
 class _Scene:
     """Objects at rest in the bin."""
@@ -127,8 +143,9 @@ class TabletopWorld(Generic[CellT]):
         split: Split,
         object_count: tuple[int, int],
         draws: Draws,
+        layers: Callable[[], Layers] | None = None,
     ) -> None:
-        """`object_count`: fewest and most objects of a scene.
+        """`object_count`: fewest and most objects of a scene; `layers`: gives those of the renderer's last picture.
 
         Raises:
             UserError: if the pictures are too small or the counts make no range.
@@ -139,11 +156,12 @@ class TabletopWorld(Generic[CellT]):
             )
         self.spec, self.cell, self.renderer = spec, cell, renderer
         self.object_set, self.split, self.object_count, self.draws = object_set, split, object_count, draws
+        self.layers = layers
         fewest, most = object_count
         if not 0 <= fewest <= most:
             raise UserError(f"object counts are {fewest} to {most}, expected 0 <= fewest <= most: give (fewest, most)")
         self._scenes: OrderedDict[int, _Scene] = OrderedDict()
-        self._before: tuple[Image, Mask | None] | None = None
+        self._before: _Picture | None = None
         """The first picture of the attempt under way; None: there is no attempt."""
 
     def reset(self, seed: int, scene_seed: int | None = None) -> Observation:
@@ -160,7 +178,7 @@ class TabletopWorld(Generic[CellT]):
         cell.restore(scene.state)
         self.renderer.prepare(cell, self.looks | {"noise_seed": seed})
         cell.tuck_arm()
-        self._before = self.renderer.render(cell)
+        self._before = self._render()
         low, high = self.spec.workspace.low, self.spec.workspace.high
         start = self.rng.uniform((*low[:2], START_Z[0], -np.pi / 2), (*high[:2], START_Z[1], np.pi / 2))
         cell.place_arm(start.astype(np.float32))
@@ -181,8 +199,12 @@ class TabletopWorld(Generic[CellT]):
         self._scenes.move_to_end(scene_seed)
         return self._scenes[scene_seed]
 
-    def _attempt(self) -> tuple[Image, Mask | None]:
-        """The first picture of the attempt under way, and its mask.
+    def _render(self) -> _Picture:
+        image, mask = self.renderer.render(self.cell)
+        return _Picture(image, mask, self.layers() if self.layers else None)
+
+    def _attempt(self) -> _Picture:
+        """The first picture of the attempt under way.
 
         Raises:
             UserError: if there is none.
@@ -192,9 +214,9 @@ class TabletopWorld(Generic[CellT]):
         return self._before
 
     def observe(self) -> Observation:
-        before, mask_before = self._attempt()
-        image, mask = self.renderer.render(self.cell)
-        return Observation(before, image, self.cell.pose(), mask_before, mask)
+        before, now = self._attempt(), self._render()
+        pose = self.cell.pose()
+        return Observation(before.image, now.image, pose, before.mask, now.mask, before.layers, now.layers)
 
     def move(self, command: MotorCommand) -> None:
         self._attempt()
