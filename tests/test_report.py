@@ -37,6 +37,7 @@ from graspgap.evaluation.tables import (
     results_markdown,
     write_csv,
 )
+from graspgap.evaluation.transfer import transfer_table
 
 SCENES, PER_SCENE = 20, 5
 SIM = ["simulation"]
@@ -62,6 +63,25 @@ def result(
     return EvaluationResult(
         arm, labels, round(labels * 5000), seed, evaluation_seed, world, records, ingredients or [], {"steps": 5}, 50.0
     )
+
+
+def test_policies_tried_in_several_worlds_have_a_table_of_their_own() -> None:
+    results = [result("random", 1, world="sim"), result("random", 1, world="bullet")]
+    for home, other, wins in (("sim", "bullet", 4), ("bullet", "sim", 3)):
+        results += [result(f"from {home}", wins, ["simulation"], world=home)]
+        results += [result(f"from {home}", wins - 2, ["simulation"], world=other)]
+    header, *rows = transfer_table(pool(results))
+    assert header == ["policy", "in sim", "in bullet"]
+    assert [row[0] for row in rows] == ["from bullet", "from sim", "random"]
+    assert rows[1][1].startswith("80.0% (")
+    assert rows[1][1].endswith("), 80/100")
+    assert rows[1][2].startswith("40.0% (")
+    assert rows[0][1].startswith("20.0% (")
+    words = headline(results)
+    assert "trained in sim grasps in 80.0%" in words
+    assert re.search(r"trained in bullet grasps in 60.0% .* there, 20.0% .* in sim", words)
+    assert "Across worlds" in render(ReportInput("title", results=results))
+    assert transfer_table(pool(study())) == []
 
 
 def study() -> list[EvaluationResult]:

@@ -13,6 +13,7 @@ import pytest
 
 from graspgap.cli.main import main
 from graspgap.errors import UserError
+from graspgap.evaluation.plans import PLANS
 from graspgap.evaluation.readme import filled
 from graspgap.evaluation.results import AttemptRecord, EvaluationResult, save
 from graspgap.evaluation.stages import Stage, finished_seconds, run_stages
@@ -23,7 +24,7 @@ from graspgap.files import read_json
 @pytest.mark.parametrize("name", list(PRESETS))
 def test_every_stage_comes_after_what_it_reads(name: str) -> None:
     seen: set[str] = set()
-    for stage in plan(Path("out"), PRESETS[name], seed=3):
+    for stage in plan(PRESETS[name], Path("out"), seed=3):
         assert set(stage.after) <= seen
         assert stage.name not in seen
         seen.add(stage.name)
@@ -31,7 +32,7 @@ def test_every_stage_comes_after_what_it_reads(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["demo", "demo-long"])
 def test_a_study_has_the_arms_that_attribution_needs(name: str) -> None:
-    stages = plan(Path("out"), PRESETS[name], seed=0)
+    stages = plan(PRESETS[name], Path("out"), seed=0)
     arms = {
         stage.arguments[stage.arguments.index("--arm.name") + 1] for stage in stages if "--arm.name" in stage.arguments
     }
@@ -39,15 +40,30 @@ def test_a_study_has_the_arms_that_attribution_needs(name: str) -> None:
     assert needed <= arms
 
 
+def test_a_transfer_study_tries_every_policy_in_every_world_alike() -> None:
+    stages = PLANS["transfer"](Path("out"), 3)
+    trials = [stage for stage in stages if stage.arguments[0] == "evaluate"]
+    words = [dict(zip(stage.arguments[2::2], stage.arguments[3::2], strict=False)) for stage in trials]
+    tried = {(each["--policy"].removeprefix("out/policies/"), each["--world"]) for each in words}
+    policies = ("random", "sim", "sim-both", "bullet", "bullet-both")
+    assert tried == {(policy, world) for policy in policies for world in ("sim", "bullet")}
+    assert {(each["--attempts"], each["--seed"]) for each in words} == {("600", "4003")}
+    seeds = [stage.arguments[stage.arguments.index("--seed") + 1] for stage in stages if "data/" in stage.name]
+    assert len(set(seeds)) == len(seeds) == 4
+    names = {stage.name for stage in stages}
+    assert len(names) == len(stages)
+    assert all(set(stage.after) <= names for stage in stages)
+
+
 def test_no_arm_without_labels_is_given_one() -> None:
-    for stage in plan(Path("out"), PRESETS["demo"], seed=0):
+    for stage in plan(PRESETS["demo"], Path("out"), seed=0):
         if stage.arguments[0] == "train" and "real-only" not in stage.name:
             assert "--real-labels" not in stage.arguments
 
 
 def test_all_arms_train_and_are_tried_alike() -> None:
     def settings(command: str, flags: tuple[str, ...]) -> set[tuple[str, ...]]:
-        stages = [stage.arguments for stage in plan(Path("out"), PRESETS["demo"], 0) if stage.arguments[0] == command]
+        stages = [stage.arguments for stage in plan(PRESETS["demo"], Path("out"), 0) if stage.arguments[0] == command]
         return {tuple(words[words.index(flag) + 1] for flag in flags) for words in stages}
 
     assert len(settings("train", ("--steps", "--seed"))) == 1
@@ -56,7 +72,7 @@ def test_all_arms_train_and_are_tried_alike() -> None:
 
 def test_seeds_share_neither_data_nor_trials() -> None:
     first, second = (
-        {" ".join(stage.arguments) for stage in plan(Path("out"), PRESETS["demo"], seed)} for seed in (0, 1)
+        {" ".join(stage.arguments) for stage in plan(PRESETS["demo"], Path("out"), seed)} for seed in (0, 1)
     )
     assert not first & second
 

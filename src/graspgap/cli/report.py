@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from graspgap.evaluation.study import PRESETS, plan
+from graspgap.evaluation.plans import PLANS
 from graspgap.evaluation.study_report import write_report, write_study_report
 from graspgap.runs import CONFIG, read_run
 
@@ -22,7 +22,7 @@ def run(config: Config) -> None:
     """Write the report again."""
     if (config.out / CONFIG).exists():
         identity = read_run(config.out, "study")["config"]
-        report = write_study_report(config.out, plan(config.out, PRESETS[identity["preset"]], identity["seed"]))
+        report = write_study_report(config.out, PLANS[identity["preset"]](config.out, identity["seed"]))
     else:
         report = write_report(config.out)
     print(f"report: {report}")

@@ -11,8 +11,8 @@ from tyro.conf import Positional
 
 from graspgap.cli.checks import at_least
 from graspgap.errors import choose
+from graspgap.evaluation.plans import PLANS
 from graspgap.evaluation.stages import finished_seconds, run_stages
-from graspgap.evaluation.study import PRESETS, plan
 from graspgap.evaluation.study_report import write_study_report
 from graspgap.parallel import choose_workers
 from graspgap.runs import begin_run
@@ -29,7 +29,8 @@ class Config:
     out: Positional[Path]
     """Study folder; a study that was stopped resumes."""
     preset: str = "demo"
-    """`demo` (about half an hour on two cores), `demo-long` (about two hours), `tiny` (only proves that it runs)."""
+    """`demo` (about half an hour on two cores), `demo-long` (about two hours), `transfer` (between `sim` and
+    `bullet`, about half an hour, extra `bullet`); `tiny` and `transfer-tiny` only prove that they run."""
     seed: int = 0
     """Seed of all data, training and evaluation."""
     workers: int = 0
@@ -40,10 +41,10 @@ class Config:
 
 def run(config: Config) -> None:
     """Run what has not finished, write the report, print the table."""
-    preset = PRESETS[choose("--preset", config.preset, PRESETS)]
+    plan = PLANS[choose("--preset", config.preset, PLANS)]
     at_least("--seed", config.seed, 0)
     workers = choose_workers(config.workers)
-    stages = plan(config.out, preset, config.seed)
+    stages = plan(config.out, config.seed)
     if config.plan:
         table = Table("stage", "done", "command")
         for stage in stages:

@@ -22,6 +22,8 @@ def headline(results: Sequence[EvaluationResult]) -> str:
     cells = main_cells(pool(results))
     if not cells:
         return "No evaluation has finished yet."
+    if len({result.world for result in results}) > 1 and cells[0].world != "standin":
+        return across_worlds(pool(results))
     unlabelled = [cell for cell in cells if cell.ingredients and not cell.real_labels]
     best = max(unlabelled or cells, key=lambda cell: cell.rate.value)
     with_what = "no real label" if unlabelled else f"{percent(best.real_labels)} of the real labels"
@@ -31,6 +33,25 @@ def headline(results: Sequence[EvaluationResult]) -> str:
         text += f"; simulation alone in {100 * base.rate.value:.1f}%"
     worth = labels_worth(best, cells) if unlabelled else None
     return text + (f". {worth}" if worth else ".")
+
+
+def across_worlds(cells: Sequence[Cell]) -> str:
+    """What the best policy of each world loses in another one, in a sentence each.
+
+    As in `headline`, the best is chosen by the attempts that give its rate.
+    """
+    sentences = []
+    for home in sorted({cell.world for cell in cells}, reverse=True):
+        own = [cell for cell in cells if cell.world == home and cell.arm.removeprefix("from ").split("-")[0] == home]
+        if not own:
+            continue
+        best = max(own, key=lambda cell: cell.rate.value)
+        others = [cell for cell in cells if cell.arm == best.arm and cell.world != home]
+        there = " and ".join(f"{rate_text(cell.rate)} in {cell.world}" for cell in others)
+        sentences.append(
+            f"The best policy trained in {home} grasps in {rate_text(best.rate)} of its attempts there, {there}."
+        )
+    return " ".join(sentences)
 
 
 def main_cells(cells: Sequence[Cell]) -> list[Cell]:

@@ -13,9 +13,10 @@ from graspgap.errors import UserError
 from graspgap.evaluation.findings import headline, ingredient_comparisons
 from graspgap.evaluation.results import find_results
 from graspgap.evaluation.tables import comparisons_markdown, pool, results_markdown
+from graspgap.evaluation.transfer import transfer_markdown
 from graspgap.files import write_text
 
-_TABLE = re.compile(r"(<!-- (results|comparisons|headline) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_TABLE = re.compile(r"(<!-- (results|comparisons|headline|transfer) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def filled(text: str, base: Path) -> str:
@@ -34,6 +35,8 @@ def filled(text: str, base: Path) -> str:
             body = results_markdown(pool(results))
         elif kind == "comparisons":
             body = comparisons_markdown(ingredient_comparisons(results))
+        elif kind == "transfer":
+            body = transfer_markdown(pool(results))
         else:
             body = headline(results) + "\n"
         return f"{start}{body.rstrip()}\n{end}"

@@ -19,6 +19,7 @@ from graspgap.evaluation.figures import Curves
 from graspgap.evaluation.findings import headline, ingredient_comparisons, ingredient_findings, main_cells
 from graspgap.evaluation.results import EvaluationResult, predictions
 from graspgap.evaluation.tables import Cell, Comparison, csv_text, p_text, percent, pool
+from graspgap.evaluation.transfer import transfer_table
 from graspgap.files import write_text
 from graspgap.provenance import hardware, versions
 
@@ -121,6 +122,7 @@ def render(inputs: ReportInput) -> str:
         seeds=max((len(cell.seeds) for cell in cells), default=0),
         findings=ingredient_findings(inputs.results),
         comparisons=[*ingredient_comparisons(inputs.results), *inputs.comparisons],
+        transfer=transfer_table(cells),
         figures=[*result_figures(main), *inputs.figures],
         training=training_figures(inputs.logs),
         longest=max(inputs.timings.values(), default=0.0),

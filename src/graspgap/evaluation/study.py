@@ -92,14 +92,14 @@ PRESETS = {
 on two cores, `demo-long` several times that."""
 
 
-def plan(out: Path, preset: StudyPreset, seed: int) -> list[Stage]:
+def plan(preset: StudyPreset, out: Path, seed: int) -> list[Stage]:
     """The stages of a study in the order in which they should start."""
     stages = [
-        _collect(out, "data/standin", "standin", preset.real_attempts, seed + STANDIN_SEED, 0.45),
-        _collect(out, "data/sim", "sim", preset.sim_attempts, seed, 0.09),
+        collect_stage(out, "data/standin", "standin", preset.real_attempts, seed + STANDIN_SEED, 0.45),
+        collect_stage(out, "data/sim", "sim", preset.sim_attempts, seed, 0.09),
     ]
     randomize = ("--randomize", "both")
-    randomized = _collect(out, "data/randomized", "sim", preset.randomized_attempts, seed, 0.2, randomize)
+    randomized = collect_stage(out, "data/randomized", "sim", preset.randomized_attempts, seed, 0.2, randomize)
     if any(arm.sim == "randomized" for arm in preset.arms):
         stages.append(randomized)
     real_only = tuple(StudyArm("real-only", real_labels=fraction) for fraction in preset.fractions)
@@ -122,9 +122,10 @@ def plan(out: Path, preset: StudyPreset, seed: int) -> list[Stage]:
     return stages
 
 
-def _collect(
+def collect_stage(
     out: Path, name: str, world: str, attempts: int, seed: int, cost: float, more: tuple[str, ...] = ()
 ) -> Stage:
+    """Collect a dataset; `cost` of an attempt."""
     arguments = ("collect", str(out / name), "--world", world, "--attempts", str(attempts), "--seed", str(seed), *more)
     return Stage(name, arguments, cost=attempts * cost)
 

@@ -114,7 +114,7 @@ def results_markdown(cells: Sequence[Cell]) -> str:
         ]
         for cell in cells
     ]
-    return _markdown(["arm", "real labels", "training seeds", "successes", "success", "95% interval"], "lrrrrr", rows)
+    return markdown(["arm", "real labels", "training seeds", "successes", "success", "95% interval"], "lrrrrr", rows)
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def comparisons_markdown(comparisons: Sequence[Comparison]) -> str:
         ]
         for item in comparisons
     ]
-    return _markdown(["pair", "difference (points)", "95% interval", "McNemar p", "attempts"], "lrrrr", rows)
+    return markdown(["pair", "difference (points)", "95% interval", "McNemar p", "attempts"], "lrrrr", rows)
 
 
 def _place(name: str, world: str) -> str:
@@ -185,7 +185,7 @@ def p_text(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def _markdown(header: Sequence[str], align: str, rows: Sequence[Sequence[str]]) -> str:
+def markdown(header: Sequence[str], align: str, rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table; `align` holds l or r for each column."""
     rule = ["---" if side == "l" else "---:" for side in align]
     lines = [header, rule, *[[cell.replace("|", "\\|") for cell in row] for row in rows]]
