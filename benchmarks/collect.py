@@ -5,7 +5,7 @@
 
 Without pybullet its rows are left out. Nothing else should run meanwhile. An attempt is what each system makes of it:
 
-- graspgap: 5 to 10 objects (`standin`: 10 to 12), a picture of the bin, 4 servo steps with a picture each, then close,
+- graspgap: 5 to 10 objects (`standin`: 8 to 10), a picture of the bin, 8 servo steps with a picture each, then close,
   lift and hold; fingers that closed on nothing are not lifted. Ten attempts begin from each settled scene, as
   `graspgap collect` does it; with `fresh scenes` each one from its own, which is nearest to what PyBullet does.
   `bullet` simulates the same arm, tray and camera as PyBullet's environment.
@@ -26,6 +26,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -51,8 +52,10 @@ class Config:
     """Repeats, of which the median counts."""
     image_size: int = 64
     """Pixels of a side of the pictures."""
-    steps: int = 4
-    """Servo steps of an attempt."""
+    steps: int = 8
+    """Servo steps of an attempt; with the picture before, 9 pictures, as many as PyBullet's episode has at most."""
+    json: Path | None = None
+    """Where to write the figures; default: `benchmarks/results/collect.json`."""
 
 
 Batch = Callable[[int, int], tuple[int, int]]
@@ -87,12 +90,13 @@ def kuka_batch(config: Config) -> Batch:
 def subjects(config: Config) -> dict[str, Batch]:
     """What is measured, by the name of its row."""
     size = config.image_size
-    plain, both = (WorldChoice("sim", randomize=preset, image_size=size) for preset in ("none", "both"))
+    plain, both, heavy = (WorldChoice("sim", randomize=name, image_size=size) for name in ("none", "both", "heavy"))
     standin = WorldChoice("standin", image_size=size, full_bin=True)
     kuka = kuka_batch(config) if available() else None  # before our worlds: it always talks to the first simulation
     batches = {
         "sim, --randomize none": graspgap_batch(config, plain, ATTEMPTS_PER_SCENE),
         "sim, --randomize both": graspgap_batch(config, both, ATTEMPTS_PER_SCENE),
+        "sim, --randomize heavy": graspgap_batch(config, heavy, ATTEMPTS_PER_SCENE),
         "sim, --randomize none, fresh scenes": graspgap_batch(config, plain, 1),
         "standin": graspgap_batch(config, standin, ATTEMPTS_PER_SCENE),
     }
@@ -142,7 +146,11 @@ def main() -> None:
     load = begin()
     rows = measure(config)
     print(table(rows))
-    print(save("collect", asdict(config), rows, load))
+    times = {row["what"]: row["times_pybullet"] for row in rows}
+    worlds = ("sim", "bullet")
+    facts = {f"{world}_over_kuka_diverse_object_env": times.get(f"{world}, --randomize none") for world in worlds}
+    settings = {name: value for name, value in asdict(config).items() if name != "json"}
+    print(save("collect", settings, rows, load, facts, config.json))
 
 
 if __name__ == "__main__":

@@ -32,13 +32,22 @@ def begin() -> float:
     return load
 
 
-def save(name: str, settings: dict[str, Any], rows: list[dict[str, Any]], load: float) -> Path:
-    """Write `benchmarks/results/NAME.json`: what was measured, how, with which software and on which machine."""
-    path = RESULTS / f"{name}.json"
+def save(
+    name: str,
+    settings: dict[str, Any],
+    rows: list[dict[str, Any]],
+    load: float,
+    facts: dict[str, Any] | None = None,
+    path: Path | None = None,
+) -> Path:
+    """Write what was measured, how, with which software and on which machine to `path`, or else to
+    `benchmarks/results/NAME.json`. `facts` are figures that follow from the rows."""
+    path = path or RESULTS / f"{name}.json"
     report = {
         "benchmark": name,
         "date": datetime.now(UTC).date().isoformat(),
         "settings": settings,
+        **(facts or {}),
         "rows": rows,
         "load_before": round(load, 2),
         "versions": versions() | {"pybullet": package_version("pybullet") or "absent"},
