@@ -11,6 +11,9 @@ Without pybullet its rows are left out. Nothing else should run meanwhile. An at
   `bullet` simulates the same arm, tray and camera as PyBullet's environment.
 - PyBullet: 5 objects dropped one after the other, at most 8 actions with a picture each, then close and lift.
 
+- robosuite (with `--robosuite`): see `robosuite_worker.py`; its processor time is not in the table. ManiSkill is not
+  measured: its renderer needs Vulkan, which a machine without a graphics driver doesn't have.
+
 All pictures have 64 x 64 pixels, all commands are random. The repeats of the rows take turns, so that a disturbance
 meets them all; `times_pybullet` is the median over the repeats of the rate in units of PyBullet's in the same turn.
 Processor time well below the wall time means that other processes took the core; that they slow it down from another
@@ -23,6 +26,7 @@ from common import begin, save, table
 
 # isort: split
 import random
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -54,6 +58,8 @@ class Config:
     """Pixels of a side of the pictures."""
     steps: int = 8
     """Servo steps of an attempt; with the picture before, 9 pictures, as many as PyBullet's episode has at most."""
+    robosuite: Path | None = None
+    """Python of an environment with robosuite, to measure it too; see `robosuite_worker.py`."""
     json: Path | None = None
     """Where to write the figures; default: `benchmarks/results/collect.json`."""
 
@@ -87,6 +93,22 @@ def kuka_batch(config: Config) -> Batch:
     return batch
 
 
+def robosuite_batch(config: Config, python: Path) -> Batch:
+    """Attempts in a process of robosuite's own."""
+    command = [str(python), str(Path(__file__).with_name("robosuite_worker.py")), str(config.image_size)]
+    worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert worker.stdin
+    assert worker.stdout
+    ask, answers = worker.stdin, worker.stdout
+
+    def batch(repeat: int, count: int) -> tuple[int, int]:
+        print(repeat, count, file=ask, flush=True)
+        successes, pictures = map(int, answers.readline().split())
+        return successes, pictures
+
+    return batch
+
+
 def subjects(config: Config) -> dict[str, Batch]:
     """What is measured, by the name of its row."""
     size = config.image_size
@@ -107,6 +129,8 @@ def subjects(config: Config) -> dict[str, Batch]:
         batches["bullet, --randomize none"] = graspgap_batch(config, bullet, ATTEMPTS_PER_SCENE)
         batches["bullet, --randomize none, fresh scenes"] = graspgap_batch(config, bullet, 1)
         batches[KUKA] = kuka
+    if config.robosuite:
+        batches["robosuite PickPlace, IIWA"] = robosuite_batch(config, config.robosuite)
     return batches
 
 
@@ -149,7 +173,7 @@ def main() -> None:
     times = {row["what"]: row["times_pybullet"] for row in rows}
     worlds = ("sim", "bullet")
     facts = {f"{world}_over_kuka_diverse_object_env": times.get(f"{world}, --randomize none") for world in worlds}
-    settings = {name: value for name, value in asdict(config).items() if name != "json"}
+    settings = {name: value for name, value in asdict(config).items() if name not in ("json", "robosuite")}
     print(save("collect", settings, rows, load, facts, config.json))
 
 
