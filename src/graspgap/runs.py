@@ -18,6 +18,7 @@ KINDS = {
     "policy": "a policy run",
     "evaluation": "an evaluation",
     "study": "a study",
+    "rounds": "on-policy rounds",
 }
 
 

@@ -19,6 +19,7 @@ COMMANDS = {
     "adapt": "Train an adapter that makes simulated pictures look real, from unlabelled real ones.",
     "train": "Train a grasp network.",
     "evaluate": "Run closed-loop attempts with unseen objects and count successes.",
+    "rounds": "Collect, train, and collect again with the better policy plus noise. Resumes.",
     "study": "Run a whole study: collect, adapt, train, evaluate, report. Resumes.",
     "report": "Write report.html of a study, or of any folder with evaluations.",
     "import-images": "Turn a folder of pictures into an unlabelled dataset (also: import images).",

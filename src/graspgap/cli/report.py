@@ -9,6 +9,7 @@ from tyro.conf import Positional
 
 from graspgap.evaluation.plans import PLANS
 from graspgap.evaluation.study_report import write_report, write_study_report
+from graspgap.files import read_json
 from graspgap.runs import CONFIG, read_run
 
 
@@ -20,7 +21,8 @@ class Config:
 
 def run(config: Config) -> None:
     """Write the report again."""
-    if (config.out / CONFIG).exists():
+    found = read_json(config.out / CONFIG, "a graspgap run") if (config.out / CONFIG).exists() else {}
+    if found and found.get("kind") != "rounds":
         identity = read_run(config.out, "study")["config"]
         report = write_study_report(config.out, PLANS[identity["preset"]](config.out, identity["seed"]))
     else:

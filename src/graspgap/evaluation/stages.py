@@ -28,6 +28,8 @@ class Stage:
     """Stages whose output this one reads."""
     cost: float = 1.0
     """Expected time on one core, relative to the other stages; for the progress bar."""
+    workers: bool = True
+    """Whether the command takes `--workers`."""
 
 
 def finished_seconds(study: Path, stage: Stage) -> float | None:
@@ -95,7 +97,8 @@ class _Process:
         self.study, self.stage, self.start = study, stage, time.monotonic()
         self.log = study / "logs" / f"{stage.name.replace('/', '-')}.log"
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "graspgap.cli.main", *stage.arguments, "--workers", str(workers)]
+        command = [sys.executable, "-m", "graspgap.cli.main", *stage.arguments]
+        command += ["--workers", str(workers)] if stage.workers else []
         threads = {name: str(workers) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
