@@ -1,0 +1,74 @@
+"""On-policy rounds: collect, train, collect again with the better policy plus noise (Bousmalis et al. 2017)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from graspgap.evaluation.stages import Stage
+
+SEED_STEP = 100
+"""Between the seeds of the rounds' datasets: attempts of different rounds share no scene."""
+TRIAL_SEED = 7000
+"""Evaluation seed of seed 0."""
+
+
+@dataclass(frozen=True)
+class RoundsConfig:
+    """What the rounds are made of."""
+
+    rounds: int = 3
+    """Rounds of collection, each followed by training on the attempts of all rounds so far."""
+    attempts: int = 2000
+    """Attempts in each round."""
+    noise: float = 0.02
+    """Exploration noise of trained policies: standard deviation of the target's position [m]."""
+    steps: int = 800
+    """Training steps in each round."""
+    trials: int = 200
+    """Attempts with test objects and without noise that measure each round's policy; 0: none."""
+    world: str = "sim"
+    """Where to act."""
+    objects: str = ""
+    """Object set or folder of meshes. Default: the world's own."""
+    randomize: str = "none"
+    """Randomization of a simulated world, as for `collect`."""
+    image_size: int = 64
+    """Pixels of a side of the pictures."""
+    seed: int = 0
+    """Seed of all data, training and trials."""
+
+
+def plan_rounds(config: RoundsConfig, out: Path) -> list[Stage]:
+    """The stages in the order in which they should start. The first round's policy is the world's default one."""
+    world = ["--world", config.world, "--objects", config.objects, "--randomize", config.randomize]
+    world += ["--image-size", str(config.image_size)]
+    stages: list[Stage] = []
+    data: list[str] = []
+    for number in range(config.rounds):
+        name, seed = f"data/round{number}", config.seed + SEED_STEP * (number + 1)
+        words = ["collect", str(out / name), *world, "--attempts", str(config.attempts), "--seed", str(seed)]
+        before: tuple[str, ...] = ()
+        if number:
+            before = (f"policies/round{number - 1}",)
+            words += ["--policy", str(out / before[0]), "--noise", f"{config.noise:g}"]
+        stages.append(Stage(name, tuple(words), before, config.attempts * 0.2))
+        data.append(name)
+        known = name
+        if number:
+            known = f"data/rounds0-{number}"
+            folders = [str(out / each) for each in data]
+            merge = ("dataset", "merge", str(out / known), *folders)
+            stages.append(Stage(known, merge, (name,), config.attempts * 0.001, workers=False))
+        policy = f"policies/round{number}"
+        given = ["--real-labels", "1", "--real"] if config.world == "standin" else ["--sim"]
+        words = ["train", str(out / policy), *given, str(out / known), "--steps", str(config.steps)]
+        words += ["--image-size", str(config.image_size), "--seed", str(config.seed)]
+        stages.append(Stage(policy, tuple(words), (known,), config.steps * 0.13))
+        if config.trials:
+            words = ["evaluate", str(out / f"trials/round{number}"), "--policy", str(out / policy), *world]
+            words += ["--attempts", str(config.trials), "--seed", str(TRIAL_SEED + config.seed)]
+            words += ["--arm.name", f"round {number}", "--arm.seed", str(config.seed)]
+            words += ["--arm.ingredients", "simulation"]
+            stages.append(Stage(f"trials/round{number}", tuple(words), (policy,), config.trials * 0.2))
+    return stages
