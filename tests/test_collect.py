@@ -77,6 +77,11 @@ def test_layers_are_columns_that_datasets_opens(tmp_path: Path) -> None:
         np.testing.assert_array_equal(seen > 0, mask == SemanticClass.OBJECT)
         assert seen.max() <= len(row["objects"])
     assert open_dataset(out).simulated().images.shape[1:] == (3, 32, 32)
+    part = tmp_path / "part"
+    assert main(["dataset", "verify", str(out)]) == 0
+    assert main(["dataset", "sample", str(part), str(out), "--attempts", "1"]) == 0
+    assert main(["dataset", "verify", str(part)]) == 0
+    assert open_dataset(part).meta["has_layers"]
 
 
 def test_a_file_of_ranges_and_a_camera_are_settings_like_others(tmp_path: Path) -> None:

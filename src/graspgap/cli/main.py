@@ -22,8 +22,13 @@ COMMANDS = {
     "rounds": "Collect, train, and collect again with the better policy plus noise. Resumes.",
     "study": "Run a whole study: collect, adapt, train, evaluate, report. Resumes.",
     "report": "Write report.html of a study, or of any folder with evaluations.",
-    "import-images": "Turn a folder of pictures into an unlabelled dataset (also: import images).",
-    "import-rlds": "Turn RLDS/TFDS records into an unlabelled dataset (also: import rlds).",
+    "import images": "Turn a folder of pictures into an unlabelled dataset.",
+    "import rlds": "Turn RLDS/TFDS records into an unlabelled dataset.",
+    "dataset info": "Tell what a dataset holds, and which policy made it.",
+    "dataset verify": "Check every byte, picture and attempt number of a dataset.",
+    "dataset merge": "Make one dataset of several.",
+    "dataset split": "Make two datasets of one, no scene on both sides.",
+    "dataset sample": "Make a smaller dataset of one.",
     "doctor": "Tell what this machine can do, what is missing, and the fix.",
 }
 """Command and what it does; the module of a command is loaded when it runs, so that the command line starts fast."""
@@ -70,17 +75,23 @@ def _run(words: list[str]) -> int:
     if words[0] == "--version":
         print(f"graspgap {__version__}")
         return 0
-    if words[0] == "import":
-        if len(words) == 1:
-            raise UserError(
-                "import needs a kind: graspgap import images FOLDER OUT, or graspgap import rlds FOLDER OUT"
-            )
-        words = [f"import-{choose('import kind', words[1], ('images', 'rlds'))}", *words[2:]]
-    name = choose("command", words[0], COMMANDS)
-    module = importlib.import_module(f"graspgap.cli.{name.replace('-', '_')}")
-    config = tyro.cli(module.Config, args=words[1:], prog=f"graspgap {name}", description=COMMANDS[name])
+    name, rest = _command(words)
+    module = importlib.import_module(f"graspgap.cli.{name.replace(' ', '_')}")
+    config = tyro.cli(module.Config, args=rest, prog=f"graspgap {name}", description=COMMANDS[name])
     module.run(config)
     return 0
+
+
+def _command(words: list[str]) -> tuple[str, list[str]]:
+    """The command that `words` begin with, and the words after it. `import images` may be written `import-images`."""
+    words = [*words[0].split("-", 1), *words[1:]]
+    first = choose("command", words[0], dict.fromkeys(name.split()[0] for name in COMMANDS))
+    if first in COMMANDS:
+        return first, words[1:]
+    kinds = [name.split()[1] for name in COMMANDS if name.split()[0] == first]
+    if len(words) == 1 or words[1] in ("-h", "--help"):
+        raise UserError(f"{first} needs one of {', '.join(kinds)}: graspgap {first} {kinds[0]} --help")
+    return f"{first} {choose(f'{first} command', words[1], kinds)}", words[2:]
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ tags:
 | picture size | {image_size} x {image_size} |
 | semantic masks | {masks} |
 | gripper poses | {poses} |
-
+{policies}
 One row is one attempt: `image_before` (the bin, arm out of view), then for each servo step a picture (`images`), the
 gripper pose (`poses`: x, y, z in metres, yaw in radians, robot base frame) and the motor command to the final pose
 (`commands`: dx, dy, dz in metres, sin dyaw, cos dyaw), and whether the grasp held (`success`).
@@ -51,9 +51,18 @@ def card(meta: dict[str, Any]) -> str:
     successes = (
         f"{meta['successes']} ({meta['successes'] / meta['attempts']:.1%})" if meta["has_labels"] else "unlabelled"
     )
+    policies = "".join(
+        f"| by policy `{name}` | {counts['attempts']} attempts{_won(counts) if meta['has_labels'] else ''} |\n"
+        for name, counts in meta["policies"].items()
+    )
     return _CARD.format(
+        policies=policies,
         **{key: meta[key] for key in ("world", "attempts", "frames", "scenes", "image_size")},
         successes=successes,
         masks="yes" if meta["has_masks"] else "no",
         poses="yes" if meta["has_poses"] else "no",
     )
+
+
+def _won(counts: dict[str, int]) -> str:
+    return f", {counts['successes']} succeeded ({counts['successes'] / counts['attempts']:.1%})"

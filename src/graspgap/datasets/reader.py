@@ -15,10 +15,10 @@ import pyarrow as pa
 from jaxtyping import Int64
 
 from graspgap.datasets import shards
-from graspgap.datasets.schema import FORMAT, FORMAT_VERSION
+from graspgap.datasets.check import check_shards, read_meta
 from graspgap.datasets.views import LabelledView, SimulatedView, UnlabelledView
 from graspgap.errors import UserError
-from graspgap.files import read_json, sha256
+from graspgap.files import sha256
 from graspgap.seeding import generator
 
 
@@ -26,7 +26,8 @@ from graspgap.seeding import generator
 class _Index:
     """What is known of every row of the dataset without its pictures and without its labels."""
 
-    attempts: Int64[np.ndarray, "n"]
+    keys: Int64[np.ndarray, "n 2"]
+    """(seed, attempt)."""
     scenes: Int64[np.ndarray, "n"]
     lengths: Int64[np.ndarray, "n"]
 
@@ -63,18 +64,18 @@ class Dataset:
         """Number of the scene of each attempt, from 0, within the whole folder: equal scenes began alike."""
         return self._index.scenes[self.rows]
 
+    @property
+    def keys(self) -> Int64[np.ndarray, "m 2"]:
+        """(seed, attempt) of each attempt, which tells it apart from all others of its world."""
+        return self._index.keys[self.rows]
+
     def verify(self) -> None:
         """Compare every shard of the folder with meta.json, byte by byte.
 
         Raises:
-            UserError: names the first shard that differs, what was expected, and the fix.
+            UserError: names how many shards differ, and for the first of them what was expected, and the fix.
         """
-        for entry in self.meta["shards"]:
-            path = self.path / entry["file"]
-            _check_size(path, entry)
-            found = sha256(path)
-            if found != entry["sha256"]:
-                raise shards.damaged(path, f"SHA-256 {found[:12]}", f"{entry['sha256'][:12]}, {entry['rows']} rows")
+        check_shards(self.path, self.meta, shards.check_hash)
 
     def require_image_size(self, size: int) -> None:
         """Refuse pictures of another size.
@@ -168,7 +169,7 @@ class Dataset:
         return SimulatedView(**self._read(labels=len(self), masks=len(self)))
 
     def _order(self, purpose: str, seed: int) -> Int64[np.ndarray, "m"]:
-        order = np.argsort(generator(seed, purpose).random(len(self._index.attempts)), kind="stable")
+        order = np.argsort(generator(seed, purpose).random(len(self._index.keys)), kind="stable")
         return order[np.isin(order, self.rows)]
 
     def _part(self, rows: Int64[np.ndarray, "k"], words: str) -> Dataset:
@@ -187,7 +188,7 @@ class Dataset:
             "poses": np.empty((f, 4), np.float32) if self.meta["has_poses"] else None,
             "commands": np.empty((f, 5), np.float32) if self.meta["has_poses"] else None,
             "scenes": self.scenes,
-            "attempts": self._index.attempts[self.rows],
+            "attempts": self.keys[:, 1],
             "source": self._source(labels, masks),
         }
         if labels:
@@ -237,37 +238,19 @@ def open_dataset(path: Path | str) -> Dataset:
         UserError: if the folder is missing, empty, unfinished, of a later format, or a shard is missing or truncated.
     """
     folder = Path(path)
-    if not folder.is_dir():
-        raise UserError(f"{folder} is no folder: expected a dataset made by 'graspgap collect' or 'graspgap import'")
-    if not (folder / "meta.json").exists() and any((folder / "data").glob("shard-*.parquet")):
-        raise UserError(f"{folder} is unfinished (it has shards, but no meta.json): run the same command again")
-    meta = read_json(folder / "meta.json", "a graspgap dataset")
-    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
-        raise UserError(f"{folder} is not a graspgap dataset: its meta.json doesn't say format '{FORMAT}'")
-    if meta["version"] > FORMAT_VERSION:
-        raise UserError(
-            f"{folder} has format version {meta['version']}, expected at most {FORMAT_VERSION}: upgrade graspgap"
-        )
+    meta = read_meta(folder)
     tables = []
     for entry in meta["shards"]:
-        _check_size(folder / entry["file"], entry)
+        shards.check_size(folder / entry["file"], entry)
         columns = ["attempt", "seed", "scene", shards.LENGTHS]
         tables.append(shards.read_columns(folder / entry["file"], columns, entry["rows"]))
     table = pa.concat_tables(tables)
-    pairs = np.stack([shards.integers(table, "seed"), shards.integers(table, "scene")], axis=1)
     index = _Index(
-        attempts=shards.integers(table, "attempt"),
-        scenes=np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1),
+        keys=shards.pairs(table, "attempt"),
+        scenes=np.unique(shards.pairs(table, "scene"), axis=0, return_inverse=True)[1].reshape(-1),
         lengths=shards.lengths(table["images"]),
     )
     return Dataset(folder, meta, np.arange(table.num_rows), (), index)
-
-
-def _check_size(path: Path, entry: dict[str, Any]) -> None:
-    if not path.exists():
-        raise UserError(f"{path} is missing (expected {entry['rows']} rows): run the same command again")
-    if path.stat().st_size != entry["bytes"]:
-        raise shards.damaged(path, f"{path.stat().st_size} bytes", f"{entry['bytes']} bytes, {entry['rows']} rows")
 
 
 def _store(out: np.ndarray, column: pa.ChunkedArray, path: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,7 @@ from jaxtyping import Float32, Int64, UInt8
 
 from graspgap.datasets.pictures import decode_mask, decode_picture
 from graspgap.errors import UserError
+from graspgap.files import sha256
 
 LENGTHS = "images.list.element.path"
 """A column that is nearly empty, read for the number of pictures in each row."""
@@ -42,23 +44,56 @@ def read_columns(path: Path, columns: Sequence[str], rows: int) -> pa.Table:
     return table
 
 
+def check_size(path: Path, entry: dict[str, Any]) -> None:
+    """Compare the size of a shard with its entry in meta.json.
+
+    Raises:
+        UserError: if the shard is missing or of another size.
+    """
+    if not path.exists():
+        raise UserError(f"{path} is missing (expected {entry['rows']} rows): run the same command again")
+    if path.stat().st_size != entry["bytes"]:
+        raise damaged(path, f"{path.stat().st_size} bytes", f"{entry['bytes']} bytes, {entry['rows']} rows")
+
+
+def check_hash(path: Path, entry: dict[str, Any]) -> None:
+    """Compare a shard with its entry in meta.json, byte by byte.
+
+    Raises:
+        UserError: if the shard is missing or differs.
+    """
+    check_size(path, entry)
+    found = sha256(path)
+    if found != entry["sha256"]:
+        raise damaged(path, f"SHA-256 {found[:12]}", f"{entry['sha256'][:12]}, {entry['rows']} rows")
+
+
+def decoded(column: pa.ChunkedArray, shape: tuple[int, ...], path: Path) -> Iterator[UInt8[np.ndarray, "*size"]]:
+    """The pictures of a column of pictures, or of lists of pictures, one by one: [3, h, w] RGB, or masks [h, w].
+
+    Raises:
+        UserError: if a picture is damaged or of another shape.
+    """
+    structs = column.combine_chunks()
+    if pa.types.is_list(structs.type):
+        structs = structs.flatten()
+    for row, data in enumerate(structs.field("bytes")):
+        try:
+            picture = decode_mask(data.as_py()) if len(shape) == 2 else decode_picture(data.as_py()).transpose(2, 0, 1)
+        except UserError as error:
+            raise damaged(path, f"picture {row}: {error}", "a PNG") from None
+        if picture.shape != shape:
+            raise damaged(path, f"picture {row} has shape {picture.shape}", f"{shape}")
+        yield picture
+
+
 def decode_into(out: UInt8[np.ndarray, "f *size"], column: pa.ChunkedArray, path: Path) -> None:
     """Decode a column of pictures, or of lists of pictures, to `out`: [f, 3, h, w] RGB, or masks [f, h, w].
 
     Raises:
         UserError: if a picture is damaged or of another size.
     """
-    structs = column.combine_chunks()
-    if pa.types.is_list(structs.type):
-        structs = structs.flatten()
-    is_mask = out.ndim == 3
-    for row, data in enumerate(structs.field("bytes")):
-        try:
-            picture = decode_mask(data.as_py()) if is_mask else decode_picture(data.as_py()).transpose(2, 0, 1)
-        except UserError as error:
-            raise damaged(path, f"picture {row}: {error}", "a PNG") from None
-        if picture.shape != out.shape[1:]:
-            raise damaged(path, f"picture {row} has shape {picture.shape}", f"{out.shape[1:]}")
+    for row, picture in enumerate(decoded(column, out.shape[1:], path)):
         out[row] = picture
 
 
@@ -75,3 +110,8 @@ def lengths(column: pa.ChunkedArray) -> Int64[np.ndarray, "n"]:
 def integers(table: pa.Table, name: str) -> Int64[np.ndarray, "n"]:
     """An integer column."""
     return np.asarray(table[name].combine_chunks(), dtype=np.int64)
+
+
+def pairs(table: pa.Table, name: str) -> Int64[np.ndarray, "n 2"]:
+    """(seed, `name`) of each row: what tells scenes, or attempts, of one world apart."""
+    return np.stack([integers(table, "seed"), integers(table, name)], axis=1)

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from jaxtyping import Int64
 
 from graspgap.contract import Camera, Workspace, WorldSpec
 from graspgap.datasets.card import card
 from graspgap.datasets.pictures import decode_picture
 from graspgap.datasets.schema import FORMAT, FORMAT_VERSION, Attempt, arrow_schema, to_row
+from graspgap.datasets.shards import pairs
 from graspgap.errors import UserError
 from graspgap.files import atomic, sha256, write_json, write_text
 from graspgap.provenance import hardware, versions
@@ -56,23 +60,32 @@ def write_shard(folder: Path, index: int, rows: Sequence[Attempt], settings: str
     Raises:
         UserError: if `rows` is empty, an attempt is malformed (`schema.to_row`), or the disk is full.
     """
-    path = shard_path(folder, index)
     if not rows:
-        raise UserError(f"{path} would hold no attempts: give at least one row")
+        raise UserError(f"{shard_path(folder, index)} would hold no attempts: give at least one row")
     encoded = [to_row(row) for row in rows]
-    schema = arrow_schema({_HASH_KEY.decode(): settings}, layers="depths" in encoded[0])
+    schema = arrow_schema({}, layers="depths" in encoded[0])
     columns = [pa.array([row.get(field.name) for row in encoded], type=field.type) for field in schema]
-    table = pa.Table.from_arrays(columns, schema=schema)
+    return write_table(folder, index, pa.Table.from_arrays(columns, names=schema.names), settings)
+
+
+def write_table(folder: Path, index: int, table: pa.Table, settings: str = "") -> Path:
+    """Write the columns of `arrow_schema` as shard `index`; as `write_shard`, for rows that are encoded already.
+
+    Raises:
+        UserError: if the disk is full.
+    """
+    path = shard_path(folder, index)
+    schema = arrow_schema({_HASH_KEY.decode(): settings}, layers="depths" in table.column_names)
     with atomic(path) as temporary:
         pq.write_table(
-            table,
+            table.replace_schema_metadata(schema.metadata),
             temporary,
             compression="zstd",
             compression_level=3,
             use_dictionary=False,
             write_statistics=False,
             write_page_checksum=True,
-            row_group_size=len(rows),
+            row_group_size=table.num_rows,
         )
     return path
 
@@ -114,80 +127,117 @@ def finish(
     spec: WorldSpec | ImportedSpec,
     shards: int,
     notes: Mapping[str, Any] | None = None,
+    mixed: bool = False,
 ) -> dict[str, Any]:
     """Write `meta.json` and `README.md` of a folder with `shards` complete shards; returns the meta.
 
     `config` is the resolved configuration of the command, JSON-able; `notes` holds further facts (skipped files).
+    `mixed`: the shards may come from several datasets, so each may have settings of its own.
 
     Raises:
         UserError: if a shard is missing, damaged, one too many, or made with other settings than the first.
     """
-    paths = [shard_path(folder, index) for index in range(shards)]
-    strangers = sorted(set((folder / "data").glob("*.parquet")) - set(paths))
+    names = {shard_path(folder, index).name for index in range(shards)}
+    strangers = sorted(path for path in (folder / "data").glob("*.parquet") if path.name not in names)
     if strangers:
         raise UserError(f"{strangers[0]} is not one of the {shards} shards of this dataset: delete it and run again")
-    facts = [_shard_facts(path) for path in paths]
-    for path, fact in zip(paths, facts, strict=True):
-        if fact["settings"] != facts[0]["settings"]:
-            raise UserError(f"{path} was made with other settings than {paths[0]}: delete {folder} and run again")
-        if fact["size"] != spec.image_size:
+    totals: Counter[str] = Counter()
+    made: Counter[str] = Counter()
+    won: Counter[str] = Counter()
+    entries, scenes = [], []
+    for index in range(shards):
+        path = shard_path(folder, index)
+        fact = _shard_facts(path)
+        if index == 0:
+            settings = fact.settings
+        if fact.settings != settings and not mixed:
+            first = shard_path(folder, 0)
+            raise UserError(f"{path} was made with other settings than {first}: delete {folder} and run again")
+        if fact.size != spec.image_size:
             raise UserError(
-                f"{path} has pictures of {fact['size']} pixels, but world '{spec.name}' says {spec.image_size}: "
+                f"{path} has pictures of {fact.size} pixels, but world '{spec.name}' says {spec.image_size}: "
                 "correct image_size in its spec"
             )
+        totals.update(fact.counts)
+        made.update(fact.policies)
+        won.update(policy for policy, success in zip(fact.policies, fact.outcomes, strict=True) if success)
+        scenes.append(fact.scenes)
+        entries.append(
+            {
+                "file": f"data/{path.name}",
+                "rows": fact.counts["attempts"],
+                "bytes": path.stat().st_size,
+                "sha256": sha256(path),
+            }
+        )
     meta = {
         "format": FORMAT,
         "version": FORMAT_VERSION,
         "world": spec.name,
         "is_reality": spec.is_reality,
         "image_size": spec.image_size,
-        "attempts": sum(fact["rows"] for fact in facts),
-        "frames": sum(fact["frames"] for fact in facts),
-        "scenes": len(set().union(*(fact["scenes"] for fact in facts))),
-        "successes": sum(fact["successes"] for fact in facts),
-        "has_labels": all(fact["labels"] for fact in facts),
-        "has_masks": all(fact["masks"] for fact in facts),
-        "has_poses": all(fact["poses"] for fact in facts),
+        "attempts": totals["attempts"],
+        "frames": totals["frames"],
+        "scenes": len(np.unique(np.concatenate(scenes), axis=0)),
+        "successes": totals["successes"],
+        "has_labels": totals["without labels"] == 0,
+        "has_masks": totals["without masks"] == 0,
+        "has_poses": totals["without poses"] == 0,
+        "has_layers": totals["without layers"] == 0,
+        "policies": {name: {"attempts": made[name], "successes": won[name]} for name in sorted(made)},
         "camera": None if spec.camera is None else asdict(spec.camera),
         "workspace": None if spec.workspace is None else asdict(spec.workspace),
         "config": dict(config),
         "notes": dict(notes or {}),
         "versions": versions(),
         "hardware": hardware(),
-        "shards": [
-            {"file": f"data/{path.name}", "rows": fact["rows"], "bytes": path.stat().st_size, "sha256": sha256(path)}
-            for path, fact in zip(paths, facts, strict=True)
-        ],
+        "shards": entries,
     }
     write_text(folder / "README.md", card(meta))
     write_json(folder / "meta.json", meta)
     return meta
 
 
+@dataclass(frozen=True)
+class _ShardFacts:
+    """Counts of one shard, its scenes as (seed, scene), and the size of its first picture."""
+
+    settings: str
+    counts: dict[str, int]
+    scenes: Int64[np.ndarray, "s 2"]
+    size: int
+    policies: list[str]
+    """Of each row."""
+    outcomes: list[bool | None]
+    """Of each row; None where nobody noted it."""
+
+
 def _settings(footer: pq.FileMetaData) -> str:
     return (footer.metadata or {}).get(_HASH_KEY, b"").decode()
 
 
-def _shard_facts(path: Path) -> dict[str, Any]:
-    """Counts of one shard, and the size of its first picture."""
+def _shard_facts(path: Path) -> _ShardFacts:
     try:
         with pq.ParquetFile(path) as file:
-            footer = file.metadata
-            table = file.read(["seed", "scene", "success", "poses", *(f"{name}.list.element.path" for name in _LISTS)])
+            footer, layers = file.metadata, "depths" in file.schema_arrow.names
+            table = file.read(
+                ["seed", "scene", "policy", "success", "poses", *(f"{name}.list.element.path" for name in _LISTS)]
+            )
             first = next(file.iter_batches(batch_size=1, columns=["image_before"]))
         size = decode_picture(first["image_before"][0]["bytes"].as_py()).shape[0]
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run the same command again, it makes what is missing") from None
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{path} is damaged ({error}): delete it and run the same command again") from None
-    return {
-        "rows": table.num_rows,
-        "settings": _settings(footer),
+    counts = {
+        "attempts": table.num_rows,
         "frames": pc.sum(pc.list_value_length(table["images"])).as_py(),
-        "scenes": set(zip(table["seed"].to_pylist(), table["scene"].to_pylist(), strict=True)),
         "successes": pc.sum(table["success"]).as_py() or 0,
-        "labels": table["success"].null_count == 0,
-        "masks": table["masks"].null_count == 0,
-        "poses": table["poses"].null_count == 0,
-        "size": size,
+        "without labels": table["success"].null_count,
+        "without masks": table["masks"].null_count,
+        "without poses": table["poses"].null_count,
+        "without layers": 0 if layers else table.num_rows,
     }
+    scenes = np.unique(pairs(table, "scene"), axis=0)
+    policies, outcomes = (table[name].to_pylist() for name in ("policy", "success"))
+    return _ShardFacts(_settings(footer), counts, scenes, size, policies, outcomes)

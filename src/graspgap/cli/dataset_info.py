@@ -1,0 +1,29 @@
+"""`graspgap dataset info PATH`"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from tyro.conf import Positional
+
+from graspgap.datasets.summary import as_table, summary
+
+
+@dataclass(frozen=True)
+class Config:
+    path: Positional[Path]
+    """Dataset folder."""
+    json: bool = False
+    """Print JSON instead of a table."""
+
+
+def run(config: Config) -> None:
+    """Print what the dataset holds."""
+    facts = summary(config.path)
+    if config.json:
+        print(json.dumps(facts, indent=2))
+    else:
+        Console().print(as_table(facts))

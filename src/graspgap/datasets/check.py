@@ -1,0 +1,105 @@
+"""Is a dataset folder whole? Its meta.json, the bytes of its shards, and the rows in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from graspgap.datasets import shards
+from graspgap.datasets.schema import FORMAT, FORMAT_VERSION, arrow_schema
+from graspgap.errors import UserError
+from graspgap.files import read_json
+from graspgap.progress import progress
+
+
+def read_meta(folder: Path) -> dict[str, Any]:
+    """The content of meta.json of a dataset folder.
+
+    Raises:
+        UserError: if the folder is missing, empty, unfinished, no dataset, or of a later format.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder} is no folder: expected a dataset made by 'graspgap collect' or 'graspgap import'")
+    if not (folder / "meta.json").exists() and any((folder / "data").glob("shard-*.parquet")):
+        raise UserError(f"{folder} is unfinished (it has shards, but no meta.json): run the same command again")
+    meta = read_json(folder / "meta.json", "a graspgap dataset")
+    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
+        raise UserError(f"{folder} is not a graspgap dataset: its meta.json doesn't say format '{FORMAT}'")
+    if meta["version"] > FORMAT_VERSION:
+        raise UserError(
+            f"{folder} has format version {meta['version']}, expected at most {FORMAT_VERSION}: upgrade graspgap"
+        )
+    return meta
+
+
+def verify(folder: Path) -> dict[str, Any]:
+    """Check a dataset folder from end to end; returns its meta.
+
+    Every shard must have the SHA-256 of meta.json, all of its pictures and masks must decode, and no (seed, attempt)
+    may occur twice.
+
+    Raises:
+        UserError: names how many shards are damaged and the first of them, or what else is wrong.
+    """
+    meta = read_meta(folder)
+    known = {Path(entry["file"]).name for entry in meta["shards"]}
+    strangers = sorted(path for path in (folder / "data").glob("*.parquet") if path.name not in known)
+    if strangers:
+        raise UserError(f"{strangers[0]} is not in meta.json, but other programs would read it: delete it")
+    attempts = []
+
+    def check(path: Path, entry: dict[str, Any]) -> None:
+        shards.check_hash(path, entry)
+        attempts.append(_check_rows(path, entry, meta))
+
+    check_shards(folder, meta, check)
+    found, counts = np.unique(np.concatenate(attempts), axis=0, return_counts=True)
+    twice = found[counts > 1]
+    if len(twice):
+        seed, attempt = twice[0]
+        raise UserError(
+            f"{folder} has {len(twice)} attempts more than once, first attempt {attempt} of seed {seed}: make it again"
+        )
+    return meta
+
+
+def check_shards(folder: Path, meta: dict[str, Any], check: Callable[[Path, dict[str, Any]], None]) -> None:
+    """`check` (path, entry of meta.json) every shard, with progress.
+
+    Raises:
+        UserError: names how many shards `check` refused, and why the first of them.
+    """
+    refused = []
+    with progress("verify", len(meta["shards"]), unit="shards") as advance:
+        for entry in meta["shards"]:
+            try:
+                check(folder / entry["file"], entry)
+            except UserError as error:
+                refused.append(str(error))
+            advance(1)
+    if refused:
+        raise UserError(f"{folder}: {len(refused)} of {len(meta['shards'])} shards are damaged; first {refused[0]}")
+
+
+def _check_rows(path: Path, entry: dict[str, Any], meta: dict[str, Any]) -> np.ndarray:
+    """Decode all rows of a shard; returns (seed, attempt) of each."""
+    layers = meta.get("has_layers", False)
+    table = shards.read_columns(path, arrow_schema({}, layers).names, entry["rows"])
+    size = meta["image_size"]
+    columns: dict[str, tuple[int, ...]] = {"image_before": (3, size, size), "images": (3, size, size)}
+    if meta["has_masks"]:
+        columns |= {"mask_before": (size, size), "masks": (size, size)}
+    if layers:
+        columns |= dict.fromkeys(("instances_before", "instances", "depth_before", "depths"), (size, size))
+    for name, shape in columns.items():
+        for _ in shards.decoded(table[name], shape, path):
+            pass
+    for name in ("masks", "poses", "commands", *(("instances", "depths") if layers else ())):
+        same = pc.equal(pc.list_value_length(table[name]), pc.list_value_length(table["images"]))
+        if pc.all(same).as_py() is False:
+            raise shards.damaged(path, f"a row has more or fewer {name} than pictures", "one for each")
+    return shards.pairs(table, "attempt")

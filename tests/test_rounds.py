@@ -1,0 +1,58 @@
+"""On-policy rounds: what each stage reads, and what the data says about who made it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from graspgap.cli.main import main
+from graspgap.datasets import open_dataset
+from graspgap.evaluation.rounds import RoundsConfig, plan_rounds
+
+TINY = RoundsConfig(rounds=2, attempts=4, steps=1, trials=0, image_size=32)
+
+
+def test_each_round_acts_with_the_policy_before_and_learns_from_all_attempts() -> None:
+    stages = {stage.name: stage for stage in plan_rounds(replace(TINY, rounds=3, trials=5, noise=0.03), Path("out"))}
+    for number in range(3):
+        words = stages[f"data/round{number}"].arguments
+        assert ("--policy" in words) == bool(number)
+        if number:
+            assert words[words.index("--policy") + 1] == f"out/policies/round{number - 1}"
+            assert words[words.index("--noise") + 1] == "0.03"
+            merge = stages[f"data/rounds0-{number}"].arguments
+            assert merge[3:] == tuple(f"out/data/round{each}" for each in range(number + 1))
+        train = stages[f"policies/round{number}"]
+        known = f"data/rounds0-{number}" if number else "data/round0"
+        assert train.arguments[train.arguments.index("--sim") + 1] == f"out/{known}"
+        assert train.after == (known,)
+        assert "--noise" not in stages[f"trials/round{number}"].arguments
+    seeds = [words[words.index("--seed") + 1] for words in (stages[f"data/round{k}"].arguments for k in range(3))]
+    assert len(set(seeds)) == 3
+    assert "--real" in plan_rounds(replace(TINY, world="standin"), Path("out"))[1].arguments
+
+
+def test_rounds_say_who_made_which_attempts_and_resume(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "rounds"
+    words = ["rounds", str(out), "--rounds", "2", "--attempts", "12", "--steps", "1", "--trials", "0"]
+    words += ["--image-size", "32", "--workers", "1"]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    meta = open_dataset(out / "data/rounds0-1").meta
+    assert {name: counts["attempts"] for name, counts in meta["policies"].items()} == {
+        "scripted": 12,
+        "servo:round0": 12,
+    }
+    for number, (name, counts) in enumerate(sorted(meta["policies"].items())):
+        share = counts["successes"] / 12
+        assert f"round {number}: {share:.1%} of 12 attempts succeeded while collecting" in said
+        assert (
+            f"by policy `{name}` | 12 attempts, {counts['successes']} succeeded ({share:.1%})"
+            in (out / "data/rounds0-1/README.md").read_text()
+        )
+    files = {path: path.stat().st_mtime_ns for path in out.rglob("*.parquet")}
+    assert main(words) == 0
+    assert files == {path: path.stat().st_mtime_ns for path in out.rglob("*.parquet")}
+    assert main([*words, "--noise", "0.1"]) == 2
