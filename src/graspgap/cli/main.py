@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": "Run closed-loop attempts with unseen objects and count successes.",
     "rounds": "Collect, train, and collect again with the better policy plus noise. Resumes.",
     "study": "Run a whole study: collect, adapt, train, evaluate, report. Resumes.",
+    "replay": "Make an attempt of a dataset again and compare every bit.",
     "report": "Write report.html of a study, or of any folder with evaluations.",
     "import images": "Turn a folder of pictures into an unlabelled dataset.",
     "import rlds": "Turn RLDS/TFDS records into an unlabelled dataset.",

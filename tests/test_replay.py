@@ -1,0 +1,70 @@
+"""Replay: equal bit for bit in every world, and what differs is found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from graspgap.cli.main import main
+from graspgap.collection.collect import CollectSettings, collect
+from graspgap.collection.policies import PolicyChoice
+from graspgap.collection.replay import replay, require_equal
+from graspgap.datasets.recombine import merge
+from graspgap.errors import UserError
+from graspgap.worlds.catalog import WorldChoice
+
+
+def collected(out: Path, world: str = "sim", policy: str = "scripted", seed: int = 0, attempts: int = 3) -> Path:
+    preset = "none" if world == "standin" else "heavy"
+    choice = WorldChoice(world, randomize=preset, image_size=32, layers=world == "sim")
+    settings = CollectSettings(choice, PolicyChoice(policy), seed, attempts_per_scene=2, attempts_per_shard=2)
+    collect(out, settings, attempts, workers=1)
+    return out
+
+
+@pytest.mark.parametrize("world", ["sim", "bullet", "standin"])
+def test_an_attempt_replays_bit_for_bit(tmp_path: Path, world: str, capsys: pytest.CaptureFixture[str]) -> None:
+    if world == "bullet":
+        pytest.importorskip("pybullet")
+    data = collected(tmp_path / "data", world, "random" if world == "standin" else "scripted")
+    capsys.readouterr()
+    assert main(["replay", str(data), "2", "--out", str(tmp_path / "strip.png")]) == 0
+    assert "equal bit for bit" in capsys.readouterr().out
+    assert (tmp_path / "strip.png").stat().st_size > 1000
+
+
+def test_a_record_that_was_changed_is_found_out(tmp_path: Path) -> None:
+    data = collected(tmp_path / "data")
+    result = replay(data, 1)
+    assert result.differences == []
+    changed = dict(result.recorded, success=not result.recorded["success"], poses=[[0.0] * 4] * 4)
+    with pytest.raises(UserError, match=r"attempt 1 of .* came out differently in poses, success: use the versions"):
+        require_equal(type(result)(changed, result.again), data)
+
+
+def test_a_merged_dataset_knows_how_each_attempt_was_made(tmp_path: Path) -> None:
+    merge(tmp_path / "both", [collected(tmp_path / "a"), collected(tmp_path / "b", policy="random", seed=7)])
+    with pytest.raises(UserError, match="2 attempts with number 1: add --seed, one of 0, 7"):
+        replay(tmp_path / "both", 1)
+    for seed, policy in ((0, "scripted"), (7, "random")):
+        result = replay(tmp_path / "both", 1, seed)
+        assert result.recorded["policy"] == policy
+        assert result.differences == []
+    with pytest.raises(UserError, match="holds no attempts with number 9: it has 6 attempts"):
+        replay(tmp_path / "both", 9)
+
+
+def test_what_was_not_collected_is_not_made_again(sim_data: Path) -> None:
+    with pytest.raises(UserError, match="were not collected by graspgap"):
+        replay(sim_data, 1)
+
+
+def test_a_policy_that_is_gone_is_named(tmp_path: Path) -> None:
+    data = collected(tmp_path / "data", attempts=1)
+    meta = (data / "meta.json").read_text()
+    (data / "meta.json").write_text(meta.replace('"name": "scripted"', '"name": "runs/gone"'))
+    with pytest.raises(UserError, match="runs/gone"):
+        replay(data, 0)
+    assert pq.read_table(data / "data" / "shard-00000.parquet").num_rows == 1
