@@ -41,6 +41,8 @@ class Config:
     seed: int = 0
     workers: int = 0
     """Processes; 0: one per core."""
+    parallel: str = "loky"
+    """`loky`: processes of this machine. `ray` (extra `ray`): a Ray cluster (RAY_ADDRESS), or a local one."""
     image_size: int = 64
     """Pixels of a side of the pictures."""
     steps_per_attempt: int = 4
@@ -72,6 +74,6 @@ def run(config: Config) -> None:
         seed=config.seed,
         steps_per_attempt=config.steps_per_attempt,
     )
-    meta = collect(config.out, settings, config.attempts, config.workers)
+    meta = collect(config.out, settings, config.attempts, config.workers, config.parallel)
     rate = meta["successes"] / meta["attempts"]
     print(f"{config.out}: {meta['attempts']} attempts in {meta['scenes']} scenes, {rate:.1%} succeeded")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from graspgap.collection.policies import PolicyChoice, make_policy
 from graspgap.datasets.writer import config_hash, finish, shard_done, write_shard
-from graspgap.errors import UserError
+from graspgap.errors import UserError, choose
 from graspgap.files import read_json
 from graspgap.grasping.attempt import run_attempt
-from graspgap.parallel import choose_workers, run_pieces
+from graspgap.parallel import BACKENDS, choose_workers, run_pieces
 from graspgap.runs import begin_run
 from graspgap.worlds.catalog import WorldChoice, cached_world
 
@@ -32,22 +33,35 @@ class CollectSettings:
 
 
 @dataclass(frozen=True)
-class _Shard:
+class _Plan:
     out: Path
-    index: int
-    attempts: range
+    attempts: int
     settings: CollectSettings
     settings_hash: str
 
+    @property
+    def shards(self) -> range:
+        return range(-(-self.attempts // self.settings.attempts_per_shard))
 
-def collect(out: Path, settings: CollectSettings, attempts: int, workers: int = 0) -> dict[str, Any]:
+    def numbers(self, index: int) -> range:
+        """The attempts of shard `index`."""
+        size = self.settings.attempts_per_shard
+        return range(index * size, min((index + 1) * size, self.attempts))
+
+
+def collect(
+    out: Path, settings: CollectSettings, attempts: int, workers: int = 0, parallel: str = "loky"
+) -> dict[str, Any]:
     """Make attempts 0 to `attempts` - 1 of a dataset; returns its meta.json. Resumes, and may extend a dataset.
+
+    `parallel` is one of `graspgap.parallel.BACKENDS`.
 
     Raises:
         UserError: if a setting is refused, or `out` holds something else.
     """
     if attempts < 1:
         raise UserError(f"--attempts {attempts} asks for nothing: give at least 1")
+    choose("--parallel", parallel, BACKENDS)
     workers = choose_workers(workers)
     world = cached_world(settings.world)
     policy = make_policy(settings.policy, settings.steps_per_attempt)
@@ -58,27 +72,22 @@ def collect(out: Path, settings: CollectSettings, attempts: int, workers: int = 
     if held > attempts:
         raise UserError(f"{out} holds {held} attempts, --attempts {attempts} would lose some: give {held} or more")
     facts = dataclasses.asdict(settings)
-    settings_hash = config_hash(facts | {"policy_identity": policy.identity})
-    size = settings.attempts_per_shard
-    shards = [
-        _Shard(out, index, range(start, min(start + size, attempts)), settings, settings_hash)
-        for index, start in enumerate(range(0, attempts, size))
-    ]
-    missing = [shard for shard in shards if not shard_done(out, shard.index, len(shard.attempts), settings_hash)]
-    done = attempts - sum(len(shard.attempts) for shard in missing)
-    run_pieces(_collect_shard, missing, workers, "collect", attempts, done, "attempts")
+    plan = _Plan(out, attempts, settings, config_hash(facts | {"policy_identity": policy.identity}))
+    missing = [k for k in plan.shards if not shard_done(out, k, len(plan.numbers(k)), plan.settings_hash)]
+    done = attempts - sum(len(plan.numbers(k)) for k in missing)
+    run_pieces(partial(_collect_shard, plan), missing, workers, "collect", attempts, done, "attempts", parallel)
     drawn = {"randomization": dataclasses.asdict(settings.world.randomization)}
-    return finish(out, facts, world.spec, len(shards), drawn)
+    return finish(out, facts, world.spec, len(plan.shards), drawn)
 
 
-def _collect_shard(shard: _Shard) -> tuple[int, str]:
-    settings = shard.settings
+def _collect_shard(plan: _Plan, index: int) -> tuple[int, str]:
+    settings = plan.settings
     world = cached_world(settings.world)
     policy = make_policy(settings.policy, settings.steps_per_attempt).policy
     rows = [
         run_attempt(world, policy, settings.seed, k, settings.steps_per_attempt, settings.attempts_per_scene)
-        for k in shard.attempts
+        for k in plan.numbers(index)
     ]
-    write_shard(shard.out, shard.index, rows, shard.settings_hash)
+    write_shard(plan.out, index, rows, plan.settings_hash)
     successes = sum(row.outcome.success for row in rows)
     return len(rows), f"{successes / len(rows):.0%} of the last shard succeeded"
