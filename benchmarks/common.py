@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-if hasattr(os, "sched_setaffinity"):  # the path tracer has threads of its own, which no variable limits
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+CORES = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+"""Those of this process before it keeps to one of them."""
+if CORES:  # the path tracer has threads of its own, which no variable limits
+    os.sched_setaffinity(0, {max(CORES)})
 
 import sys
 from datetime import UTC, datetime
