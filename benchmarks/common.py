@@ -6,13 +6,6 @@ Import this before numpy and torch: both read the number of threads once, when t
 from __future__ import annotations
 
 import os
-
-os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-CORES = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
-"""Those of this process before it keeps to one of them."""
-if CORES:  # the path tracer has threads of its own, which no variable limits
-    os.sched_setaffinity(0, {max(CORES)})
-
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +13,12 @@ from typing import Any
 
 from graspgap.files import write_json
 from graspgap.provenance import hardware, package_version, versions
+
+os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+CORES = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+"""Those of this process before it keeps to one of them."""
+if CORES:  # the path tracer has threads of its own, which no variable limits
+    os.sched_setaffinity(0, {max(CORES)})
 
 RESULTS = Path(__file__).parent / "results"
 BUSY = 0.5
