@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": "Run closed-loop attempts with unseen objects and count successes.",
     "study": "Run a whole study: collect, adapt, train, evaluate, report. Resumes.",
     "report": "Write report.html of a study, or of any folder with evaluations.",
+    "view": "Draw the objects of a set on a sheet (PNG).",
     "import-images": "Turn a folder of pictures into an unlabelled dataset (also: import images).",
     "import-rlds": "Turn RLDS/TFDS records into an unlabelled dataset (also: import rlds).",
     "doctor": "Tell what this machine can do, what is missing, and the fix.",
