@@ -95,7 +95,10 @@ def read_mesh(path: Path, folder: Path) -> trimesh.Trimesh:
         raise UserError(f"{path} has no faces, expected a triangle mesh: export it with its surface")
     if len(loaded.faces) > MOST_FACES:
         raise UserError(f"{path} has {len(loaded.faces)} faces, expected at most {MOST_FACES}: simplify it")
-    if loaded.faces.min() < 0 or loaded.faces.max() >= len(loaded.vertices):
+    faces = np.asarray(loaded.faces)
+    if np.shape(loaded.vertices)[1:] != (3,):
+        raise UserError(f"{path} has vertices without x, y and z: export it again")
+    if faces.ndim != 2 or faces.shape[1] != 3 or faces.min() < 0 or faces.max() >= len(loaded.vertices):
         raise UserError(f"{path} has faces of vertices that it lacks: export it again")
     if not np.isfinite(loaded.vertices).all() or np.abs(loaded.vertices).max() > FARTHEST:
         raise UserError(f"{path} has vertices that are not finite, or beyond {FARTHEST:g}: export it again")

@@ -87,7 +87,7 @@ class MeshFolder(NamedObjects):
         centre = centre_of_mass(parts)
         volume = sum(part_volume(part) for part in parts)
         mass = float(np.clip(config.density * volume, *config.mass))
-        surface = drawn_surface(mesh, centre, config.triangles, config.texture)
+        surface = drawn_surface(mesh, source.mesh, centre, config.triangles, config.texture)
         placed = tuple(Part("mesh", vertices=part.vertices - centre) for part in parts if part.vertices is not None)
         return ObjectModel(name, placed, mass, (surface,), flat_color(surface))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -9,6 +10,7 @@ import numpy as np
 import trimesh
 from jaxtyping import Float, UInt8
 
+from graspgap.errors import UserError
 from graspgap.objects.mesh_files import LARGEST_TEXTURE
 from graspgap.objects.model import Surface
 from graspgap.objects.thinning import thinned
@@ -16,15 +18,22 @@ from graspgap.objects.thinning import thinned
 GREY = (0.7, 0.7, 0.7)
 
 
-def drawn_surface(mesh: trimesh.Trimesh, centre: Float[np.ndarray, "3"], triangles: int, texels: int) -> Surface:
+def drawn_surface(
+    mesh: trimesh.Trimesh, path: Path, centre: Float[np.ndarray, "3"], triangles: int, texels: int
+) -> Surface:
     """The mesh with about `triangles` triangles and a texture of at most `texels` a side, its origin at `centre`.
 
     A texture that can't be decoded is left away.
+
+    Raises:
+        UserError: if nothing is left of its triangles; names `path`.
     """
     uv, texture, color = _looks(mesh)
     vertices, faces, uv = thinned(
         np.asarray(mesh.vertices, dtype=np.float64) - centre, np.asarray(mesh.faces, dtype=np.int64), uv, triangles
     )
+    if not len(faces):
+        raise UserError(f"{path} has no faces but specks and copies: export it with its surface")
     if texture is not None and max(texture.shape[:2]) > texels:
         height, width = (max(1, side * texels // max(texture.shape[:2])) for side in texture.shape[:2])
         texture = np.asarray(cv2.resize(texture, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)

@@ -107,7 +107,8 @@ class ShapeNet(NamedObjects):
         centre = centre_of_mass([Part("mesh", vertices=corners) for corners in solids])
         parts = tuple(Part("mesh", vertices=corners - centre) for corners in solids)
         mass = float(np.clip(rng.uniform(*config.density) * sum(map(part_volume, parts)), *config.mass))
-        surface = replace(drawn_surface(mesh, centre, config.triangles, config.texture), smooth=False)
+        surface = drawn_surface(mesh, path, centre, config.triangles, config.texture)
+        surface = replace(surface, smooth=False)
         return ObjectModel(name, parts, mass, (surface,), flat_color(surface))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -43,8 +45,15 @@ def thinned(
 
 
 def _labels(rows: Int[np.ndarray, "n k"]) -> Int[np.ndarray, " n"]:
-    """A number for each different row."""
-    return np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1)
+    """A number for each different row, in the rows' order."""
+    low = rows.min(axis=0)
+    spans = [int(span) for span in rows.max(axis=0) - low + 1]
+    if math.prod(spans) >= 2**63:
+        return np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1)
+    key = np.zeros(len(rows), dtype=np.int64)  # one number for a row: many times as fast
+    for column, least, span in zip(rows.T, low, spans, strict=True):
+        key = key * span + (column - least)
+    return np.unique(key, return_inverse=True)[1].reshape(-1)
 
 
 def _means(values: Float[np.ndarray, "n k"], group: Int[np.ndarray, " n"]) -> Float[np.ndarray, "g k"]:

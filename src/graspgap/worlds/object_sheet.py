@@ -7,7 +7,6 @@ import math
 import cv2
 import mitsuba
 import numpy as np
-from jaxtyping import Float
 
 from graspgap.contract import Image
 from graspgap.objects.model import ObjectModel
@@ -18,7 +17,7 @@ TILE = 168
 """Pixels of a side of an object's picture."""
 TEXT = 34
 """Pixels below it."""
-SAMPLES = 24
+SAMPLES = 48
 """Light paths per pixel."""
 COLUMNS = 8
 VIEW = (0.55, -0.75, 0.55)
@@ -31,7 +30,7 @@ def object_sheet(things: list[ObjectModel]) -> Image:
     """A picture of each object from the same direction, orthographic; its surfaces where it has some, else its parts.
     At the top left of each a bar of 5 cm."""
     reach = max(float(np.linalg.norm(np.ptp(bounds(thing.parts), axis=0))) for thing in things)
-    span = 0.92 * reach
+    span = 1.02 * reach
     cells = [_cell(thing, span) for thing in things]
     columns = min(COLUMNS, len(cells))
     rows = math.ceil(len(cells) / columns)
@@ -49,7 +48,7 @@ def _cell(thing: ObjectModel, span: float) -> Image:
     longest = float(np.ptp(bounds(thing.parts), axis=0).max())
     bar = round(BAR / span * TILE)
     cell[6:8, 6 : 6 + bar] = 0
-    for line, text in enumerate((thing.name, f"{1000 * longest:.0f} mm, {len(thing.parts)} parts")):
+    for line, text in enumerate((thing.name, f"{1000 * longest:.0f} mm")):
         width = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.4, 1)[0][0]
         scale = 0.4 * min(1.0, (TILE - 8) / width)
         at = (4, TILE + 12 + 15 * line)
@@ -58,7 +57,6 @@ def _cell(thing: ObjectModel, span: float) -> Image:
 
 
 def _picture(thing: ObjectModel, span: float) -> Image:
-    to_world = mitsuba.ScalarTransform4f()
     middle = bounds(thing.parts).mean(axis=0)
     way = np.array(VIEW) / np.linalg.norm(VIEW)
     scene = {
@@ -68,7 +66,9 @@ def _picture(thing: ObjectModel, span: float) -> Image:
             "type": "orthographic",
             "near_clip": 0.01,
             "far_clip": 4.0,
-            "to_world": _look_at(to_world, middle + way, middle).scale([span / 2, span / 2, 1]),
+            "to_world": mitsuba.ScalarTransform4f()
+            .look_at((middle + way).tolist(), middle.tolist(), [0, 0, 1])
+            .scale([span / 2, span / 2, 1]),
             "film": {"type": "hdrfilm", "width": TILE, "height": TILE, "pixel_format": "rgba", "rfilter": {"type": "box"}},
             "sampler": {"type": "independent", "sample_count": SAMPLES},
         },
@@ -82,8 +82,3 @@ def _picture(thing: ObjectModel, span: float) -> Image:
     color = np.clip(light[..., :3], 0, 1) ** (1 / 2.2) + (1 - alpha)  # on white paper
     return (np.clip(color, 0, 1) * 255).round().astype(np.uint8)
 
-
-def _look_at(
-    to_world: "mitsuba.ScalarTransform4f", eye: Float[np.ndarray, "3"], target: Float[np.ndarray, "3"]
-) -> "mitsuba.ScalarTransform4f":
-    return to_world.look_at(eye.tolist(), target.tolist(), [0, 0, 1])
