@@ -12,14 +12,18 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import mujoco
 import numpy as np
 import pytest
 import trimesh
 from PIL import Image
 
+from graspgap.contract import Workspace
 from graspgap.errors import UserError
 from graspgap.objects.meshes import MeshFolder
 from graspgap.objects.parts import bounds
+from graspgap.worlds.cell import Cell
+from graspgap.worlds.cell_model import CellConfig
 
 CUBE = trimesh.creation.box(extents=(0.04, 0.05, 0.06))
 SECRET = "this is outside"
@@ -80,7 +84,22 @@ def hostile_files() -> dict[str, bytes]:
     for kind, data in SOUND.items():
         suffix = kind.split(".")[-1]
         name = kind.replace(".", "_")
-        for part in (0, 1, 4, 11, 19, 20, 60, 83, 84, 100, len(data) // 3, len(data) // 2, len(data) - 5, len(data) - 1):
+        for part in (
+            0,
+            1,
+            4,
+            11,
+            19,
+            20,
+            60,
+            83,
+            84,
+            100,
+            len(data) // 3,
+            len(data) // 2,
+            len(data) - 5,
+            len(data) - 1,
+        ):
             files[f"{name}_cut_{part}.{suffix}"] = data[:part]
         for other in ("obj", "stl", "ply", "glb"):
             if other != suffix:
@@ -257,8 +276,9 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 
 def usable_or_refused(folder: Path) -> dict[str, str]:
-    """What became of each object of a folder: `usable`, or the line it was refused with."""
+    """What became of each object of a folder: `usable` in physics, or the line it was refused with."""
     chosen, fate = MeshFolder(folder), {}
+    things = []
     for name in chosen.names("train"):
         try:
             thing = chosen.make(name)
@@ -270,6 +290,11 @@ def usable_or_refused(folder: Path) -> dict[str, str]:
         assert all(np.isfinite(surface.vertices).all() for surface in thing.surfaces)
         assert all(surface.faces.max() < len(surface.vertices) for surface in thing.surfaces)
         fate[name] = "usable"
+        things.append(thing)
+    cell = Cell(CellConfig(), Workspace())
+    cell.load(things)
+    mujoco.mj_step(cell.model, cell.data, nstep=5)
+    assert np.isfinite(cell.data.qpos).all()
     return fate
 
 
@@ -359,7 +384,7 @@ def test_odd_entries_of_a_folder(tmp_path: Path, name: str) -> None:
 def test_a_million_faces_load(tmp_path: Path) -> None:
     sphere = trimesh.creation.icosphere(subdivisions=8, radius=0.03)
     assert len(sphere.faces) > 1_000_000
-    sphere.export(tmp_path / "ball.stl")
+    sphere.export(tmp_path / "ball.ply")
     thing = MeshFolder(tmp_path).make("ball")
     assert len(thing.surfaces[0].faces) <= 1500
     np.testing.assert_allclose(bounds(thing.parts)[1], 0.03, atol=1e-3)

@@ -51,7 +51,9 @@ def _view_objects(config: Config) -> None:
     else:
         things = chosen.sample(rng, config.count, config.split)
     if not things:
-        raise UserError(f"no object of {config.objects} can be used: {next(iter(refused.values()), 'the split is empty')}")
+        raise UserError(
+            f"no object of {config.objects} can be used: {next(iter(refused.values()), 'the split is empty')}"
+        )
     save_png(object_sheet(things), config.out)
     parts = sum(len(thing.parts) for thing in things)
     print(f"{config.out}: {len(things)} objects of {chosen.name} ({config.split}), {parts} parts")

@@ -14,9 +14,6 @@ from graspgap.objects.model import ObjectSet
 from graspgap.objects.options import Reader, read_options, split_choice
 from graspgap.objects.prisms import PrismConfig, Prisms
 
-HELP = "`prisms`, `published`, `everyday`, `shapenet:FOLDER`, or a folder of meshes; options as `prisms:parts=2-6`"
-"""What `--objects` takes."""
-
 
 @dataclass(frozen=True)
 class Kind:

@@ -21,6 +21,7 @@ from jaxtyping import Float
 
 from graspgap.errors import UserError
 from graspgap.files import read_json, sha256, write_json
+from graspgap.objects.hulls import hull
 from graspgap.objects.thinning import thinned
 
 CACHE = "GRASPGAP_CACHE"
@@ -73,9 +74,11 @@ def convex_parts(path: Path, mesh: trimesh.Trimesh, config: CoacdConfig) -> list
     They are kept by the file's SHA-256 and the settings; so is a refusal, so that nobody waits for it again.
 
     Raises:
-        UserError: if CoACD is missing, fails, or takes too long.
+        UserError: if the mesh has no volume, or CoACD is missing, fails, or takes too long.
     """
     check_installed()
+    if hull(np.asarray(mesh.vertices, dtype=np.float64)) is None:  # CoACD would give a sheet some thickness
+        raise UserError(f"{path} has no volume, expected a solid: give it a thickness or leave it away")
     key = hashlib.sha256(f"{sha256(path)} {json.dumps(asdict(config))}".encode()).hexdigest()
     kept = cache_folder() / "parts" / f"{key}.json"
     found = _kept(kept)

@@ -69,7 +69,13 @@ def _picture(thing: ObjectModel, span: float) -> Image:
             "to_world": mitsuba.ScalarTransform4f()
             .look_at((middle + way).tolist(), middle.tolist(), [0, 0, 1])
             .scale([span / 2, span / 2, 1]),
-            "film": {"type": "hdrfilm", "width": TILE, "height": TILE, "pixel_format": "rgba", "rfilter": {"type": "box"}},
+            "film": {
+                "type": "hdrfilm",
+                "width": TILE,
+                "height": TILE,
+                "pixel_format": "rgba",
+                "rfilter": {"type": "box"},
+            },
             "sampler": {"type": "independent", "sample_count": SAMPLES},
         },
         "sky": {"type": "constant", "radiance": {"type": "rgb", "value": 0.55}},
@@ -81,4 +87,3 @@ def _picture(thing: ObjectModel, span: float) -> Image:
     alpha = np.clip(light[..., 3:], 0, 1)
     color = np.clip(light[..., :3], 0, 1) ** (1 / 2.2) + (1 - alpha)  # on white paper
     return (np.clip(color, 0, 1) * 255).round().astype(np.uint8)
-
