@@ -382,7 +382,7 @@ def test_an_object_of_many_parts_keeps_its_cavity() -> None:
     angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
     wall = [
         Part("box", (0.005, 0.005, 0.03), triple((0.03 * np.cos(a), 0.03 * np.sin(a), 0)), wxyz(turn))
-        for a, turn in zip(angle, Rotation.from_euler("z", angle), strict=True)
+        for a, turn in ((a, Rotation.from_euler("z", a)) for a in angle.tolist())
     ]
     floor = Part("cylinder", (0.03, 0.002), (0.0, 0.0, -0.028))
     simulation = Simulation()

@@ -83,7 +83,7 @@ def _source(entry: Path, folder: Path) -> Source | None:
     mesh = _inside(entry)
     if mesh is None and any(file.suffix.lower() in SUFFIXES for file in entry.iterdir()):
         raise UserError(f"{entry} has meshes but no {VISUAL}: rename the one to be seen, or move the folder away")
-    return mesh and Source(mesh, entry)
+    return Source(mesh, entry) if mesh else None
 
 
 def _inside(folder: Path) -> Path | None:

@@ -83,7 +83,7 @@ def _picture(thing: ObjectModel, span: float) -> Image:
     }
     surfaces = merged(thing.surfaces or drawn_parts(thing))
     scene |= {f"surface_{index}": mesh(surface) for index, surface in enumerate(surfaces)}
-    light = np.array(mitsuba.render(mitsuba.load_dict(scene), seed=0), dtype=np.float64)
+    light = np.array(mitsuba.render(mitsuba.load_dict(scene)), dtype=np.float64)
     alpha = np.clip(light[..., 3:], 0, 1)
     color = np.clip(light[..., :3], 0, 1) ** (1 / 2.2) + (1 - alpha)  # on white paper
     return (np.clip(color, 0, 1) * 255).round().astype(np.uint8)
