@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
+from PIL import Image
 from scipy.spatial.transform import Rotation
 
-from graspgap.contract import Workspace
+from graspgap.contract import SemanticClass, Workspace
 from graspgap.errors import UserError
 from graspgap.objects import make_object_set
 from graspgap.objects.meshes import MeshFolder, MeshFolderConfig
 from graspgap.objects.parts import bounds, centre_of_mass, part_centre
+from graspgap.worlds.catalog import WORLDS, WorldChoice
 from graspgap.worlds.cell import Cell
 from graspgap.worlds.cell_model import CellConfig
 from test_objects import check_surface
@@ -136,6 +138,94 @@ def open_box(path: Path) -> None:
     mesh.export(path / "open.stl")
 
 
+def test_an_open_mesh_collides_as_its_hull_where_that_is_asked_for(tmp_path: Path) -> None:
+    open_box(tmp_path)
+    chosen = make_object_set(f"meshes:{tmp_path},holes=hull")
+    assert isinstance(chosen, MeshFolder)
+    thing = chosen.make("open")
+    np.testing.assert_allclose(bounds(thing.parts), [(-0.025, -0.025, -0.05), (0.025, 0.025, 0.05)], atol=1e-6)
+
+
+def textured_brick(mesh: Path, picture: str, place: Path, closed: bool = True) -> None:
+    """A brick whose material asks for `picture`, which lies at `place`, all red."""
+    thing = brick()
+    if not closed:
+        thing.update_faces(np.arange(len(thing.faces)) > 1)
+    uv = np.column_stack([np.linspace(0, 1, len(thing.vertices))] * 2)
+    mesh.parent.mkdir(parents=True, exist_ok=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    lines = ["mtllib look.mtl", *(f"v {x} {y} {z}" for x, y, z in thing.vertices), *(f"vt {u} {v}" for u, v in uv)]
+    lines += ["usemtl look", *("f " + " ".join(f"{corner}/{corner}" for corner in face) for face in thing.faces + 1)]
+    mesh.write_text("\n".join(lines))
+    (mesh.parent / "look.mtl").write_text(f"newmtl look\nmap_Kd {picture}\n")
+    Image.new("RGB", (300, 200), (250, 10, 10)).save(place)
+
+
+def test_layouts_of_mesh_collections(tmp_path: Path) -> None:
+    google = tmp_path / "Mug_White"
+    textured_brick(google / "meshes/model.obj", "texture.png", google / "materials/textures/texture.png", False)
+    (google / "model.sdf").write_text("<sdf/>")
+    ycb = tmp_path / "003_cracker_box"
+    for scan in ("google_16k", "tsdf"):
+        textured_brick(ycb / scan / "textured.obj", "texture_map.png", ycb / scan / "texture_map.png", False)
+        brick().export(ycb / scan / "nontextured.ply")
+    tsdf = tmp_path / "004_sugar_box" / "tsdf"
+    textured_brick(tsdf / "textured.obj", "textured.png", tsdf / "textured.png")
+    poisson = tmp_path / "005_tomato_soup_can" / "poisson"
+    textured_brick(poisson / "textured.obj", "textured.png", poisson / "textured.png")
+    shop = tmp_path / "soap"
+    textured_brick(shop / "textured.obj", "texture.jpg", shop / "texture.jpg")
+    brick(0.048).export(shop / "collision.obj")
+    brick().export(tmp_path / "loose.glb")
+    folder = MeshFolder(tmp_path)
+    textured = ["003_cracker_box", "004_sugar_box", "005_tomato_soup_can", "Mug_White", "soap"]
+    assert folder.names("train") == sorted([*textured, "loose"])
+    for name in textured:
+        (surface,) = folder.make(name).surfaces
+        assert surface.texture is not None
+        assert surface.texture.shape == (85, 128, 3)
+        np.testing.assert_array_equal(surface.texture[0, 0] > 200, (True, False, False))
+    assert folder.source("003_cracker_box") == ycb / "google_16k/textured.obj"
+    assert np.ptp(bounds(folder.make("soap").parts), axis=0)[2] == pytest.approx(0.096)
+    alone = MeshFolder(ycb)
+    assert alone.names("test") == ["003_cracker_box"]
+    assert alone.make("003_cracker_box").surfaces[0].texture is not None
+
+
+@pytest.mark.parametrize("where", [str(DATA / "objects/everyday"), "everyday", "published"])
+@pytest.mark.parametrize("name", ["sim", "bullet"])
+def test_masks_show_the_objects_of_a_set(where: str, name: str) -> None:
+    """Where the picture changes when the objects are away is where the mask says object."""
+    if name == "bullet" or where == "published":
+        pytest.importorskip("pybullet_data")
+    if "/" in where and not Path(where).is_dir():
+        pytest.skip("no scanned objects on this machine (GRASPGAP_DATA)")
+    made = WORLDS[name](WorldChoice(name, where))
+    seen = made.reset(3)
+    assert len(made.record()["objects"]) >= 5
+    found = seen.mask_before == SemanticClass.OBJECT
+    assert 0.02 < found.mean() < 0.7
+    colors = np.array([thing.color for thing in made.cell.objects])
+    hue = seen.image_before[found] / 255.0
+    like = [np.linalg.norm(np.cross(hue, color / np.linalg.norm(color)), axis=1) for color in colors]
+    assert np.mean(np.min(like, axis=0) < 0.12) > 0.85  # each pixel is a shade of one object's colour
+    made.close()
+
+
+def test_meshes_come_to_rest(tmp_path: Path) -> None:
+    """Faceted balls and rods used to shake and roll on for ever, which kept physics from sleeping."""
+    trimesh.creation.icosphere(subdivisions=2, radius=0.025).export(tmp_path / "ball.stl")
+    trimesh.creation.capsule(height=0.05, radius=0.015).export(tmp_path / "rod.stl")
+    brick(0.04).export(tmp_path / "brick.stl")
+    trimesh.creation.torus(0.03, 0.012).export(tmp_path / "ring.stl")
+    things = [MeshFolder(tmp_path).make(name) for name in ("ball", "rod", "brick", "ring")] * 2
+    cell = Cell(CellConfig(), Workspace())
+    cell.load(things)
+    cell.settle(np.random.default_rng(0))
+    cell._step(3.0)
+    assert np.abs(cell.data.qvel[9:]).max() == 0
+
+
 def flat_sheet(path: Path) -> None:
     corners = [(0, 0, 0), (0.05, 0, 0), (0.05, 0.05, 0), (0, 0.05, 0)]
     trimesh.Trimesh(corners, [(0, 1, 2), (0, 2, 3), (2, 1, 0), (3, 2, 0)], process=False).export(path / "flat.ply")
@@ -159,7 +249,7 @@ def flat_collision(path: Path) -> None:
 @pytest.mark.parametrize(
     ("write", "message"),
     [
-        (open_box, r"open\.stl is not watertight.*close its holes"),
+        (open_box, r"open\.stl is not watertight.*close its holes.*holes=hull"),
         (flat_sheet, r"flat\.ply has a part without volume"),
         (dots_only, r"dots\.ply has no faces"),
         (lambda path: brick(50).export(path / "large.stl"), r"large\.stl measures .*millimetres\? scale it to metres"),

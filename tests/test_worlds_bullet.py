@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 pybullet = pytest.importorskip("pybullet")
 
@@ -21,12 +22,14 @@ from graspgap.errors import UserError
 from graspgap.grasping.attempt import run_attempt
 from graspgap.grasping.policies import ScriptedPolicy
 from graspgap.objects.model import ObjectModel, Part
+from graspgap.objects.parts import triple, wxyz
 from graspgap.objects.prisms import Prisms
 from graspgap.seeding import generator
 from graspgap.worlds import bullet_cell, bullet_model, bullet_renderer
 from graspgap.worlds.bullet import WORKSPACE, BulletWorldConfig, make_bullet
 from graspgap.worlds.bullet_cell import BulletCell
 from graspgap.worlds.bullet_config import BulletConfig
+from graspgap.worlds.bullet_model import Simulation
 from graspgap.worlds.catalog import WorldChoice, cached_world
 from graspgap.worlds.looks import CLEAN
 from graspgap.worlds.protocol import StateWorld
@@ -402,3 +405,24 @@ def test_settling_depends_on_its_generator_alone(cell: BulletCell) -> None:
         cell.settle(generator(1, "settle"), seconds=0.4)
         states.append(cell.save())
     np.testing.assert_array_equal(*states)
+
+
+def test_an_object_of_many_parts_keeps_its_cavity() -> None:
+    """PyBullet writes past its memory when a body is made of more than 16 shapes at once."""
+    angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    wall = [
+        Part("box", (0.005, 0.005, 0.03), triple((0.03 * np.cos(a), 0.03 * np.sin(a), 0)), wxyz(turn))
+        for a, turn in ((a, Rotation.from_euler("z", a)) for a in angle.tolist())
+    ]
+    floor = Part("cylinder", (0.03, 0.002), (0.0, 0.0, -0.028))
+    simulation = Simulation()
+    (body,) = simulation.build([ObjectModel("cup", (*wall, floor), 0.1)], visible=False).things
+    client = simulation.client
+    pybullet.resetBasePositionAndOrientation(body, (5, 5, 1), (0, 0, 0, 1), physicsClientId=client)
+
+    def top(x: float) -> float:
+        (hit,) = pybullet.rayTest((5 + x, 5, 1.2), (5 + x, 5, 0.8), physicsClientId=client)
+        return float(hit[3][2])
+
+    assert top(0.0) == pytest.approx(1 - 0.026, abs=0.003)
+    assert top(0.03) == pytest.approx(1.03, abs=0.003)

@@ -10,7 +10,14 @@ EXIT_CODE = 2
 
 
 class UserError(Exception):
-    """Something the user asked for can't be done. The message is one line: the thing, the expectation, the fix."""
+    """Something the user asked for can't be done. The message is one line: the thing, the expectation, the fix.
+
+    Control characters, which names of files and messages of other libraries may hold, become question marks.
+    """
+
+    def __init__(self, message: str) -> None:
+        lines = " ".join(message.splitlines())
+        super().__init__("".join(char if char.isprintable() else "?" for char in lines))
 
 
 def choose(name: str, value: str, options: Iterable[str]) -> str:

@@ -29,7 +29,8 @@ class Config:
     noise: float = 0.0
     """Exploration noise of a trained policy: standard deviation of the target [m]."""
     objects: str = ""
-    """Object set (`prisms`, `everyday`) or a folder of meshes. Default: the world's own."""
+    """Object set (`prisms`, `published`, `everyday`, `shapenet:FOLDER`, with options as `prisms:parts=2-6`) or a
+    folder of meshes. Default: the world's own."""
     randomize: str = "none"
     """Randomization of a simulated world: `none`, `mild`, `medium`, `heavy`; `appearance`, `dynamics`, `both` as in
     the demo; or a TOML file of ranges."""

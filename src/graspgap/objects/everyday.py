@@ -7,10 +7,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from graspgap.errors import UserError
 from graspgap.objects import containers, goods, tools
 from graspgap.objects.draft import Draft
 from graspgap.objects.model import ObjectModel, Split
+from graspgap.objects.named import NamedObjects
 from graspgap.seeding import generator
 
 TRAIN_OBJECTS = 240
@@ -61,23 +61,18 @@ TEST_ONLY_FAMILIES: dict[str, Family] = {
 """Kinds of objects that training never sees. Half of the test objects are of these, half new ones of known kinds."""
 
 
-class Everyday:
+class Everyday(NamedObjects):
     """240 training and 36 test objects, none in both. Object `everyday-train-017` depends on its name alone."""
 
     name = "everyday"
+    where = "object set 'everyday'"
 
-    def sample(self, rng: np.random.Generator, count: int, split: Split) -> list[ObjectModel]:
-        """`count` different objects of the split.
+    def names(self, split: Split) -> list[str]:
+        """Names of all objects of a split."""
+        return object_names(split)
 
-        Raises:
-            UserError: if the split has fewer.
-        """
-        names = object_names(split)
-        if count > len(names):
-            raise UserError(
-                f"{count} objects asked for, the {split} split of 'everyday' has {len(names)}: ask for fewer"
-            )
-        return [make(names[number]) for number in rng.choice(len(names), count, replace=False)]
+    def _load(self, name: str) -> ObjectModel:
+        return make(name)
 
 
 def object_names(split: Split) -> list[str]:

@@ -102,3 +102,23 @@ def bounds(parts: Sequence[Part]) -> Float[np.ndarray, "2 3"]:
     """Least and greatest x, y, z of all parts in the object's frame."""
     each = np.array([part_bounds(part) for part in parts])
     return np.stack([each[:, 0].min(axis=0), each[:, 1].max(axis=0)])
+
+
+def outline(part: Part) -> Float[np.ndarray, "n 3"]:
+    """Points in the object's frame whose convex hull is the part, its round surfaces by facets of about 20 degrees."""
+    size = np.array(part.size)
+    angle = np.linspace(0, 2 * np.pi, 18, endpoint=False)
+    ring = np.stack([np.cos(angle), np.sin(angle), np.zeros_like(angle)], axis=1)
+    up = np.array([0.0, 0.0, 1.0])
+    ball = np.concatenate([ring * np.cos(t) + up * np.sin(t) for t in np.linspace(-np.pi / 2, np.pi / 2, 10)])
+    if part.kind == "mesh":
+        assert part.vertices is not None
+        points = part.vertices
+    elif part.kind == "box":
+        points = size * np.array([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=np.float64)
+    elif part.kind in ("capsule", "cylinder"):
+        cap = size[0] * (ball if part.kind == "capsule" else ring)
+        points = np.concatenate([cap - size[1] * up, cap + size[1] * up])
+    else:
+        points = ball * size
+    return turn_of(part).apply(points) + part.position

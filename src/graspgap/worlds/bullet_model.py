@@ -18,6 +18,7 @@ import trimesh
 from jaxtyping import Float
 
 from graspgap.objects.model import ObjectModel, Part
+from graspgap.objects.parts import outline
 
 DATA = Path(pybullet_data.getDataPath())
 ARM = "kuka_iiwa/kuka_with_gripper2.sdf"
@@ -28,6 +29,8 @@ TRAY = (0.64, 0.075)
 """Middle of the tray [m]."""
 FINGERS = {"left": (8, 9, 10), "right": (11, 12, 13)}
 """Links of each finger: its moving part, its base, its tip."""
+MOST_SHAPES = 16
+"""Of a body, as a list of shapes: with more PyBullet writes past its memory. One file may hold any number."""
 HAND = 7
 """The gripper's base; this link and all after it are the gripper."""
 
@@ -107,7 +110,11 @@ def _end(client: int, folder: Path) -> None:
 
 def _add_object(client: int, folder: Path, index: int, thing: ObjectModel) -> int:
     """A rigid body of an object's parts, far from the tray; its origin is its centre of mass."""
-    shapes = [_shape(part, folder) for part in thing.parts]
+    parts = thing.parts
+    shapes = [_shape(part, folder) for part in parts]
+    if len(parts) > MOST_SHAPES:
+        hulls = "\n".join(f"o part_{index}\n{text}" for index, text in enumerate(_groups_of(parts)))
+        parts, shapes = (Part("mesh"),), [_file_shape(hulls, folder)]
     common: dict[str, Any] = {
         "shapeTypes": [shape.kind for shape in shapes],
         "halfExtents": [shape.half for shape in shapes],
@@ -117,8 +124,8 @@ def _add_object(client: int, folder: Path, index: int, thing: ObjectModel) -> in
         "meshScales": [(1, 1, 1)] * len(shapes),
         "physicsClientId": client,
     }
-    places = [part.position for part in thing.parts]
-    turns = [(*part.quaternion[1:], part.quaternion[0]) for part in thing.parts]
+    places = [part.position for part in parts]
+    turns = [(*part.quaternion[1:], part.quaternion[0]) for part in parts]
     number: int = pybullet.createMultiBody(
         baseMass=thing.mass,
         baseCollisionShapeIndex=pybullet.createCollisionShapeArray(
@@ -157,11 +164,25 @@ def _shape(part: Part, folder: Path) -> _Shape:
     if part.kind in ("capsule", "cylinder"):
         kind = pybullet.GEOM_CAPSULE if part.kind == "capsule" else pybullet.GEOM_CYLINDER
         return _Shape(kind, radius=size[0], length=2 * size[1])
-    hull = _hull_of(part)
+    return _file_shape(_hull_of(part), folder)
+
+
+def _file_shape(hull: str, folder: Path) -> _Shape:
+    """The convex groups of an OBJ file."""
     file = folder / f"{hashlib.sha256(hull.encode()).hexdigest()}.obj"  # PyBullet remembers files by their names
     if not file.exists():
         file.write_text(hull)
     return _Shape(pybullet.GEOM_MESH, file=str(file))
+
+
+def _groups_of(parts: tuple[Part, ...]) -> list[str]:
+    """The parts' hulls in the object's frame as groups of one OBJ file."""
+    texts, first = [], 1
+    for part in parts:
+        hull = trimesh.convex.convex_hull(outline(part))
+        texts.append(_obj(hull, first).rstrip("\n"))
+        first += len(hull.vertices)
+    return texts
 
 
 def _hull_of(part: Part) -> str:
@@ -172,8 +193,13 @@ def _hull_of(part: Part) -> str:
         assert part.vertices is not None
         vertices = part.vertices
     hull = trimesh.convex.convex_hull(vertices)
+    return _obj(hull, 1)
+
+
+def _obj(hull: trimesh.Trimesh, first: int) -> str:
+    """A mesh as lines of an OBJ file whose vertices are numbered from `first`."""
     lines = [f"v {x:.9g} {y:.9g} {z:.9g}" for x, y, z in hull.vertices]
-    return "\n".join(lines + [f"f {a} {b} {c}" for a, b, c in hull.faces + 1]) + "\n"
+    return "\n".join(lines + [f"f {a} {b} {c}" for a, b, c in hull.faces + first]) + "\n"
 
 
 def reach_of(thing: ObjectModel) -> float:

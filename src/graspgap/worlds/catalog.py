@@ -22,7 +22,8 @@ class WorldChoice:
     name: str = "sim"
     """`sim`, `bullet` (PyBullet, extra `bullet`), or `standin` (the stand-in reality)."""
     objects: str = ""
-    """Object set (`prisms`, `everyday`) or a folder of meshes; empty: the world's own."""
+    """Object set (`prisms`, `published`, `everyday`, `shapenet:FOLDER`, with options as `prisms:parts=2-6`) or a
+    folder of meshes; empty: the world's own."""
     split: Split = "train"
     """`test` objects are for `evaluate` alone."""
     randomize: str = "none"

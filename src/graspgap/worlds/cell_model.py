@@ -20,6 +20,10 @@ HAND = (0.055, 0.032, 0.022)
 FINGERTIP = 2 * HAND[2] + 2 * FINGER[2] - 0.01
 """From the flange to the fingertips [m]; the grasp point is 3 mm above them."""
 GRASP_POINT = FINGERTIP - 0.003
+MESH_SLEEP = 0.01
+"""Where meshes are, objects slower than this fall asleep [m/s]: contacts of meshes never quite come to rest."""
+MESH_STIFFNESS = (0.01, 1)
+"""Time constant [s] and damping ratio of the contacts of meshes. With MuJoCo's 0.02 s half of them shook for ever."""
 GEOMS = {
     "box": mujoco.mjtGeom.mjGEOM_BOX,
     "sphere": mujoco.mjtGeom.mjGEOM_SPHERE,
@@ -68,6 +72,8 @@ def build_spec(config: CellConfig, objects: list[ObjectModel]) -> mujoco.MjSpec:
     spec.option.iterations = 20
     spec.option.ls_iterations = 20
     spec.option.enableflags |= int(mujoco.mjtEnableBit.mjENBL_SLEEP)  # resting objects cost nothing
+    if any(part.kind == "mesh" for thing in objects for part in thing.parts):
+        spec.option.sleep_tolerance = MESH_SLEEP
     _add_bin(config, spec)
     hand = arm.add_arm(spec)
     _add_gripper(config, spec, hand)
@@ -178,5 +184,6 @@ def _add_object(config: CellConfig, spec: mujoco.MjSpec, index: int, thing: Obje
             name = f"object_{index}_{number}"
             spec.add_mesh(name=name, uservert=part.vertices.astype(float).ravel())
             geom.meshname = name
+            geom.solref, geom.condim = MESH_STIFFNESS, 6  # with rolling friction, or faceted things roll on
         else:
             geom.size = (*part.size, 0, 0)[:3]
