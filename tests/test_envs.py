@@ -140,7 +140,7 @@ def test_a_wrong_action_moves_nothing() -> None:
     env = BinGraspEnv(world)
     env.reset(seed=0)
     pose = world.pose.copy()
-    for action in (np.full(6, np.nan, np.float32), np.zeros(5, np.float32)):
+    for action in (np.full(6, np.nan, np.float32), np.zeros(5, np.float32), np.array([1e60, 0, 0, 0, 1, -1])):
         with pytest.raises(UserError, match="was not moved"):
             env.step(action)
     np.testing.assert_array_equal(world.pose, pose)

@@ -43,6 +43,16 @@ def test_the_command_writes_a_sheet_and_tells_what_it_refused(
     assert "large.stl measures 30 x 40 x 50 m" in shown
 
 
+def test_a_sheet_of_a_randomization_shows_pictures_and_masks(tmp_path: Path) -> None:
+    out = tmp_path / "sheet.png"
+    words = ["view", "--out", str(out), "--count", "9", "--image-size", "32"]
+    assert main([*words, "--randomize", "heavy"]) == 0
+    with Image.open(out) as picture:
+        assert picture.size == (8 * 36 + 4, 4 * 36 + 4)
+    assert main([*words, "--randomize", "havy"]) == 2
+    assert main([*words, "--randomize", "heavy", "--world", "standin"]) == 2
+
+
 def test_nothing_to_view(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["view"]) == 2
     trimesh.creation.box(extents=(30, 40, 50)).export(tmp_path / "large.stl")

@@ -237,7 +237,8 @@ def checked_command(command: np.ndarray) -> MotorCommand:
     Raises:
         UserError: if it has another shape, or holds a value that is not finite. Nothing has moved then.
     """
-    array = np.asarray(command, dtype=np.float32)
+    with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite, and is refused below
+        array = np.asarray(command, dtype=np.float32)
     if array.shape != (COMMAND_SIZE,):
         raise UserError(
             f"motor command has shape {array.shape}, expected ({COMMAND_SIZE},): dx, dy, dz, sin dyaw, cos dyaw"

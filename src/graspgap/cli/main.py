@@ -23,7 +23,7 @@ COMMANDS = {
     "study": "Run a whole study: collect, adapt, train, evaluate, report. Resumes.",
     "replay": "Make an attempt of a dataset again and compare every bit.",
     "report": "Write report.html of a study, or of any folder with evaluations.",
-    "view": "Draw the objects of a set on a sheet (PNG).",
+    "view": "Draw the objects of a set, or what a randomization makes of a world (PNG).",
     "import images": "Turn a folder of pictures into an unlabelled dataset.",
     "import rlds": "Turn RLDS/TFDS records into an unlabelled dataset.",
     "dataset info": "Tell what a dataset holds, and which policy made it.",

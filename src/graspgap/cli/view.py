@@ -5,23 +5,37 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from graspgap.cli.checks import at_least
-from graspgap.errors import UserError
+from graspgap.errors import UserError, choose
 from graspgap.objects.model import Split
+
+
+COLUMNS = 8
+"""Pictures in a row."""
+PER_SCENE = 4
+"""Attempts shown of each scene, which differ in their randomization alone."""
 
 
 @dataclass(frozen=True)
 class Config:
     objects: str = ""
     """Object set to show, as `collect --objects` takes it: `prisms`, `published`, a folder of meshes, ..."""
+    randomize: str = ""
+    """Randomization to show, as `collect --randomize` takes it: `mild`, `medium`, `heavy`, a TOML file, ..."""
+    world: str = "sim"
+    """Simulated world to show randomization in: `sim` or `bullet`."""
     out: Path = Path("view.png")
     """PNG file to write."""
     split: Split = "train"
     """Objects of which split."""
     count: int = 40
-    """How many objects at most."""
+    """How many objects or pictures at most."""
     seed: int = 0
-    """Draws the objects."""
+    """Draws the objects, or the attempts."""
+    image_size: int = 128
+    """Pixels of a side of a picture that shows randomization."""
 
 
 def run(config: Config) -> None:
@@ -32,9 +46,34 @@ def run(config: Config) -> None:
     """
     at_least("--count", config.count, 1)
     at_least("--seed", config.seed, 0)
-    if not config.objects:
-        raise UserError("nothing to view is named: give --objects SET, for example --objects prisms")
-    _view_objects(config)
+    if config.randomize:
+        _view_randomization(config)
+    elif config.objects:
+        _view_objects(config)
+    else:
+        raise UserError("nothing to view is named: give --objects SET or --randomize PRESET")
+
+
+def _view_randomization(config: Config) -> None:
+    from graspgap.datasets.view import image_grid, save_png
+    from graspgap.worlds.catalog import WORLDS, WorldChoice
+    from graspgap.worlds.randomization import ranges_of
+
+    name = choose("--world", config.world, ("sim", "bullet"))
+    ranges = ranges_of(config.randomize)
+    choice = WorldChoice(name, config.objects, config.split, config.randomize, config.image_size, ranges=ranges)
+    world = WORLDS[name](choice)
+    pictures, masks = [], []
+    for number in range(config.count):
+        seen = world.reset(config.seed + number, number // PER_SCENE)
+        assert seen.mask_now is not None
+        pictures.append(seen.image_now)
+        masks.append(seen.mask_now)
+    rows: list[list[np.ndarray]] = []
+    for start in range(0, config.count, COLUMNS):
+        rows += [pictures[start : start + COLUMNS], masks[start : start + COLUMNS]]
+    save_png(image_grid(rows, scale=1), config.out)
+    print(f"{config.out}: {config.count} attempts of {name} with --randomize {config.randomize}, and their masks")
 
 
 def _view_objects(config: Config) -> None:
