@@ -9,7 +9,10 @@ import os
 
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 if hasattr(os, "sched_setaffinity"):  # the path tracer has threads of its own, which no variable limits
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    CORES = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(CORES)})
+else:
+    CORES = set(range(os.cpu_count() or 1))
 
 import sys
 from datetime import UTC, datetime
@@ -32,7 +35,7 @@ def begin() -> float:
     return load
 
 
-def save(name: str, settings: dict[str, Any], rows: list[dict[str, Any]], load: float) -> Path:
+def save(name: str, settings: dict[str, Any], rows: list[dict[str, Any]], load: float, cores: int = 1) -> Path:
     """Write `benchmarks/results/NAME.json`: what was measured, how, with which software and on which machine."""
     path = RESULTS / f"{name}.json"
     report = {
@@ -42,7 +45,7 @@ def save(name: str, settings: dict[str, Any], rows: list[dict[str, Any]], load: 
         "rows": rows,
         "load_before": round(load, 2),
         "versions": versions() | {"pybullet": package_version("pybullet") or "absent"},
-        "hardware": hardware() | {"cores": os.cpu_count(), "cores_used": 1},
+        "hardware": hardware() | {"cores": os.cpu_count(), "cores_used": cores},
     }
     write_json(path, report)
     return path

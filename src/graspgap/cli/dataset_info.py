@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from tyro.conf import Positional
+from tyro.conf import FlagCreatePairsOff, Positional
 
 from graspgap.datasets.summary import as_table, summary
 
@@ -16,7 +16,7 @@ from graspgap.datasets.summary import as_table, summary
 class Config:
     path: Positional[Path]
     """Dataset folder."""
-    json: bool = False
+    json: FlagCreatePairsOff[bool] = False
     """Print JSON instead of a table."""
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from graspgap.collection.policies import PolicyChoice, make_policy
-from graspgap.datasets.writer import config_hash, finish, shard_done, write_shard
+from graspgap.datasets.shards import successes
+from graspgap.datasets.writer import config_hash, finish, shard_done, shard_path, write_shard
 from graspgap.errors import UserError, choose
 from graspgap.files import read_json
 from graspgap.grasping.attempt import run_attempt
@@ -73,13 +74,18 @@ def collect(
         raise UserError(f"{out} holds {held} attempts, --attempts {attempts} would lose some: give {held} or more")
     facts = dataclasses.asdict(settings)
     plan = _Plan(out, attempts, settings, config_hash(facts | {"policy_identity": policy.identity}))
-    missing = [k for k in plan.shards if not shard_done(out, k, len(plan.numbers(k)), plan.settings_hash)]
+    missing, succeeded = [], 0
+    for k in plan.shards:
+        if shard_done(out, k, len(plan.numbers(k)), plan.settings_hash):
+            succeeded += successes(shard_path(out, k), len(plan.numbers(k)))
+        else:
+            missing.append(k)
     done = attempts - sum(len(plan.numbers(k)) for k in missing)
-    run_pieces(partial(_collect_shard, plan), missing, workers, "collect", attempts, done, "attempts", parallel)
+    run_pieces(partial(_collect_shard, plan), missing, workers, "collect", attempts, done, succeeded, parallel)
     return finish(out, facts, world.spec, len(plan.shards))
 
 
-def _collect_shard(plan: _Plan, index: int) -> tuple[int, str]:
+def _collect_shard(plan: _Plan, index: int) -> tuple[int, int]:
     settings = plan.settings
     world = cached_world(settings.world)
     policy = make_policy(settings.policy, settings.steps_per_attempt).policy
@@ -88,5 +94,4 @@ def _collect_shard(plan: _Plan, index: int) -> tuple[int, str]:
         for k in plan.numbers(index)
     ]
     write_shard(plan.out, index, rows, plan.settings_hash)
-    successes = sum(row.outcome.success for row in rows)
-    return len(rows), f"{successes / len(rows):.0%} of the last shard succeeded"
+    return len(rows), sum(row.outcome.success for row in rows)

@@ -239,18 +239,20 @@ def open_dataset(path: Path | str) -> Dataset:
     """
     folder = Path(path)
     meta = read_meta(folder)
-    tables = []
+    keys, scenes, lengths = [], [], []
     for entry in meta["shards"]:
         shards.check_size(folder / entry["file"], entry)
         columns = ["attempt", "seed", "scene", shards.LENGTHS]
-        tables.append(shards.read_columns(folder / entry["file"], columns, entry["rows"]))
-    table = pa.concat_tables(tables)
+        table = shards.read_columns(folder / entry["file"], columns, entry["rows"])
+        keys.append(shards.pairs(table, "attempt"))
+        scenes.append(shards.pairs(table, "scene"))
+        lengths.append(shards.lengths(table["images"]))
     index = _Index(
-        keys=shards.pairs(table, "attempt"),
-        scenes=np.unique(shards.pairs(table, "scene"), axis=0, return_inverse=True)[1].reshape(-1),
-        lengths=shards.lengths(table["images"]),
+        keys=np.concatenate(keys),
+        scenes=np.unique(np.concatenate(scenes), axis=0, return_inverse=True)[1].reshape(-1),
+        lengths=np.concatenate(lengths),
     )
-    return Dataset(folder, meta, np.arange(table.num_rows), (), index)
+    return Dataset(folder, meta, np.arange(len(index.keys)), (), index)
 
 
 def _store(out: np.ndarray, column: pa.ChunkedArray, path: Path) -> None:

@@ -44,6 +44,15 @@ def read_columns(path: Path, columns: Sequence[str], rows: int) -> pa.Table:
     return table
 
 
+def successes(path: Path, rows: int) -> int:
+    """How many attempts of a shard succeeded.
+
+    Raises:
+        UserError: as `read_columns`.
+    """
+    return pc.sum(read_columns(path, ["success"], rows)["success"]).as_py() or 0
+
+
 def check_size(path: Path, entry: dict[str, Any]) -> None:
     """Compare the size of a shard with its entry in meta.json.
 
