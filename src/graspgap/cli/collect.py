@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from tyro.conf import FlagCreatePairsOff, Positional
 
 from graspgap.cli.checks import at_least
+from graspgap.cli.place import Place
 from graspgap.collection.collect import CollectSettings, collect
 from graspgap.collection.policies import PolicyChoice
 from graspgap.errors import UserError
@@ -17,7 +17,7 @@ from graspgap.worlds.catalog import WorldChoice
 
 @dataclass(frozen=True)
 class Config:
-    out: Positional[Path]
+    out: Positional[Place]
     """Dataset folder to write; a command that was stopped resumes."""
     world: str = "sim"
     """`sim`, `bullet` (PyBullet, extra `bullet`), or `standin` (the stand-in reality)."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from graspgap.collection.policies import PolicyChoice, make_policy
@@ -14,6 +13,7 @@ from graspgap.datasets.writer import config_hash, finish, shard_done, shard_path
 from graspgap.errors import UserError, choose
 from graspgap.files import read_json
 from graspgap.grasping.attempt import run_attempt
+from graspgap.locations import Location, is_private
 from graspgap.parallel import BACKENDS, choose_workers, run_pieces
 from graspgap.runs import begin_run
 from graspgap.worlds.catalog import WorldChoice, cached_world
@@ -35,7 +35,7 @@ class CollectSettings:
 
 @dataclass(frozen=True)
 class _Plan:
-    out: Path
+    out: Location
     attempts: int
     settings: CollectSettings
     settings_hash: str
@@ -51,7 +51,7 @@ class _Plan:
 
 
 def collect(
-    out: Path, settings: CollectSettings, attempts: int, workers: int = 0, parallel: str = "loky"
+    out: Location, settings: CollectSettings, attempts: int, workers: int = 0, parallel: str = "loky"
 ) -> dict[str, Any]:
     """Make attempts 0 to `attempts` - 1 of a dataset; returns its meta.json. Resumes, and may extend a dataset.
 
@@ -64,6 +64,8 @@ def collect(
         raise UserError(f"--attempts {attempts} asks for nothing: give at least 1")
     choose("--parallel", parallel, BACKENDS)
     workers = choose_workers(workers)
+    if workers > 1 and is_private(out):
+        raise UserError(f"{out} is the memory of one process, --workers {workers} would not see it: give --workers 1")
     world = cached_world(settings.world)
     policy = make_policy(settings.policy, settings.steps_per_attempt)
     policy.check(world.spec)
