@@ -40,6 +40,7 @@ def save(
     load: float,
     facts: dict[str, Any] | None = None,
     path: Path | None = None,
+    cores: int = 1,
 ) -> Path:
     """Write what was measured, how, with which software and on which machine to `path`, or else to
     `benchmarks/results/NAME.json`. `facts` are figures that follow from the rows."""
@@ -52,7 +53,7 @@ def save(
         "rows": rows,
         "load_before": round(load, 2),
         "versions": versions() | {"pybullet": package_version("pybullet") or "absent"},
-        "hardware": hardware() | {"cores": os.cpu_count(), "cores_used": 1},
+        "hardware": hardware() | {"cores": os.cpu_count(), "cores_used": cores},
     }
     write_json(path, report)
     return path

@@ -78,6 +78,8 @@ def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[
         (("collect", "OUT", "--objects", "no/folder"), "no/folder"),
         (("collect", "OUT", "--world", "standin", "--randomize", "both"), "valid values are none"),
         (("collect", "OUT", "--seed", "-1"), "--seed -1"),
+        (("collect", "OUT", "--resume"), "nothing to resume"),
+        (("collect", "OUT", "--parallel", "rya"), "did you mean 'ray'"),
         (("collect", "OUT", "--steps-per-attempt", "1"), "2 to 10"),
         (("collect", "OUT", "--noise", "nan"), "--noise nan"),
         (("evaluate", "OUT", "--policy", "random", "--attempts", "0"), "at least 1"),

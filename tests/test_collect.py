@@ -127,6 +127,28 @@ def test_an_extended_dataset_keeps_its_attempts(tmp_path: Path, whole: Path) -> 
     assert shards(out) == shards(whole)
 
 
+def test_the_success_shown_is_that_of_all_attempts(
+    tmp_path: Path, whole: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    success = open_dataset(whole).simulated().success
+    collect(tmp_path / "grown", SETTINGS, attempts=8, workers=1)
+    collect(tmp_path / "grown", SETTINGS, attempts=12, workers=1)
+    before, after = capsys.readouterr().err.splitlines()
+    assert before.endswith(f" {success[:8].mean():.1%} of 8 succeeded")
+    assert after.endswith(f" {success.mean():.1%} of 12 succeeded")
+
+
+def test_resume_needs_something_to_resume(tmp_path: Path) -> None:
+    words = ["collect", str(tmp_path / "out"), "--attempts", "4", "--image-size", "16", "--workers", "1"]
+    assert main([*words, "--resume"]) == 2
+    assert not (tmp_path / "out").exists()
+    assert main(words) == 0
+    before = shards(tmp_path / "out")
+    shutil.rmtree(tmp_path / "out" / "data")
+    assert main([*words, "--resume"]) == 0
+    assert shards(tmp_path / "out") == before
+
+
 @pytest.mark.parametrize(
     ("change", "attempts", "message"),
     [

@@ -56,7 +56,7 @@ def test_a_worker_killed_in_a_shard_costs_nothing(
 
 def test_workers_that_always_die_end_the_run_with_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"3 times in a row.*fewer --workers.*same command again") as refusal:
-        run_pieces(partial(die_at_three, tmp_path), range(6), 2, "test", 6, 0, "pieces")
+        run_pieces(partial(die_at_three, tmp_path), range(6), 2, "test", 6, 0, 0)
     assert "\n" not in str(refusal.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "1", "2", "4", "5"]
 
@@ -64,13 +64,13 @@ def test_workers_that_always_die_end_the_run_with_one_line(tmp_path: Path) -> No
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_refusal_in_a_worker_is_one_line(tmp_path: Path, workers: int, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UserError, match="piece 3 can't be done"):
-        run_pieces(partial(refuse_three, tmp_path), range(30), workers, "test", 30, 0, "pieces")
+        run_pieces(partial(refuse_three, tmp_path), range(30), workers, "test", 30, 0, 0)
     assert capfd.readouterr().err == ""
 
 
 def test_workers_are_renewed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "ROUND", 2)
-    run_pieces(partial(note, tmp_path), range(12), 2, "test", 12, 0, "pieces")
+    run_pieces(partial(note, tmp_path), range(12), 2, "test", 12, 0, 0)
     numbers = {k: (tmp_path / str(k)).read_text() for k in range(12)}
     assert os.getpid() not in map(int, numbers.values())
     for first in (0, 4):
@@ -81,4 +81,4 @@ def test_workers_are_renewed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_ray_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UserError, match=r"--parallel ray needs Ray.*pip install 'graspgap\[ray\]'"):
-        run_pieces(partial(note, tmp_path), range(2), 2, "test", 2, 0, "pieces", "ray")
+        run_pieces(partial(note, tmp_path), range(2), 2, "test", 2, 0, 0, "ray")

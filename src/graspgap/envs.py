@@ -14,7 +14,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from graspgap.contract import COMMAND_SIZE, MAX_SERVO_STEPS, Image, Observation, SemanticClass
+from graspgap.contract import COMMAND_SIZE, MAX_SERVO_STEPS, Image, Observation, SemanticClass, checked_command
 from graspgap.errors import UserError, choose
 from graspgap.objects.model import Split
 from graspgap.worlds.catalog import WORLDS, WorldChoice
@@ -94,7 +94,7 @@ class BinGraspEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         if len(action) != COMMAND_SIZE + 1 or not np.isfinite(action).all():
             raise UserError(f"action {np.asarray(action).tolist()} is no 6 finite numbers: the robot was not moved")
         if action[-1] <= 0 and self._step < self.steps:
-            self.world.move(np.asarray(action[:-1], dtype=np.float32))
+            self.world.move(checked_command(action[:-1]))
             self._seen = self.world.observe()
             return _as_dict(self._seen), 0.0, False, False, {}
         outcome = self.world.grasp()

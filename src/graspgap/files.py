@@ -7,29 +7,35 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from upath import UPath
 
 from graspgap.errors import UserError
+from graspgap.locations import Location
 
+AnyPath = TypeVar("AnyPath", bound=Location)
 LIFELINE = "GRASPGAP_LIFELINE"
 """Environment variable of a study's stages: they end when their standard input closes, as it does when it dies."""
 
 
 @contextmanager
-def atomic(path: Path) -> Iterator[Path]:
+def atomic(path: AnyPath) -> Iterator[AnyPath]:
     """Yield a temporary path beside `path`; when the block ends well, it becomes `path`, else it is removed.
 
     Raises:
         UserError: if the disk is full or can't be written. What was at `path` before is untouched.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary: Any = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        if isinstance(path, UPath):
+            path.fs.mv(temporary.path, path.path)
+        else:
+            with open(temporary, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
     except OSError as error:
         why = error.strerror or str(error)
         raise UserError(f"can't write {path}: {why}; free the disk or choose another folder, then run again") from None
@@ -37,18 +43,18 @@ def atomic(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Location, text: str) -> None:
     """Write `text` to `path` atomically."""
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Location, value: Any) -> None:
     """Write `value` as indented JSON to `path` atomically."""
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
-def read_json(path: Path, what: str) -> Any:
+def read_json(path: Location, what: str) -> Any:
     """Read JSON from `path`.
 
     Raises:
@@ -62,7 +68,8 @@ def read_json(path: Path, what: str) -> Any:
         raise UserError(f"{path} of {what} is not valid JSON ({error}): restore it or make it again") from None
 
 
-def sha256(path: Path) -> str:
+def sha256(path: Location) -> str:
     """Hexadecimal SHA-256 of a file."""
-    with open(path, "rb") as file:
+    file: Any
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

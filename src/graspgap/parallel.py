@@ -19,7 +19,7 @@ from graspgap.progress import progress
 from graspgap.provenance import usable_cores
 
 Piece = TypeVar("Piece")
-Work = Callable[[Piece], tuple[int, str]]
+Work = Callable[[Piece], tuple[int, int]]
 
 BACKENDS = ("loky", "ray")
 """Processes of this machine; processes of a Ray cluster, or of a local one where none is known (`RAY_ADDRESS`)."""
@@ -47,19 +47,19 @@ def run_pieces(
     what: str,
     total: int,
     done: int,
-    unit: str,
+    succeeded: int,
     backend: str = "loky",
 ) -> None:
-    """Do `work` on every piece, in any order, showing progress.
+    """Do `work` on every piece, in any order, showing progress and the share of attempts that succeeded.
 
-    `work` writes its own result and returns (units done, note); `total` and `done` count units, `done` those of
-    pieces that an earlier run finished. One worker means this process. A piece whose worker dies is done again, and
-    workers are renewed every `ROUND` pieces. `backend` is one of `BACKENDS`.
+    `work` writes its own result and returns (attempts, successes). `total` counts attempts; `done` and `succeeded`
+    count those of pieces that an earlier run finished. One worker means this process. A piece whose worker dies is
+    done again, and workers are renewed every `ROUND` pieces. `backend` is one of `BACKENDS`.
 
     Raises:
         UserError: if `work` raises one, workers die `LOSSES` times in a row, or `backend` is unknown or not there.
     """
-    with progress(what, total, done, unit) as advance, _processes(backend, workers) as (size, lost):
+    with progress(what, total, done, "attempts") as advance, _processes(backend, workers) as (size, lost):
         losses = 0
         while pieces:
             here = dict(enumerate(pieces[: ROUND * size]))
@@ -73,7 +73,8 @@ def run_pieces(
                         raise result
                     del here[index]
                     losses = 0
-                    advance(*result)
+                    done, succeeded = done + result[0], succeeded + result[1]
+                    advance(result[0], f"{succeeded / done:.1%} of {done} succeeded")
             except lost as error:
                 losses += 1
                 if losses == LOSSES:
@@ -135,7 +136,7 @@ def _cancel(results: Generator[Any]) -> None:
         results.close()
 
 
-def _capture(work: Work[Piece], index: int, piece: Piece) -> tuple[int, tuple[int, str] | UserError]:
+def _capture(work: Work[Piece], index: int, piece: Piece) -> tuple[int, tuple[int, int] | UserError]:
     """User errors come back as values, so that they stay one line and not a worker's traceback."""
     try:
         return index, work(piece)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from pathlib import Path
 from typing import Any
 
 from graspgap.errors import UserError
 from graspgap.files import read_json, write_json
+from graspgap.locations import Location
 from graspgap.provenance import hardware, versions
 
 CONFIG = "config.json"
@@ -22,7 +22,7 @@ KINDS = {
 }
 
 
-def begin_run(out: Path, kind: str, config: Any, inputs: dict[str, Any] | None = None) -> dict[str, Any]:
+def begin_run(out: Location, kind: str, config: Any, inputs: dict[str, Any] | None = None) -> dict[str, Any]:
     """Write `out/config.json`, or check that the one there is of the same run, which then resumes.
 
     `config` is a dataclass; `inputs` are facts about what the run reads, such as the hash of a dataset.
@@ -55,7 +55,7 @@ def begin_run(out: Path, kind: str, config: Any, inputs: dict[str, Any] | None =
     return wanted
 
 
-def read_run(path: Path, kind: str) -> dict[str, Any]:
+def read_run(path: Location, kind: str) -> dict[str, Any]:
     """The `config.json` of a run.
 
     Raises:

@@ -10,6 +10,7 @@ from tyro.conf import Positional
 
 from graspgap.adaptation.pixel.graspgan import GraspGanConfig
 from graspgap.cli.checks import at_least
+from graspgap.cli.place import Place
 from graspgap.config import from_json
 from graspgap.contract import Camera
 from graspgap.datasets import open_dataset
@@ -27,9 +28,9 @@ METHODS = ("graspgan",)
 class Config:
     out: Positional[Path]
     """Run folder to write; a command that was stopped resumes."""
-    sim: Path
+    sim: Place
     """Simulated dataset, with masks and labels."""
-    real: Path
+    real: Place
     """Real dataset: its pictures alone are read, never a label or a mask."""
     method: str = "graspgan"
     """Adaptation method: `graspgan`."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tyro.conf import Positional
+from tyro.conf import FlagCreatePairsOff, Positional
 
 from graspgap.cli.checks import at_least
+from graspgap.cli.place import Place
 from graspgap.collection.collect import CollectSettings, collect
 from graspgap.collection.policies import PolicyChoice
+from graspgap.errors import UserError
+from graspgap.runs import CONFIG
 from graspgap.worlds.camera_file import read_camera
 from graspgap.worlds.catalog import WorldChoice
 from graspgap.worlds.randomization import ranges_of
@@ -17,7 +20,7 @@ from graspgap.worlds.randomization import ranges_of
 
 @dataclass(frozen=True)
 class Config:
-    out: Positional[Path]
+    out: Positional[Place]
     """Dataset folder to write; a command that was stopped resumes."""
     world: str = "sim"
     """`sim`, `bullet` (PyBullet, extra `bullet`), or `standin` (the stand-in reality)."""
@@ -48,11 +51,15 @@ class Config:
     """Pixels of a side of the pictures."""
     steps_per_attempt: int = 4
     """Servo steps, 2 to 10, each with a picture."""
+    resume: FlagCreatePairsOff[bool] = False
+    """Refuse to begin a new dataset: OUT must be there. Without this, collection resumes as well."""
 
 
 def run(config: Config) -> None:
     """Collect, and say how it went."""
     at_least("--seed", config.seed, 0)
+    if config.resume and not (config.out / CONFIG).exists():
+        raise UserError(f"{config.out} holds nothing to resume: correct the folder, or begin it without --resume")
     camera = None if config.camera is None else read_camera(config.camera)
     world = WorldChoice(
         name=config.world,

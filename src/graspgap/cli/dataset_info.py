@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 
 from rich.console import Console
-from tyro.conf import Positional
+from tyro.conf import FlagCreatePairsOff, Positional
 
+from graspgap.cli.place import Place
 from graspgap.datasets.summary import as_table, summary
 
 
 @dataclass(frozen=True)
 class Config:
-    path: Positional[Path]
+    path: Positional[Place]
     """Dataset folder."""
-    json: bool = False
+    json: FlagCreatePairsOff[bool] = False
     """Print JSON instead of a table."""
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from tyro.conf import Positional
 
+from graspgap.cli.place import Place
 from graspgap.datasets.recombine import merge
 
 
 @dataclass(frozen=True)
 class Config:
-    out: Positional[Path]
+    out: Positional[Place]
     """Dataset folder to write; a command that was stopped resumes."""
-    sources: Positional[tuple[Path, ...]]
+    sources: Positional[tuple[Place, ...]]
     """Datasets of one world, with other seeds or other attempts; they stay as they are."""
 
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from tyro.conf import Positional
 
 from graspgap.cli.checks import at_least
+from graspgap.cli.place import Place
 from graspgap.datasets.recombine import sample
 
 
 @dataclass(frozen=True)
 class Config:
-    out: Positional[Path]
+    out: Positional[Place]
     """Dataset folder to write; a command that was stopped resumes."""
-    source: Positional[Path]
+    source: Positional[Place]
     """Dataset to draw from; it stays as it is."""
     attempts: int
     """Attempts to draw."""

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from tyro.conf import Positional
 
 from graspgap.cli.checks import at_least
+from graspgap.cli.place import Place
 from graspgap.datasets.recombine import split
 
 
 @dataclass(frozen=True)
 class Config:
-    out: Positional[Path]
+    out: Positional[Place]
     """Dataset folder to write, with the fraction; a command that was stopped resumes."""
-    rest: Positional[Path]
+    rest: Positional[Place]
     """Dataset folder to write, with all others."""
-    source: Positional[Path]
+    source: Positional[Place]
     """Dataset to split; it stays as it is."""
     fraction: float = 0.9
     """Fraction of the scenes in OUT."""

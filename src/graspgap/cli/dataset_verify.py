@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from tyro.conf import Positional
 
+from graspgap.cli.place import Place
 from graspgap.datasets.check import verify
 
 
 @dataclass(frozen=True)
 class Config:
-    path: Positional[Path]
+    path: Positional[Place]
     """Dataset folder."""
 
 

@@ -9,6 +9,7 @@ import torch
 from tyro.conf import Positional
 
 from graspgap.cli.checks import at_least
+from graspgap.cli.place import Place
 from graspgap.config import from_json
 from graspgap.contract import Camera
 from graspgap.datasets import Dataset, LabelledView, open_dataset
@@ -29,11 +30,11 @@ HELD_OUT = 0.1
 class Config:
     out: Positional[Path]
     """Run folder to write; a command that was stopped resumes."""
-    sim: Path | None = None
+    sim: Place | None = None
     """Simulated dataset."""
     adapter: Path | None = None
     """Adapter run that makes the simulated pictures look real."""
-    real: Path | None = None
+    real: Place | None = None
     """Real dataset."""
     real_labels: float = 0.0
     """Fraction of the real attempts whose labels training may use; 0: pictures, poses and commands alone."""
@@ -114,7 +115,7 @@ def run(config: Config) -> None:
     print(f"{config.out}: trained; held-out AUC " + ", ".join(f"{k} {v['auc']}" for k, v in metrics.items()))
 
 
-def _split(path: Path | None, config: Config) -> tuple[Dataset | None, Dataset | None]:
+def _split(path: Place | None, config: Config) -> tuple[Dataset | None, Dataset | None]:
     if path is None:
         return None, None
     data = open_dataset(path)

@@ -11,7 +11,6 @@ from graspgap.cli.checks import at_least
 from graspgap.errors import UserError, choose
 from graspgap.objects.model import Split
 
-
 COLUMNS = 8
 """Pictures in a row."""
 PER_SCENE = 4

@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from graspgap.collection.policies import PolicyChoice, make_policy
-from graspgap.datasets.writer import config_hash, finish, shard_done, write_shard
+from graspgap.datasets.shards import successes
+from graspgap.datasets.writer import config_hash, finish, shard_done, shard_path, write_shard
 from graspgap.errors import UserError, choose
 from graspgap.files import read_json
 from graspgap.grasping.attempt import run_attempt
+from graspgap.locations import Location, is_private
 from graspgap.parallel import BACKENDS, choose_workers, run_pieces
 from graspgap.runs import begin_run
 from graspgap.worlds.catalog import WorldChoice, cached_world
@@ -34,7 +35,7 @@ class CollectSettings:
 
 @dataclass(frozen=True)
 class _Plan:
-    out: Path
+    out: Location
     attempts: int
     settings: CollectSettings
     settings_hash: str
@@ -50,7 +51,7 @@ class _Plan:
 
 
 def collect(
-    out: Path, settings: CollectSettings, attempts: int, workers: int = 0, parallel: str = "loky"
+    out: Location, settings: CollectSettings, attempts: int, workers: int = 0, parallel: str = "loky"
 ) -> dict[str, Any]:
     """Make attempts 0 to `attempts` - 1 of a dataset; returns its meta.json. Resumes, and may extend a dataset.
 
@@ -63,6 +64,8 @@ def collect(
         raise UserError(f"--attempts {attempts} asks for nothing: give at least 1")
     choose("--parallel", parallel, BACKENDS)
     workers = choose_workers(workers)
+    if workers > 1 and is_private(out):
+        raise UserError(f"{out} is the memory of one process, --workers {workers} would not see it: give --workers 1")
     world = cached_world(settings.world)
     policy = make_policy(settings.policy, settings.steps_per_attempt)
     policy.check(world.spec)
@@ -73,14 +76,19 @@ def collect(
         raise UserError(f"{out} holds {held} attempts, --attempts {attempts} would lose some: give {held} or more")
     facts = dataclasses.asdict(settings)
     plan = _Plan(out, attempts, settings, config_hash(facts | {"policy_identity": policy.identity}))
-    missing = [k for k in plan.shards if not shard_done(out, k, len(plan.numbers(k)), plan.settings_hash)]
+    missing, succeeded = [], 0
+    for k in plan.shards:
+        if shard_done(out, k, len(plan.numbers(k)), plan.settings_hash):
+            succeeded += successes(shard_path(out, k), len(plan.numbers(k)))
+        else:
+            missing.append(k)
     done = attempts - sum(len(plan.numbers(k)) for k in missing)
-    run_pieces(partial(_collect_shard, plan), missing, workers, "collect", attempts, done, "attempts", parallel)
+    run_pieces(partial(_collect_shard, plan), missing, workers, "collect", attempts, done, succeeded, parallel)
     drawn = {"randomization": dataclasses.asdict(settings.world.randomization)}
     return finish(out, facts, world.spec, len(plan.shards), drawn)
 
 
-def _collect_shard(plan: _Plan, index: int) -> tuple[int, str]:
+def _collect_shard(plan: _Plan, index: int) -> tuple[int, int]:
     settings = plan.settings
     world = cached_world(settings.world)
     policy = make_policy(settings.policy, settings.steps_per_attempt).policy
@@ -89,5 +97,4 @@ def _collect_shard(plan: _Plan, index: int) -> tuple[int, str]:
         for k in plan.numbers(index)
     ]
     write_shard(plan.out, index, rows, plan.settings_hash)
-    successes = sum(row.outcome.success for row in rows)
-    return len(rows), f"{successes / len(rows):.0%} of the last shard succeeded"
+    return len(rows), sum(row.outcome.success for row in rows)

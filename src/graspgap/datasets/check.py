@@ -13,10 +13,11 @@ from graspgap.datasets import shards
 from graspgap.datasets.schema import FORMAT, FORMAT_VERSION, arrow_schema
 from graspgap.errors import UserError
 from graspgap.files import read_json
+from graspgap.locations import Location
 from graspgap.progress import progress
 
 
-def read_meta(folder: Path) -> dict[str, Any]:
+def read_meta(folder: Location) -> dict[str, Any]:
     """The content of meta.json of a dataset folder.
 
     Raises:
@@ -36,7 +37,7 @@ def read_meta(folder: Path) -> dict[str, Any]:
     return meta
 
 
-def verify(folder: Path) -> dict[str, Any]:
+def verify(folder: Location) -> dict[str, Any]:
     """Check a dataset folder from end to end; returns its meta.
 
     Every shard must have the SHA-256 of meta.json, all of its pictures and masks must decode, and no (seed, attempt)
@@ -52,7 +53,7 @@ def verify(folder: Path) -> dict[str, Any]:
         raise UserError(f"{strangers[0]} is not in meta.json, but other programs would read it: delete it")
     attempts = []
 
-    def check(path: Path, entry: dict[str, Any]) -> None:
+    def check(path: Location, entry: dict[str, Any]) -> None:
         shards.check_hash(path, entry)
         attempts.append(_check_rows(path, entry, meta))
 
@@ -67,7 +68,7 @@ def verify(folder: Path) -> dict[str, Any]:
     return meta
 
 
-def check_shards(folder: Path, meta: dict[str, Any], check: Callable[[Path, dict[str, Any]], None]) -> None:
+def check_shards(folder: Location, meta: dict[str, Any], check: Callable[[Location, dict[str, Any]], None]) -> None:
     """`check` (path, entry of meta.json) every shard, with progress.
 
     Raises:
@@ -85,7 +86,7 @@ def check_shards(folder: Path, meta: dict[str, Any], check: Callable[[Path, dict
         raise UserError(f"{folder}: {len(refused)} of {len(meta['shards'])} shards are damaged; first {refused[0]}")
 
 
-def _check_rows(path: Path, entry: dict[str, Any], meta: dict[str, Any]) -> np.ndarray:
+def _check_rows(path: Location, entry: dict[str, Any], meta: dict[str, Any]) -> np.ndarray:
     """Decode all rows of a shard; returns (seed, attempt) of each."""
     layers = meta.get("has_layers", False)
     table = shards.read_columns(path, arrow_schema({}, layers).names, entry["rows"])

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from graspgap.datasets.check import check_shards, read_meta
 from graspgap.datasets.views import LabelledView, SimulatedView, UnlabelledView
 from graspgap.errors import UserError
 from graspgap.files import sha256
+from graspgap.locations import Location, location
 from graspgap.seeding import generator
 
 
@@ -36,7 +36,7 @@ class _Index:
 class Dataset:
     """A dataset folder, or a part of one. Made by `open_dataset`."""
 
-    path: Path
+    path: Location
     meta: dict[str, Any]
     """The content of meta.json."""
     rows: Int64[np.ndarray, "m"]
@@ -231,29 +231,31 @@ class Dataset:
         }
 
 
-def open_dataset(path: Path | str) -> Dataset:
+def open_dataset(path: Location | str) -> Dataset:
     """Open the dataset folder `path` (its shards' footers and small columns; no pictures, no labels).
 
     Raises:
         UserError: if the folder is missing, empty, unfinished, of a later format, or a shard is missing or truncated.
     """
-    folder = Path(path)
+    folder = location(path)
     meta = read_meta(folder)
-    tables = []
+    keys, scenes, lengths = [], [], []
     for entry in meta["shards"]:
         shards.check_size(folder / entry["file"], entry)
         columns = ["attempt", "seed", "scene", shards.LENGTHS]
-        tables.append(shards.read_columns(folder / entry["file"], columns, entry["rows"]))
-    table = pa.concat_tables(tables)
+        table = shards.read_columns(folder / entry["file"], columns, entry["rows"])
+        keys.append(shards.pairs(table, "attempt"))
+        scenes.append(shards.pairs(table, "scene"))
+        lengths.append(shards.lengths(table["images"]))
     index = _Index(
-        keys=shards.pairs(table, "attempt"),
-        scenes=np.unique(shards.pairs(table, "scene"), axis=0, return_inverse=True)[1].reshape(-1),
-        lengths=shards.lengths(table["images"]),
+        keys=np.concatenate(keys),
+        scenes=np.unique(np.concatenate(scenes), axis=0, return_inverse=True)[1].reshape(-1),
+        lengths=np.concatenate(lengths),
     )
-    return Dataset(folder, meta, np.arange(table.num_rows), (), index)
+    return Dataset(folder, meta, np.arange(len(index.keys)), (), index)
 
 
-def _store(out: np.ndarray, column: pa.ChunkedArray, path: Path) -> None:
+def _store(out: np.ndarray, column: pa.ChunkedArray, path: Location) -> None:
     if out.dtype == np.uint8:
         shards.decode_into(out, column, path)
     elif out.dtype == np.bool_:

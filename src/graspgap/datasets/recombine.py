@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from graspgap.datasets.schema import arrow_schema
 from graspgap.datasets.writer import ImportedSpec, config_hash, finish, shard_done, shard_path, write_table
 from graspgap.errors import UserError, choose
 from graspgap.files import atomic, sha256
+from graspgap.locations import Location
 from graspgap.progress import progress
 from graspgap.runs import begin_run
 
@@ -52,7 +52,7 @@ class Recombined:
     made_from: tuple[Origin, ...]
 
 
-def merge(out: Path, sources: Sequence[Path]) -> dict[str, Any]:
+def merge(out: Location, sources: Sequence[Location]) -> dict[str, Any]:
     """One dataset with the shards of all `sources`, copied byte for byte; returns its meta. Resumes.
 
     Raises:
@@ -75,14 +75,14 @@ def merge(out: Path, sources: Sequence[Path]) -> dict[str, Any]:
             target = shard_path(out, index)
             if not (target.exists() and sha256(target) == entry["sha256"]):
                 shards.check_hash(path, entry)
-                with atomic(target) as temporary:
-                    shutil.copyfile(path, temporary)
+                with atomic(target) as temporary, path.open("rb") as from_file, temporary.open("wb") as to_file:
+                    shutil.copyfileobj(from_file, to_file)
             advance(1)
     return finish(out, asdict(config), _spec(metas[0]), len(pieces), mixed=True)
 
 
 def split(
-    out: Path, rest: Path, source: Path, fraction: float, seed: int = 0, by: str = "scene"
+    out: Location, rest: Location, source: Location, fraction: float, seed: int = 0, by: str = "scene"
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """`fraction` of the scenes of `source`, drawn by `seed`, as the dataset `out`, and all others as `rest`.
 
@@ -101,7 +101,7 @@ def split(
     return first, second
 
 
-def sample(out: Path, source: Path, attempts: int, seed: int = 0) -> dict[str, Any]:
+def sample(out: Location, source: Location, attempts: int, seed: int = 0) -> dict[str, Any]:
     """`attempts` attempts of `source`, drawn by `seed`, as the dataset `out`; returns its meta. Resumes.
 
     Smaller samples are subsets of larger ones of the same seed.
@@ -115,7 +115,7 @@ def sample(out: Path, source: Path, attempts: int, seed: int = 0) -> dict[str, A
     return _rewrite(out, data.limit(attempts, seed))
 
 
-def _rewrite(out: Path, part: Dataset) -> dict[str, Any]:
+def _rewrite(out: Location, part: Dataset) -> dict[str, Any]:
     """The rows of a part of a dataset as a dataset of its own, in shards as long as the longest of the source."""
     origin = _origin(part.path, part.meta, part)
     config = Recombined((origin,))
@@ -149,7 +149,7 @@ def _take(part: Dataset, rows: Int64[np.ndarray, "k"]) -> pa.Table:
     return pa.concat_tables(tables)
 
 
-def _origin(path: Path, meta: dict[str, Any], part: Dataset | None = None) -> Origin:
+def _origin(path: Location, meta: dict[str, Any], part: Dataset | None = None) -> Origin:
     attempts, parts = (meta["attempts"], ()) if part is None else (len(part), part.parts)
     return Origin(str(path), sha256(path / "meta.json"), attempts, parts, meta["config"])
 
@@ -165,7 +165,7 @@ def _spec(meta: dict[str, Any]) -> ImportedSpec:
     )
 
 
-def _check_alike(first: Path, wanted: dict[str, Any], other: Path, found: dict[str, Any]) -> None:
+def _check_alike(first: Location, wanted: dict[str, Any], other: Location, found: dict[str, Any]) -> None:
     for key in ALIKE:
         mine, its = wanted.get(key), found.get(key)
         if mine != its:

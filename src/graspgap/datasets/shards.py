@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,24 +14,26 @@ from jaxtyping import Float32, Int64, UInt8
 from graspgap.datasets.pictures import decode_mask, decode_picture
 from graspgap.errors import UserError
 from graspgap.files import sha256
+from graspgap.locations import Location, for_arrow
 
 LENGTHS = "images.list.element.path"
 """A column that is nearly empty, read for the number of pictures in each row."""
 
 
-def damaged(path: Path, found: object, expected: str) -> UserError:
+def damaged(path: Location, found: object, expected: str) -> UserError:
     """The error of a shard that is not as meta.json says."""
     return UserError(f"{path} is damaged ({found}; expected {expected}): delete it and run the same command again")
 
 
-def read_columns(path: Path, columns: Sequence[str], rows: int) -> pa.Table:
+def read_columns(path: Location, columns: Sequence[str], rows: int) -> pa.Table:
     """The named columns of a shard that must have `rows` rows.
 
     Raises:
         UserError: if the shard is missing, damaged, or has another number of rows.
     """
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        where, filesystem = for_arrow(path)
+        with pq.ParquetFile(where, filesystem=filesystem, page_checksum_verification=True) as file:
             table = file.read(list(columns))
     except FileNotFoundError:
         raise UserError(f"{path} is missing (expected {rows} rows): run the same command again") from None
@@ -44,7 +45,16 @@ def read_columns(path: Path, columns: Sequence[str], rows: int) -> pa.Table:
     return table
 
 
-def check_size(path: Path, entry: dict[str, Any]) -> None:
+def successes(path: Location, rows: int) -> int:
+    """How many attempts of a shard succeeded.
+
+    Raises:
+        UserError: as `read_columns`.
+    """
+    return pc.sum(read_columns(path, ["success"], rows)["success"]).as_py() or 0
+
+
+def check_size(path: Location, entry: dict[str, Any]) -> None:
     """Compare the size of a shard with its entry in meta.json.
 
     Raises:
@@ -56,7 +66,7 @@ def check_size(path: Path, entry: dict[str, Any]) -> None:
         raise damaged(path, f"{path.stat().st_size} bytes", f"{entry['bytes']} bytes, {entry['rows']} rows")
 
 
-def check_hash(path: Path, entry: dict[str, Any]) -> None:
+def check_hash(path: Location, entry: dict[str, Any]) -> None:
     """Compare a shard with its entry in meta.json, byte by byte.
 
     Raises:
@@ -68,7 +78,7 @@ def check_hash(path: Path, entry: dict[str, Any]) -> None:
         raise damaged(path, f"SHA-256 {found[:12]}", f"{entry['sha256'][:12]}, {entry['rows']} rows")
 
 
-def decoded(column: pa.ChunkedArray, shape: tuple[int, ...], path: Path) -> Iterator[UInt8[np.ndarray, "*size"]]:
+def decoded(column: pa.ChunkedArray, shape: tuple[int, ...], path: Location) -> Iterator[UInt8[np.ndarray, "*size"]]:
     """The pictures of a column of pictures, or of lists of pictures, one by one: [3, h, w] RGB, or masks [h, w].
 
     Raises:
@@ -87,7 +97,7 @@ def decoded(column: pa.ChunkedArray, shape: tuple[int, ...], path: Path) -> Iter
         yield picture
 
 
-def decode_into(out: UInt8[np.ndarray, "f *size"], column: pa.ChunkedArray, path: Path) -> None:
+def decode_into(out: UInt8[np.ndarray, "f *size"], column: pa.ChunkedArray, path: Location) -> None:
     """Decode a column of pictures, or of lists of pictures, to `out`: [f, 3, h, w] RGB, or masks [f, h, w].
 
     Raises:

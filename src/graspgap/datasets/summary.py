@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from rich.table import Table
@@ -11,9 +10,10 @@ from rich.text import Text
 
 from graspgap.datasets import shards
 from graspgap.datasets.check import read_meta
+from graspgap.locations import Location
 
 
-def summary(folder: Path) -> dict[str, Any]:
+def summary(folder: Location) -> dict[str, Any]:
     """Facts of a dataset folder, JSON-able. `successes` are null where nobody noted how a grasp ended.
 
     Raises:

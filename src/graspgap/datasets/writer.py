@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,9 +23,11 @@ from graspgap.datasets.schema import FORMAT, FORMAT_VERSION, Attempt, arrow_sche
 from graspgap.datasets.shards import pairs
 from graspgap.errors import UserError
 from graspgap.files import atomic, sha256, write_json, write_text
+from graspgap.locations import Location, for_arrow
 from graspgap.provenance import hardware, versions
 
 _HASH_KEY = b"graspgap_config"
+_FACTS = ("seed", "scene", "policy", "success", "poses")
 _LISTS = ("images", "masks")
 
 
@@ -46,12 +47,12 @@ def config_hash(config: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def shard_path(folder: Path, index: int) -> Path:
+def shard_path(folder: Location, index: int) -> Location:
     """Path of shard `index` (from 0)."""
     return folder / "data" / f"shard-{index:05d}.parquet"
 
 
-def write_shard(folder: Path, index: int, rows: Sequence[Attempt], settings: str = "") -> Path:
+def write_shard(folder: Location, index: int, rows: Sequence[Attempt], settings: str = "") -> Location:
     """Write `rows` as shard `index`, complete or not at all. Equal arguments give equal bytes.
 
     Keep a shard's pictures well under 2 GB before compression (for 64 pixels, thousands of attempts).
@@ -68,7 +69,7 @@ def write_shard(folder: Path, index: int, rows: Sequence[Attempt], settings: str
     return write_table(folder, index, pa.Table.from_arrays(columns, names=schema.names), settings)
 
 
-def write_table(folder: Path, index: int, table: pa.Table, settings: str = "") -> Path:
+def write_table(folder: Location, index: int, table: pa.Table, settings: str = "") -> Location:
     """Write the columns of `arrow_schema` as shard `index`; as `write_shard`, for rows that are encoded already.
 
     Raises:
@@ -77,9 +78,11 @@ def write_table(folder: Path, index: int, table: pa.Table, settings: str = "") -
     path = shard_path(folder, index)
     schema = arrow_schema({_HASH_KEY.decode(): settings}, layers="depths" in table.column_names)
     with atomic(path) as temporary:
+        where, filesystem = for_arrow(temporary)
         pq.write_table(
             table.replace_schema_metadata(schema.metadata),
-            temporary,
+            where,
+            filesystem=filesystem,
             compression="zstd",
             compression_level=3,
             use_dictionary=False,
@@ -90,7 +93,7 @@ def write_table(folder: Path, index: int, table: pa.Table, settings: str = "") -
     return path
 
 
-def write_rows(folder: Path, rows: Iterable[Attempt], per_shard: int = 256, settings: str = "") -> int:
+def write_rows(folder: Location, rows: Iterable[Attempt], per_shard: int = 256, settings: str = "") -> int:
     """Write all `rows` as shards of `per_shard` rows, holding one shard in memory; returns the number of shards.
 
     Raises:
@@ -103,7 +106,7 @@ def write_rows(folder: Path, rows: Iterable[Attempt], per_shard: int = 256, sett
     return index
 
 
-def shard_done(folder: Path, index: int, expected_rows: int, settings: str = "") -> bool:
+def shard_done(folder: Location, index: int, expected_rows: int, settings: str = "") -> bool:
     """Whether shard `index` is there, readable and has `expected_rows` rows; reads its footer alone.
 
     Raises:
@@ -113,7 +116,8 @@ def shard_done(folder: Path, index: int, expected_rows: int, settings: str = "")
     if not path.exists():
         return False
     try:
-        footer = pq.read_metadata(path)
+        where, filesystem = for_arrow(path)
+        footer = pq.read_metadata(where, filesystem=filesystem)
     except (pa.ArrowException, OSError):
         return False
     if _settings(footer) != settings:
@@ -122,7 +126,7 @@ def shard_done(folder: Path, index: int, expected_rows: int, settings: str = "")
 
 
 def finish(
-    folder: Path,
+    folder: Location,
     config: Mapping[str, Any],
     spec: WorldSpec | ImportedSpec,
     shards: int,
@@ -216,13 +220,12 @@ def _settings(footer: pq.FileMetaData) -> str:
     return (footer.metadata or {}).get(_HASH_KEY, b"").decode()
 
 
-def _shard_facts(path: Path) -> _ShardFacts:
+def _shard_facts(path: Location) -> _ShardFacts:
     try:
-        with pq.ParquetFile(path) as file:
+        where, filesystem = for_arrow(path)
+        with pq.ParquetFile(where, filesystem=filesystem) as file:
             footer, layers = file.metadata, "depths" in file.schema_arrow.names
-            table = file.read(
-                ["seed", "scene", "policy", "success", "poses", *(f"{name}.list.element.path" for name in _LISTS)]
-            )
+            table = file.read([*_FACTS, *(f"{name}.list.element.path" for name in _LISTS)])
             first = next(file.iter_batches(batch_size=1, columns=["image_before"]))
         size = decode_picture(first["image_before"][0]["bytes"].as_py()).shape[0]
     except FileNotFoundError:

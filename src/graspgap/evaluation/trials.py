@@ -57,6 +57,9 @@ class _Piece:
     def path(self) -> Path:
         return self.out / "pieces" / f"{self.attempts.start:06d}-{self.attempts.stop:06d}.json"
 
+    def records(self) -> list[AttemptRecord]:
+        return [AttemptRecord(**record) for record in read_json(self.path, "a piece of evaluation")]
+
 
 def evaluate(
     out: Path, settings: TrialSettings, attempts: int, arm: Arm, workers: int = 0, facts: dict[str, Any] | None = None
@@ -74,9 +77,10 @@ def evaluate(
     begin_run(out, "evaluation", settings, {"policy": chosen.identity})
     pieces = [_Piece(out, range(i, min(i + PIECE, attempts)), settings) for i in range(0, attempts, PIECE)]
     missing = [piece for piece in pieces if not piece.path.exists()]
-    done = attempts - sum(len(piece.attempts) for piece in missing)
-    run_pieces(_run_piece, missing, workers, f"evaluate {arm.name}".strip(), attempts, done, "attempts")
-    records = [AttemptRecord(**record) for piece in pieces for record in read_json(piece.path, "a piece of evaluation")]
+    held = [record for piece in pieces if piece.path.exists() for record in piece.records()]
+    succeeded = sum(record.success for record in held)
+    run_pieces(_run_piece, missing, workers, f"evaluate {arm.name}".strip(), attempts, len(held), succeeded)
+    records = [record for piece in pieces for record in piece.records()]
     result = EvaluationResult(
         arm=arm.name or chosen.policy.name,
         real_labels=arm.real_labels,
@@ -93,7 +97,7 @@ def evaluate(
     return result
 
 
-def _run_piece(piece: _Piece) -> tuple[int, str]:
+def _run_piece(piece: _Piece) -> tuple[int, int]:
     settings = piece.settings
     world = cached_world(settings.world)
     policy = make_policy(settings.policy, settings.steps_per_attempt).policy
@@ -113,4 +117,4 @@ def _run_piece(piece: _Piece) -> tuple[int, str]:
             )
         )
     write_json(piece.path, [asdict(record) for record in records])
-    return len(records), f"{sum(record.success for record in records)}/{len(records)} succeeded"
+    return len(records), sum(record.success for record in records)
