@@ -29,7 +29,7 @@ class TransferPreset:
     randomizations: tuple[str, ...] = ("none", "both")
 
 
-TRANSFERS = {"transfer": TransferPreset(5000, 1500, 600), "transfer-tiny": TransferPreset(40, 4, 6)}
+TRANSFERS = {"transfer": TransferPreset(3000, 1200, 600), "transfer-tiny": TransferPreset(40, 4, 6)}
 """Studies by name; `transfer-tiny` proves that every stage runs and measures nothing."""
 
 
