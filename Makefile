@@ -11,7 +11,7 @@ demo: $(VENV)/.ready
 	$(BIN)/graspgap study $(OUT) --preset demo
 
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
