@@ -18,7 +18,7 @@ from graspgap.evaluation.readme import filled
 from graspgap.evaluation.results import AttemptRecord, EvaluationResult, save
 from graspgap.evaluation.stages import Stage, finished_seconds, run_stages
 from graspgap.evaluation.study import PRESETS, StudyArm, plan
-from graspgap.files import read_json
+from graspgap.files import read_json, write_json
 
 
 @pytest.mark.parametrize("name", list(PRESETS))
@@ -143,3 +143,12 @@ def test_tables_of_a_markdown_file_come_from_result_files(tmp_path: Path) -> Non
     assert filled(new, tmp_path) == new
     with pytest.raises(UserError, match=r"no results\.json"):
         filled("<!-- results nowhere -->\n<!-- end -->", tmp_path)
+
+
+def test_a_benchmarks_rows_become_a_table(tmp_path: Path) -> None:
+    write_json(tmp_path / "speed.json", {"rows": [{"what": "sim", "per_second": 9.5, "more": 1, "none": None}]})
+    text = "<!-- benchmark speed.json:what,per_second,none -->\n<!-- end -->"
+    table = filled(text, tmp_path).splitlines()[1:4]
+    assert table == ["| what | per second | none |", "| --- | ---: | ---: |", "| sim | 9.5 |  |"]
+    with pytest.raises(UserError, match="has no column 'speed'"):
+        filled("<!-- benchmark speed.json:speed -->\n<!-- end -->", tmp_path)

@@ -1,6 +1,7 @@
 """Keep the tables of a Markdown file equal to the result files: `python -m graspgap.evaluation.readme README.md`.
 
-A table stands between `<!-- results FOLDER -->` and `<!-- end -->`; the folder is relative to the Markdown file.
+A table stands between `<!-- results FOLDER -->` and `<!-- end -->`; the folder is relative to the Markdown file. The
+rows of a benchmark stand after `<!-- benchmark FILE:column,column -->`.
 """
 
 from __future__ import annotations
@@ -12,22 +13,24 @@ from pathlib import Path
 from graspgap.errors import UserError
 from graspgap.evaluation.findings import headline, ingredient_comparisons
 from graspgap.evaluation.results import find_results
-from graspgap.evaluation.tables import comparisons_markdown, pool, results_markdown
+from graspgap.evaluation.tables import comparisons_markdown, markdown, pool, results_markdown
 from graspgap.evaluation.transfer import transfer_markdown
-from graspgap.files import write_text
+from graspgap.files import read_json, write_text
 
-_TABLE = re.compile(r"(<!-- (results|comparisons|headline|transfer) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_TABLE = re.compile(r"(<!-- (results|comparisons|headline|transfer|benchmark) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def filled(text: str, base: Path) -> str:
     """The Markdown text with every marked table made anew.
 
     Raises:
-        UserError: if a folder holds no results.
+        UserError: if a folder holds no results, or a benchmark's file lacks a column.
     """
 
     def fill(match: re.Match[str]) -> str:
         start, kind, folder, end = match.groups()
+        if kind == "benchmark":
+            return f"{start}{_benchmark(base, folder).rstrip()}\n{end}"
         results = find_results(base / folder)
         if not results:
             raise UserError(f"{base / folder} holds no results.json, expected by a table of the Markdown file")
@@ -42,6 +45,22 @@ def filled(text: str, base: Path) -> str:
         return f"{start}{body.rstrip()}\n{end}"
 
     return _TABLE.sub(fill, text)
+
+
+def _benchmark(base: Path, words: str) -> str:
+    """The chosen columns of a benchmark's rows."""
+    name, _, columns = words.partition(":")
+    chosen = columns.split(",")
+    rows = read_json(base / name, "a benchmark")["rows"]
+    missing = sorted(set(chosen) - set(rows[0]))
+    if missing:
+        raise UserError(f"{base / name} has no column '{missing[0]}', expected by a table of the Markdown file")
+    header = [column.replace("_", " ") for column in chosen]
+    return markdown(header, "l" + "r" * (len(chosen) - 1), [[_text(row[column]) for column in chosen] for row in rows])
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
 
 
 if __name__ == "__main__":
