@@ -109,6 +109,13 @@ def test_settled_objects_rest_inside_the_bin(seed: int) -> None:
     assert np.abs(cell.data.qvel[9:]).max() < 0.2
 
 
+@pytest.mark.parametrize("depth", [0.0, 0.006, 0.012])
+def test_the_floor_pushes_a_thin_object_up_however_deep_a_step_brings_it(depth: float) -> None:
+    rod = ObjectModel("rod", (Part("cylinder", (0.004, 0.05), quaternion=(0.5**0.5, 0.5**0.5, 0.0, 0.0)),), 0.02)
+    cell = cell_with((rod, (0.55, 0.0, 0.004 - depth)))
+    assert cell.object_positions()[0, 2] == pytest.approx(0.004, abs=0.001)
+
+
 @pytest.mark.parametrize(("knocks", "inside"), [(1, 1), (3, 1), (4, 0)])
 def test_what_falls_beside_the_bin_is_dropped_again(knocks: int, inside: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Even from its sleep there; after four times it is left out of the picture."""

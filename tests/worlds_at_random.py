@@ -115,6 +115,9 @@ def _check_start(world: TabletopWorld[Cell]) -> None:
         place = cell.data.xpos[body]
         assert cell._inside(index) or place[0] > 1.5, f"object {index} at {place}"
         assert place[2] > -0.002
+    touching = cell.body_object[cell.model.geom_bodyid[cell.data.contact.geom]]
+    with_bin = (touching < 0).any(axis=1)
+    assert cell.data.contact.dist[with_bin].min(initial=0) > -0.003, "an object sticks in the bin"
 
 
 def _check_look(world: TabletopWorld[Cell], rng: np.random.Generator) -> None:

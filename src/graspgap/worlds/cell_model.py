@@ -13,6 +13,9 @@ from graspgap.worlds.mover import MotionConfig
 
 BIN_CENTRE = (0.55, 0.0)
 """Middle of the bin on the table, base frame [m]."""
+FLOOR = 0.1
+"""Thickness of the bin's floor [m]. In a timestep a falling object gets some millimetres into it, and is pushed out by
+the nearer side: in a floor of 1 cm thin things stuck halfway."""
 FINGER = (0.006, 0.011, 0.055)
 """Half extents of a finger [m]: along the opening, across it, along its length."""
 HAND = (0.055, 0.032, 0.022)
@@ -86,7 +89,7 @@ def _add_bin(config: CellConfig, spec: mujoco.MjSpec) -> None:
     (sx, sy), h, w = config.bin_size, config.wall_height / 2, config.wall_thickness / 2
     x, y = BIN_CENTRE
     walls = (
-        ((x, y, -0.005), (sx / 2 + 2 * w, sy / 2 + 2 * w, 0.005)),
+        ((x, y, -FLOOR / 2), (sx / 2 + 2 * w, sy / 2 + 2 * w, FLOOR / 2)),
         ((x - sx / 2 - w, y, h), (w, sy / 2 + 2 * w, h)),
         ((x + sx / 2 + w, y, h), (w, sy / 2 + 2 * w, h)),
         ((x, y - sy / 2 - w, h), (sx / 2, w, h)),
