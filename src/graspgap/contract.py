@@ -73,7 +73,8 @@ class Workspace:
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera looking from `position` at `target`, with the world's z up. Lengths in metres."""
+    """A pinhole camera looking from `position` at `target`, with the world's z up; straight down, its x is up. Lengths
+    in metres."""
 
     position: tuple[float, float, float] = (0.33, 0.58, 0.72)
     target: tuple[float, float, float] = (0.55, 0.0, 0.055)
