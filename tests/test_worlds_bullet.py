@@ -283,6 +283,19 @@ def test_dynamics_change_the_physics_and_leave_nothing_behind(cell: BulletCell) 
     assert facts() == nominal
 
 
+def test_a_rolling_ball_comes_to_rest(cell: BulletCell) -> None:
+    ball = ObjectModel("ball", (Part("sphere", (0.02,)),), 0.05)
+    put(cell, (ball, (0.55, 0.07, 0.02)))
+    cell.tuck_arm()  # out of its way
+    (body,) = cell.bodies.things
+    awake = pybullet.ACTIVATION_STATE_WAKE_UP
+    pybullet.changeDynamics(body, -1, activationState=awake, physicsClientId=cell.client)
+    pybullet.resetBaseVelocity(body, (0.1, 0, 0), (0, 5, 0), physicsClientId=cell.client)
+    cell._step(1.0)
+    assert 0.555 < cell._place(0)[0][0] < 0.58
+    assert np.abs(pybullet.getBaseVelocity(body, physicsClientId=cell.client)[0]).max() < 0.003
+
+
 def test_damping_slows_a_falling_box(cell: BulletCell) -> None:
     speeds = []
     for factor in (1.0, 20.0):

@@ -106,6 +106,8 @@ class BulletCell(Mover):
                 -1,
                 mass=thing.mass * factor,
                 lateralFriction=thing.friction * friction,
+                rollingFriction=config.rolling_friction,
+                spinningFriction=config.rolling_friction,
                 linearDamping=damping,
                 angularDamping=damping,
                 physicsClientId=client,

@@ -34,6 +34,8 @@ class BulletConfig(MotionConfig):
     """Of the tray; the original's."""
     object_friction: float = 1.0
     """Scales each object's own sliding friction."""
+    rolling_friction: float = 0.002
+    """Of the objects, against rolling and spinning [m]. Without it, as in the original, round things leave the tray."""
     object_damping: float = 0.04
     """Share of the objects' speed that is lost in a second."""
     drop_margin: float = 0.025
