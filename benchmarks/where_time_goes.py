@@ -25,14 +25,14 @@ from graspgap.grasping.policies import RandomPolicy
 from graspgap.worlds.catalog import WORLDS, WorldChoice
 
 OWN = {
-    "physics (mj_step, mj_forward)": ("mj_step", "mj_forward"),
-    "rays (mj_multiRay)": ("mj_multiRay",),
-    "models of new scenes (compile)": ("compile",),
+    "physics": ("mj_step", "mj_forward"),
+    "rays": ("mj_multiRay",),
+    "new_scenes": ("compile",),
 }
 """Functions of MuJoCo, by what they do."""
 FILES = {
-    "shading, textures, sensor": ("raycast.py", "tiles.py", "sensor.py", "looks.py"),
-    "inverse kinematics": ("arm.py",),
+    "shading": ("raycast.py", "tiles.py", "sensor.py", "looks.py"),
+    "inverse_kinematics": ("arm.py",),
 }
 """Files of ours."""
 
@@ -77,7 +77,7 @@ def row(config: Config, preset: str) -> dict[str, Any]:
         "preset": preset,
         "cpu_ms_per_attempt": round(1e3 * seconds, 1),
         **shares,
-        "the rest of Python": f"{1 - sum(found.values()) / total:.0%}",
+        "rest_of_python": f"{1 - sum(found.values()) / total:.0%}",
         "floor_ms_per_attempt": round(1e3 * floor, 1),
     }
 
