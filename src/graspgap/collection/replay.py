@@ -15,7 +15,9 @@ from graspgap.collection.policies import make_policy
 from graspgap.config import from_json
 from graspgap.contract import Image
 from graspgap.datasets import open_dataset, shards
+from graspgap.datasets.check import read_meta
 from graspgap.datasets.pictures import decode_mask, decode_picture
+from graspgap.datasets.reader import Dataset
 from graspgap.datasets.schema import arrow_schema, to_row
 from graspgap.datasets.view import image_grid
 from graspgap.errors import UserError
@@ -53,8 +55,8 @@ def replay(folder: Path, attempt: int, seed: int | None = None) -> Replay:
     Raises:
         UserError: if the dataset holds no such attempt, or several, doesn't say how it was made, or its policy is gone.
     """
-    recorded = _row(folder, attempt, seed)
-    meta = open_dataset(folder).meta
+    data = open_dataset(folder)
+    recorded, meta = _row(data, attempt, seed), data.meta
     found = [each for each in _settings(meta["config"]) if each["seed"] == recorded["seed"]]
     if not found or any(each != found[0] for each in found):
         why = "were not collected by graspgap" if not found else "have several settings"
@@ -81,7 +83,7 @@ def require_equal(result: Replay, folder: Path) -> None:
     """
     if not result.differences:
         return
-    before, now = open_dataset(folder).meta["versions"], versions()
+    before, now = read_meta(folder)["versions"], versions()
     other = [name for name in now if before.get(name) not in (None, now[name])]
     why = "; ".join(f"{name} {before[name]} then, {now[name]} now" for name in other)
     raise UserError(
@@ -90,9 +92,8 @@ def require_equal(result: Replay, folder: Path) -> None:
     )
 
 
-def _row(folder: Path, attempt: int, seed: int | None) -> dict[str, Any]:
+def _row(data: Dataset, attempt: int, seed: int | None) -> dict[str, Any]:
     """The row of an attempt."""
-    data = open_dataset(folder)
     names = arrow_schema({}, data.meta.get("has_layers", False)).names
     wanted = data.keys[:, 1] == attempt
     if seed is not None:
@@ -101,13 +102,13 @@ def _row(folder: Path, attempt: int, seed: int | None) -> dict[str, Any]:
     if len(numbers) != 1:
         seeds = ", ".join(str(each) for each in sorted(set(data.keys[numbers, 0].tolist())))
         fix = f"add --seed, one of {seeds}" if len(numbers) else f"it has {len(data)} attempts"
-        raise UserError(f"{folder} holds {len(numbers) or 'no'} attempts with number {attempt}: {fix}")
+        raise UserError(f"{data.path} holds {len(numbers) or 'no'} attempts with number {attempt}: {fix}")
     number = int(numbers[0])
     for entry in data.meta["shards"]:
         if number < entry["rows"]:
             break
         number -= entry["rows"]
-    (row,) = shards.read_columns(folder / entry["file"], names, entry["rows"]).slice(number, 1).to_pylist()
+    (row,) = shards.read_columns(data.path / entry["file"], names, entry["rows"]).slice(number, 1).to_pylist()
     return dict(row)
 
 

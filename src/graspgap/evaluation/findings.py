@@ -19,11 +19,12 @@ def headline(results: Sequence[EvaluationResult]) -> str:
     The best arm is chosen by the same attempts that give its rate, so the number leans to the high side when many arms
     come close.
     """
-    cells = main_cells(pool(results))
+    pooled = pool(results)
+    cells = main_cells(pooled)
     if not cells:
         return "No evaluation has finished yet."
-    if len({result.world for result in results}) > 1 and cells[0].world != "standin":
-        return across_worlds(pool(results))
+    if len(cells) < len(pooled) and cells[0].world != "standin":
+        return across_worlds(pooled)
     unlabelled = [cell for cell in cells if cell.ingredients and not cell.real_labels]
     best = max(unlabelled or cells, key=lambda cell: cell.rate.value)
     with_what = "no real label" if unlabelled else f"{percent(best.real_labels)} of the real labels"

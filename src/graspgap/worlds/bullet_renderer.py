@@ -15,7 +15,7 @@ from graspgap.errors import UserError
 from graspgap.seeding import generator
 from graspgap.worlds.bullet_cell import BulletCell
 from graspgap.worlds.bullet_model import HAND, Simulation
-from graspgap.worlds.sensor import spoil
+from graspgap.worlds.sensor import quantize, spoil
 
 NEAR, FAR = 0.01, 10.0
 """Nothing is seen nearer or farther than this [m]; the original's."""
@@ -88,11 +88,9 @@ class BulletRenderer:
         )
         image = np.asarray(picture, dtype=np.uint8).reshape(size, size, 4)[..., :3]
         if looks["noise"]:
-            noisy = image / 255 + self.rng.normal(0, looks["noise"], image.shape)
-            image = (np.clip(noisy, 0, 1) * 255).round().astype(np.uint8)
+            image = quantize(image / 255 + self.rng.normal(0, looks["noise"], image.shape))
         if "sensor" in looks:
-            spoilt = spoil(image.astype(np.float32) / 255, looks["sensor"], self.rng)
-            image = (np.clip(spoilt, 0, 1) * 255).round().astype(np.uint8)
+            image = quantize(spoil(image.astype(np.float32) / 255, looks["sensor"], self.rng))
         self.numbers = np.asarray(numbers, dtype=np.int64).reshape(size, size)
         self.depth = np.asarray(depth, dtype=np.float64).reshape(size, size)
         return np.ascontiguousarray(image), self.classes[self.numbers]

@@ -13,7 +13,7 @@ from graspgap.contract import Camera, Image, Layers, Mask, SemanticClass
 from graspgap.seeding import generator
 from graspgap.worlds.cell import Cell
 from graspgap.worlds.looks import PATTERNS
-from graspgap.worlds.sensor import spoil
+from graspgap.worlds.sensor import quantize, spoil
 from graspgap.worlds.tiles import SIZE as TILE
 from graspgap.worlds.tiles import tile
 
@@ -71,21 +71,8 @@ class RaycastRenderer:
 
     def render(self, cell: Cell) -> tuple[Image, Mask]:
         """The picture and its semantic mask, from the cell's current state."""
-        model, data = cell.model, cell.data
-        mujoco.mj_multiRay(
-            model,
-            data,
-            self.eye,
-            self.rays.ravel(),
-            None,
-            True,
-            -1,
-            self.geom,
-            self.distance,
-            self.normal,
-            len(self.rays),
-            FAR,
-        )
+        model = cell.model
+        _cast(cell, self.eye, self.rays, self.geom, self.distance, self.normal)
         geom = np.where(self.distance >= 0, self.geom, model.ngeom)
         normal = self.normal.reshape(-1, 3)
         points = self.eye + self.distance[:, None] * self.rays
@@ -104,8 +91,7 @@ class RaycastRenderer:
         picture = picture.reshape(self.size, self.size, 3)
         if "sensor" in self.looks:
             picture = spoil(picture.astype(np.float32), self.looks["sensor"], self.rng)
-        image = (np.clip(picture, 0, 1) * 255).round().astype(np.uint8)
-        return image, self.classes[geom].reshape(self.size, self.size)
+        return quantize(picture), self.classes[geom].reshape(self.size, self.size)
 
     def layers(self) -> Layers:
         """Instance ids and depth of the last picture."""
@@ -184,21 +170,21 @@ class RaycastRenderer:
     ) -> Bool[np.ndarray, " n"]:
         """Whether something stands between a light and each point: all shadow rays start at the light."""
         away = (points - place) / reach[:, None]
-        mujoco.mj_multiRay(
-            cell.model,
-            cell.data,
-            place,
-            away.ravel(),
-            None,
-            True,
-            -1,
-            self.shadow_geom,
-            self.shadow_distance,
-            None,
-            len(points),
-            FAR,
-        )
+        _cast(cell, place, away, self.shadow_geom, self.shadow_distance, None)
         return (self.shadow_distance >= 0) & (self.shadow_distance < reach - 2e-3)
+
+
+def _cast(
+    cell: Cell,
+    origin: Float64[np.ndarray, "3"],
+    rays: Float64[np.ndarray, "n 3"],
+    geom: Int32[np.ndarray, " n"],
+    distance: Float64[np.ndarray, " n"],
+    normal: Float64[np.ndarray, " n3"] | None,
+) -> None:
+    """Fill in what unit rays from one point hit: the geom, how far away [m] (-1: nothing), and its normal there."""
+    flat = rays.ravel()
+    mujoco.mj_multiRay(cell.model, cell.data, origin, flat, None, True, -1, geom, distance, normal, len(rays), FAR)
 
 
 def _baked(material: dict[str, Any]) -> Float64[np.ndarray, "size size 3"]:

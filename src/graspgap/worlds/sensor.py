@@ -131,6 +131,11 @@ def photograph(light: Light, config: SensorConfig, rng: np.random.Generator) -> 
     return compress(develop(add_noise(signal, config.electrons, config.read_noise, rng)), config.jpeg_quality)
 
 
+def quantize(picture: Float[np.ndarray, "h w 3"]) -> Image:
+    """A drawn picture (0 black, 1 white, as a screen shows it) in 8 bits; what is beyond is cut off."""
+    return (np.clip(picture, 0, 1) * 255).round().astype(np.uint8)
+
+
 def spoil(picture: Light, sensor: dict[str, Any], rng: np.random.Generator) -> Light:
     """A drawn picture (0 black, 1 white, as a screen shows it) as a worse camera would have taken it.
 
@@ -141,7 +146,5 @@ def spoil(picture: Light, sensor: dict[str, Any], rng: np.random.Generator) -> L
     if sensor["shot_noise"]:
         seen = add_noise(seen, sensor["shot_noise"] ** -2, 0.0, rng)
     if sensor["jpeg"]:
-        seen = (
-            compress((np.clip(seen, 0, 1) * 255).round().astype(np.uint8), int(sensor["jpeg"])).astype(np.float32) / 255
-        )
+        seen = compress(quantize(seen), int(sensor["jpeg"])).astype(np.float32) / 255
     return seen
