@@ -38,7 +38,7 @@ FLAT = 1.0
 
 @dataclass(frozen=True)
 class Config:
-    attempts: int = 20_000
+    attempts: int = 40_000
     """Attempts of each run."""
     image_size: int = 32
     """Pixels of a side of the pictures."""
@@ -120,7 +120,7 @@ def main() -> None:
     load = begin()
     rows = measure(config)
     print(table(rows))
-    print(save("memory", asdict(config), rows, load, len(CORES)))
+    print(save("memory", asdict(config), rows, load, cores=len(CORES)))
 
 
 if __name__ == "__main__":

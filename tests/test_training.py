@@ -12,6 +12,8 @@ import torch
 from safetensors.torch import load_file
 
 from conftest import REAL, SIM, PaperWorld
+from graspgap.adaptation.feature import FEATURES, FeatureConfig
+from graspgap.adaptation.feature.statistics import recalibrate
 from graspgap.adaptation.pixel.graspgan import GraspGan, GraspGanConfig
 from graspgap.contract import command_between
 from graspgap.datasets import open_dataset
@@ -25,18 +27,15 @@ from graspgap.networks import DiscriminatorsConfig, GeneratorConfig, GraspNetCon
 from graspgap.networks.normalization import Domain
 from graspgap.seeding import generator
 from graspgap.tensors import load_checkpoint, save_checkpoint
-from graspgap.training.adapt import AdapterTrainer, AdapterTrainingConfig, adapt_pairs, load_adapter, train_adapter
+from graspgap.training.adapt import AdapterTrainer, AdapterTrainingConfig, adapt_frames, load_adapter, train_adapter
 from graspgap.training.batches import AttemptFrames, AugmentConfig, GraspSamples, augment, stacked_pairs
-from graspgap.training.grasp import GraspData, GraspTrainer, GraspTrainingConfig, recalibrate, train_grasp
+from graspgap.training.grasp import GraspData, GraspTrainer, GraspTrainingConfig, train_grasp
 
 CPU = torch.device("cpu")
 NETWORK = GraspNetConfig(image_size=32, fine=8, coarse=8, head=16, camera=SIM.camera)
 TRAINING = GraspTrainingConfig(network=NETWORK, steps=8, batch=8, unlabelled=3, recalibration=2, ema=0.9)
-ADAPTER = AdapterTrainingConfig(
-    GraspGanConfig(GeneratorConfig(widths=(4, 6, 8)), DiscriminatorsConfig(scales=2, widths=(4, 6)), NETWORK),
-    steps=6,
-    batch=4,
-)
+GRASPGAN = GraspGanConfig(GeneratorConfig(widths=(4, 6, 8)), DiscriminatorsConfig(scales=2, widths=(4, 6)), NETWORK)
+ADAPTER = AdapterTrainingConfig("graspgan", GRASPGAN, steps=6, batch=4)
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +49,15 @@ def data(sim: Path | None = None, real: Path | None = None, labels: float = 0.0,
         real=open_dataset(real).labelled(labels) if real and labels else None,
         unlabelled=open_dataset(real).unlabelled() if real and unlabelled else None,
     )
+
+
+def chosen(*features: str) -> dict[str, FeatureConfig]:
+    return {name: FEATURES[name]() for name in features}
+
+
+def gan(trainer: AdapterTrainer) -> GraspGan:
+    assert isinstance(trainer.method, GraspGan)
+    return trainer.method
 
 
 def test_augmentation_moves_both_pictures_of_a_pair_alike_and_tells_the_shift() -> None:
@@ -88,8 +96,9 @@ def test_real_data_has_one_command_per_picture(real_data: Path) -> None:
 
 def test_frames_of_one_attempt_lead_to_one_target(real_data: Path) -> None:
     frames = AttemptFrames(open_dataset(real_data).unlabelled())
-    _, poses, commands, _ = frames.batch(generator(0), 5, CPU)
-    targets = (poses[:, :3] + commands[:, :3]).unflatten(0, (5, 3))
+    batch = frames.batch(generator(0), 5, CPU)
+    poses = batch.poses
+    targets = (poses[:, :3] + batch.commands[:, 0, :3]).unflatten(0, (5, 3))
     torch.testing.assert_close(targets, targets[:, :1].expand_as(targets), atol=1e-6, rtol=0)
     assert not torch.equal(poses[0], poses[1])
 
@@ -119,7 +128,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, trainer: type, steps: int) -> No
 def test_a_resumed_training_equals_an_uninterrupted_one(
     tmp_path: Path, sim_data: Path, real_data: Path, monkeypatch: pytest.MonkeyPatch, features: tuple[str, ...]
 ) -> None:
-    config = replace(TRAINING, features=features, checkpoint_seconds=0.0)
+    config = replace(TRAINING, methods=chosen(*features), checkpoint_seconds=0.0)
     views = data(sim_data, real_data, unlabelled=bool(features))
     whole = trained(tmp_path / "whole", config, views)
     with monkeypatch.context() as patch:
@@ -166,13 +175,12 @@ def test_training_without_a_label_is_refused(real_data: Path) -> None:
 @pytest.mark.parametrize("features", [("consistency",), ("adabn",)])
 def test_features_without_reality_are_refused(sim_data: Path, features: tuple[str, ...]) -> None:
     with pytest.raises(UserError, match="unlabelled reality"):
-        GraspTrainer(replace(TRAINING, features=features), data(sim_data), CPU)
+        GraspTrainer(replace(TRAINING, methods=chosen(*features)), data(sim_data), CPU)
 
 
 def test_simulated_batches_never_touch_the_statistics_of_reality(sim_data: Path, real_data: Path) -> None:
-    config = replace(TRAINING, features=("consistency", "dbn"))
+    config = replace(TRAINING, methods=chosen("dbn"))
     trainer = GraspTrainer(config, data(sim_data, real_data, unlabelled=True), CPU)
-    trainer.consistency_losses = lambda step: {}  # type: ignore[method-assign]
     trainer.step(0)
     norm = trainer.net.stem_norm
     assert norm.running_mean[Domain.SIMULATION].abs().max() > 0
@@ -219,7 +227,7 @@ def test_the_gan_learns_the_colours_of_reality(tmp_path: Path, sim_data: Path) -
     config = replace(ADAPTER, steps=120, batch=8)
     method = train_adapter(tmp_path, config, sim, real, CPU)
     pairs, target = (stacked_pairs(view, np.arange(40)).astype(float) for view in (sim, real))
-    made = adapt_pairs(method, pairs.astype(np.uint8), 0, CPU).astype(float)
+    made = adapt_frames(method, sim, np.arange(40), 0, CPU).astype(float)
     assert abs(made.mean() - target.mean()) < 0.6 * abs(pairs.mean() - target.mean())
 
 
@@ -227,23 +235,23 @@ def test_critics_and_generator_have_losses_of_their_own(sim_data: Path, real_dat
     sim, real = open_dataset(sim_data).simulated(), open_dataset(real_data).unlabelled()
     trainer = AdapterTrainer(ADAPTER, sim, real, CPU)
     batch = trainer.batch(0)
-    made, masks = trainer.method.generator(batch.pictures, batch.noise)
-    critic = trainer.method.critic_losses(batch, made.detach())
+    made, masks = gan(trainer).generator(batch.pictures, batch.noise)
+    critic = gan(trainer).critic_losses(batch, made.detach())
     torch.stack(list(critic.values())).sum().backward()
-    assert all(parameter.grad is None for parameter in trainer.method.generator.parameters())
-    losses = trainer.method.generator_losses(batch, made, masks)
+    assert all(parameter.grad is None for parameter in gan(trainer).generator.parameters())
+    losses = gan(trainer).generator_losses(batch, made, masks)
     assert set(losses) == {"adversarial", "content", "masks", "task", "features"}
     torch.stack(list(losses.values())).sum().backward()
-    assert all(parameter.grad is not None for parameter in trainer.method.generator.parameters())
+    assert all(parameter.grad is not None for parameter in gan(trainer).generator.parameters())
 
 
 def test_augmented_critics_see_real_and_made_pictures_changed(sim_data: Path, real_data: Path) -> None:
     sim, real = open_dataset(sim_data).simulated(), open_dataset(real_data).unlabelled()
-    method = replace(ADAPTER.method, augment=True)
-    trainer = AdapterTrainer(replace(ADAPTER, method=method), sim, real, CPU)
+    options = replace(GRASPGAN, augment=True)
+    trainer = AdapterTrainer(replace(ADAPTER, options=options), sim, real, CPU)
     batch = trainer.batch(0)
     for pictures, draws in ((batch.real, batch.draws[0]), (batch.pictures, batch.draws[1])):
-        plain, changed = trainer.method.discriminators(pictures), trainer.method.judged(pictures, draws)
+        plain, changed = gan(trainer).discriminators(pictures), gan(trainer).judged(pictures, draws)
         assert all((one != other).any() for one, other in zip(plain, changed, strict=True))
     assert set(trainer.step(0)) >= {"critic", "adversarial"}
 
@@ -257,17 +265,18 @@ def test_adapters_load_only_from_adapter_runs(tmp_path: Path) -> None:
 def test_a_grid_calls_the_stand_in_a_stand_in(sim_data: Path, real_data: Path, world: str, label: str) -> None:
     real = open_dataset(real_data).unlabelled()
     real = replace(real, source=real.source | {"world": world})
-    rows = adaptation_rows(GraspGan(ADAPTER.method), open_dataset(sim_data).simulated(), real, CPU, pairs=2)
+    rows = adaptation_rows(GraspGan(GRASPGAN), open_dataset(sim_data).simulated(), real, CPU, pairs=2)
     assert list(rows) == ["simulation", "masks", "adapted", label]
     assert all(len(pictures) == 4 for pictures in rows.values())
 
 
 def test_noise_makes_adapted_pictures_replay(sim_data: Path) -> None:
     torch.manual_seed(0)
-    method = GraspGan(ADAPTER.method).eval()
-    pairs = stacked_pairs(open_dataset(sim_data).unlabelled(), np.arange(5))
-    np.testing.assert_array_equal(adapt_pairs(method, pairs, 1, CPU), adapt_pairs(method, pairs, 1, CPU))
-    assert (adapt_pairs(method, pairs, 1, CPU) != adapt_pairs(method, pairs, 2, CPU)).any()
+    method = GraspGan(GRASPGAN).eval()
+    view = open_dataset(sim_data).simulated()
+    once, again, other = (adapt_frames(method, view, np.arange(5), seed, CPU) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(once, again)
+    assert (once != other).any()
 
 
 def test_the_two_worlds_of_these_tests_differ_as_they_should() -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from tyro.conf import Positional
 
-from graspgap.adaptation.pixel.graspgan import GraspGanConfig
+from graspgap.adaptation.pixel import METHODS, PixelConfig
 from graspgap.cli.checks import at_least
 from graspgap.cli.place import Place
 from graspgap.config import from_json
@@ -20,8 +20,6 @@ from graspgap.parallel import choose_workers
 from graspgap.runs import begin_run
 from graspgap.tensors import choose_device
 from graspgap.training.adapt import ADAPTER, AdapterTrainingConfig, load_adapter, train_adapter
-
-METHODS = ("graspgan",)
 
 
 @dataclass(frozen=True)
@@ -38,8 +36,8 @@ class Config:
     """Training steps."""
     batch: int = 16
     """Pairs of pictures per step."""
-    graspgan: GraspGanConfig = field(default_factory=GraspGanConfig)
-    """Networks and loss weights."""
+    methods: dict[str, PixelConfig] = field(default_factory=lambda: {name: kind() for name, kind in METHODS.items()})
+    """Networks and loss weights of each method; those of the chosen one count."""
     image_size: int = 64
     """Pixels of a side of the pictures, checked against both datasets."""
     seed: int = 0
@@ -62,14 +60,8 @@ def run(config: Config) -> None:
     for data in (sim_data, real_data):
         data.require_image_size(config.image_size)
     sim, real = sim_data.simulated(), real_data.unlabelled()
-    critics = config.graspgan.discriminators  # the coarsest one must be left with 2 x 2 patches to normalize
-    at_least("--image-size", config.image_size, 4 * len(critics.widths) << (critics.scales - 1))
-    network = replace(
-        config.graspgan.grasp, image_size=config.image_size, camera=from_json(Camera, sim_data.meta["camera"])
-    )
-    training = AdapterTrainingConfig(
-        method=replace(config.graspgan, grasp=network), steps=config.steps, batch=config.batch, seed=config.seed
-    )
+    options = config.methods[config.method].fitted(config.image_size, from_json(Camera, sim_data.meta["camera"]))
+    training = AdapterTrainingConfig(config.method, options, config.steps, config.batch, seed=config.seed)
     begin_run(config.out, "adapter", training, {"sim": sim.provenance(), "real": real.provenance()})
     grid, trained = config.out / "grid.png", (config.out / ADAPTER).exists()
     if not (trained and grid.exists()):

@@ -8,13 +8,14 @@ from pathlib import Path
 import torch
 from tyro.conf import Positional
 
+from graspgap.adaptation.feature import FEATURES, FeatureConfig
 from graspgap.cli.checks import at_least
 from graspgap.cli.place import Place
 from graspgap.config import from_json
 from graspgap.contract import Camera
 from graspgap.datasets import Dataset, LabelledView, open_dataset
 from graspgap.deployment.predictor import POLICY, load_predictor
-from graspgap.errors import UserError
+from graspgap.errors import UserError, choose
 from graspgap.evaluation.held_out import save_held_out_metrics
 from graspgap.parallel import choose_workers
 from graspgap.runs import begin_run
@@ -41,6 +42,8 @@ class Config:
     features: str = ""
     """Feature-level methods, joined by commas: `consistency` (label-free loss on real attempts), `dbn` (separate batch
     statistics), `adabn` (batch statistics from unlabelled reality after training)."""
+    methods: dict[str, FeatureConfig] = field(default_factory=lambda: {name: kind() for name, kind in FEATURES.items()})
+    """Settings of each feature-level method; those of the chosen ones count."""
     steps: int = 1500
     """Training steps."""
     training: GraspTrainingConfig = field(default_factory=GraspTrainingConfig)
@@ -76,20 +79,21 @@ def run(config: Config) -> None:
             f"{sim.path} and {real.path} have different nominal cameras, and the network sees through one: "
             "collect the simulation with --camera FILE that says where the real one is"
         )
-    features = tuple(name for name in config.features.split(",") if name)
+    names = [name for name in config.features.split(",") if name]
+    methods = {choose("--features", name, FEATURES): config.methods[name] for name in names}
     camera = known.meta["camera"]
     network = replace(
         config.training.network,
         image_size=config.image_size,
         camera=from_json(Camera, camera) if camera else config.training.network.camera,
     )
-    training = replace(config.training, network=network, features=features, steps=config.steps, seed=config.seed)
+    training = replace(config.training, network=network, methods=methods, steps=config.steps, seed=config.seed)
     views = GraspData(
         sim=sim.simulated() if sim else None,
         real=real.labelled(config.real_labels, config.seed) if real and config.real_labels else None,
-        unlabelled=real.unlabelled() if real and features else None,
+        unlabelled=real.unlabelled() if real and methods else None,
     )
-    views.check(features)
+    views.check(methods)
     inputs = {
         name: view.provenance()
         for name, view in (("sim", views.sim), ("real", views.real), ("unlabelled", views.unlabelled))

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from graspgap.adaptation.pixel.graspgan import GraspGan
+from graspgap.adaptation.pixel import PixelMethod
 from graspgap.contract import Image
 from graspgap.datasets import SimulatedView, UnlabelledView
 from graspgap.datasets.view import colour_masks, image_grid, save_png
 from graspgap.seeding import generator
-from graspgap.training.adapt import adapt_pairs
-from graspgap.training.batches import stacked_pairs
+from graspgap.training.adapt import adapt_frames
+from graspgap.training.batches import stacked_masks, stacked_pairs
 
 
 def pair_images(pairs: np.ndarray) -> list[Image]:
@@ -22,26 +22,24 @@ def pair_images(pairs: np.ndarray) -> list[Image]:
 
 
 def adaptation_rows(
-    method: GraspGan, sim: SimulatedView, real: UnlabelledView, device: torch.device, pairs: int = 5, seed: int = 0
+    method: PixelMethod, sim: SimulatedView, real: UnlabelledView, device: torch.device, pairs: int = 5, seed: int = 0
 ) -> dict[str, list[Image]]:
     """Rows of pictures by label: simulation, its true masks, what the adapter makes of it, and unpaired pictures of
     reality, or of its stand-in, which is called that."""
     rng = generator(seed, "grid")
     frames = rng.choice(len(sim.images), size=min(pairs, len(sim.images)), replace=False)
     real_frames = rng.choice(len(real.images), size=min(pairs, len(real.images)), replace=False)
-    simulated = stacked_pairs(sim, frames)
-    masks = [mask for f in frames for mask in (sim.masks_before[sim.owner[f]], sim.masks[f])]
     name = "stand-in" if real.provenance()["world"] == "standin" else "reality"
     return {
-        "simulation": pair_images(simulated),
-        "masks": [colour_masks(mask) for mask in masks],
-        "adapted": pair_images(adapt_pairs(method, simulated, seed, device)),
+        "simulation": pair_images(stacked_pairs(sim, frames)),
+        "masks": list(colour_masks(np.concatenate(stacked_masks(sim, frames)))),
+        "adapted": pair_images(adapt_frames(method, sim, frames, seed, device)),
         name: pair_images(stacked_pairs(real, real_frames)),
     }
 
 
 def save_adaptation_grid(
-    path: Path, method: GraspGan, sim: SimulatedView, real: UnlabelledView, device: torch.device
+    path: Path, method: PixelMethod, sim: SimulatedView, real: UnlabelledView, device: torch.device
 ) -> None:
     """Write the grid as a PNG."""
     rows = adaptation_rows(method, sim, real, device)

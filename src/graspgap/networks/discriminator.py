@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from graspgap.errors import UserError
+
 
 @dataclass(frozen=True)
 class DiscriminatorsConfig:
@@ -19,6 +21,15 @@ class DiscriminatorsConfig:
     widths: tuple[int, ...] = (24, 48, 96)
     """Channels of the stride-2 convolutions. Three of them see patches of 22 pixels: a third of a 64-pixel picture,
     where the paper's 70 pixels would see all of it."""
+
+    def check(self, image_size: int) -> None:
+        """Raises UserError if the coarsest discriminator is left with fewer than 2 x 2 patches to normalize."""
+        smallest = 4 * len(self.widths) << (self.scales - 1)
+        if image_size < smallest:
+            raise UserError(
+                f"--image-size {image_size} is too small for {self.scales} scales of discriminators: give "
+                f"{smallest} or more, or fewer scales"
+            )
 
 
 class _PatchDiscriminator(nn.Module):

@@ -60,6 +60,7 @@ class GraspNet(nn.Module):
         self.blocks = nn.ModuleList(nn.Conv2d(coarse, coarse, 3, padding=1, bias=False) for _ in range(config.blocks))
         self.block_norms = nn.ModuleList(DomainBatchNorm(coarse) for _ in range(config.blocks))
         self.head = HEADS[config.join](config)
+        self.logit = nn.Linear(config.head, 1)
         self.project = Projection(config.camera)
         self.locator = nn.Conv2d(fine + coarse, 1, 3, padding=1)
         self.segmenter = nn.Conv2d(fine + coarse, 2 * len(SemanticClass), 1)
@@ -97,7 +98,18 @@ class GraspNet(nn.Module):
         domain: Domain = Domain.SIMULATION,
         shift: Float[Tensor, "b 2"] | None = None,
     ) -> Float[Tensor, "b n"]:
-        """Logits of n commands for each feature map.
+        """Logits of n commands for each feature map; arguments as for `embed`."""
+        return self.logit(self.embed(features, poses, commands, domain, shift))[..., 0]
+
+    def embed(
+        self,
+        features: Float[Tensor, "b c h2 w2"],
+        poses: Float[Tensor, "b 4"],
+        commands: Float[Tensor, "b n 5"],
+        domain: Domain = Domain.SIMULATION,
+        shift: Float[Tensor, "b 2"] | None = None,
+    ) -> Float[Tensor, "b n d"]:
+        """The last hidden layer for n commands on each feature map.
 
         `poses` are the gripper poses that the commands start from; `shift` says by how much the pictures were moved
         (u, v as in `Camera.project`), for augmentation.

@@ -36,7 +36,6 @@ class ProjectHead(nn.Module):
         self.norm2 = DomainBatchNorm(config.head)
         cells = (config.crop_cells - 3) // 2 + 1 - 2
         self.hidden = nn.Linear(config.head * cells * cells, config.head)
-        self.logit = nn.Linear(config.head, 1)
         side = (torch.arange(config.crop_cells) + 0.5) / config.crop_cells - 0.5
         self.grid: Tensor
         self.register_buffer(
@@ -51,8 +50,8 @@ class ProjectHead(nn.Module):
         commands: Float[Tensor, "b n 5"],
         domain: Domain,
         offset: Float[Tensor, "b 2"],
-    ) -> Float[Tensor, "b n"]:
-        """Logits; `offset` moves the crops in the picture."""
+    ) -> Float[Tensor, "b n d"]:
+        """Last hidden layer; `offset` moves the crops in the picture."""
         b, n, _ = commands.shape
         cells = self.grid.shape[0]
         target = poses[:, None, :3] + commands[..., :3]
@@ -71,8 +70,7 @@ class ProjectHead(nn.Module):
         command = self.embed(torch.cat([*facts, turn], dim=-1)).reshape(b * n, -1, 1, 1)
         x = torch.relu(self.norm1(self.conv1(crop) + command, domain))
         x = torch.relu(self.norm2(self.conv2(x), domain))
-        x = torch.relu(self.hidden(x.flatten(1)))
-        return self.logit(x).reshape(b, n)
+        return torch.relu(self.hidden(x.flatten(1))).unflatten(0, (b, n))
 
 
 class AddHead(nn.Module):
@@ -94,7 +92,6 @@ class AddHead(nn.Module):
         self.norm2 = DomainBatchNorm(config.head)
         cells = -(-config.image_size // 16)  # the map is at half resolution; pooling and two strides follow
         self.hidden = nn.Linear(config.head * cells * cells, config.head)
-        self.logit = nn.Linear(config.head, 1)
 
     def forward(
         self,
@@ -103,8 +100,8 @@ class AddHead(nn.Module):
         commands: Float[Tensor, "b n 5"],
         domain: Domain,
         offset: Float[Tensor, "b 2"],
-    ) -> Float[Tensor, "b n"]:
-        """Logits; pose and offset are not used: the published network sees the relative command alone."""
+    ) -> Float[Tensor, "b n d"]:
+        """Last hidden layer; pose and offset are not used: the published network sees the relative command alone."""
         b, n, _ = commands.shape
         scale = torch.tensor([1 / LENGTH_UNIT] * 3 + [1.0, 1.0], device=commands.device)
         embedded = torch.relu(self.embed_norm1(self.embed1(commands.reshape(b * n, 5) * scale), domain))
@@ -113,8 +110,7 @@ class AddHead(nn.Module):
         x = pooled.repeat_interleave(n, dim=0) + embedded[..., None, None]
         x = torch.relu(self.norm1(self.conv1(x), domain))
         x = torch.relu(self.norm2(self.conv2(x), domain))
-        x = torch.relu(self.hidden(x.flatten(1)))
-        return self.logit(x).reshape(b, n)
+        return torch.relu(self.hidden(x.flatten(1))).unflatten(0, (b, n))
 
 
 HEADS: dict[str, type[ProjectHead] | type[AddHead]] = {"add": AddHead, "project": ProjectHead}

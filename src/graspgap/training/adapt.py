@@ -9,18 +9,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Int64, UInt8
 
 from graspgap.adaptation.augment import DRAWS
-from graspgap.adaptation.pixel.graspgan import AdapterBatch, GraspGan, GraspGanConfig
+from graspgap.adaptation.pixel import METHODS, AdapterBatch, Losses, PixelConfig, PixelMethod
+from graspgap.adaptation.pixel.graspgan import GraspGanConfig
 from graspgap.config import from_json
 from graspgap.datasets import SimulatedView, UnlabelledView
+from graspgap.errors import choose
 from graspgap.files import atomic
 from graspgap.progress import progress
 from graspgap.runs import read_run
 from graspgap.seeding import generator
 from graspgap.tensors import load_checkpoint, load_module, save_checkpoint, save_module
-from graspgap.training.batches import stacked_pairs, to_float, to_uint8
+from graspgap.training.batches import stacked_masks, stacked_pairs, to_float, to_uint8
 from graspgap.training.log import TrainingLog
 
 ADAPTER = "adapter.safetensors"
@@ -31,9 +33,12 @@ CHECKPOINT = "checkpoint.safetensors"
 class AdapterTrainingConfig:
     """How an adapter is trained."""
 
-    method: GraspGanConfig = field(default_factory=GraspGanConfig)
+    method: str = "graspgan"
+    """Name in `METHODS`."""
+    options: PixelConfig = field(default_factory=GraspGanConfig)
+    """Settings of that method."""
     steps: int = 1500
-    """Steps, each one of the critics and one of the generator."""
+    """Steps, in each of which every side of the method has its turn."""
     batch: int = 16
     """Simulated and real pairs per step."""
     checkpoint_seconds: float = 60.0
@@ -42,21 +47,22 @@ class AdapterTrainingConfig:
 
 
 class AdapterTrainer:
-    """One step of the game between generator and critics."""
+    """One step of a method: a batch, and the turns of its sides."""
 
     def __init__(
         self, config: AdapterTrainingConfig, sim: SimulatedView, real: UnlabelledView, device: torch.device
     ) -> None:
         self.config, self.sim, self.real, self.device = config, sim, real, device
         torch.manual_seed(int(generator(config.seed, "weights").integers(2**31)))
-        self.method = GraspGan(config.method).to(device).train()
+        self.method = config.options.build()
+        self.method.prepare(sim, real, config.seed)
+        self.method.to(device).train()
         self.optimizers = self.method.optimizers()
 
     def batch(self, step: int) -> AdapterBatch:
         """Unpaired simulated and real servo steps, drawn from (seed, step) alone."""
         rng, sim, size = generator(self.config.seed, "adapt", step), self.sim, self.config.batch
         frames, real = rng.integers(len(sim.images), size=size), rng.integers(len(self.real.images), size=size)
-        masks = np.stack([sim.masks_before[sim.owner[frames]], sim.masks[frames]], axis=1)
         assert sim.poses is not None
         assert sim.commands is not None
         pictures = to_float(stacked_pairs(sim, frames), self.device)
@@ -66,29 +72,25 @@ class AdapterTrainer:
 
         return AdapterBatch(
             pictures=pictures,
-            masks=tensor(masks).long(),
+            masks=tensor(stacked_masks(sim, frames)).long(),
             poses=tensor(sim.poses[frames]),
             commands=tensor(sim.commands[frames])[:, None],
             success=tensor(sim.success[sim.owner[frames]].astype(np.float32))[:, None],
             real=to_float(stacked_pairs(self.real, real), self.device),
-            noise=noise_like(rng, pictures, self.config.method.generator.noise),
+            noise=noise_like(rng, pictures, self.method.noise_channels),
             draws=tensor(rng.random((2, size, DRAWS), dtype=np.float32)),
         )
 
     def step(self, step: int) -> dict[str, float]:
-        """One step of the critics, then one of the generator; returns all losses."""
-        batch = self.batch(step)
-        made, mask_logits = self.method.generator(batch.pictures, batch.noise)
-        critic = self.method.critic_losses(batch, made.detach())
-        self._descend("critics", critic)
-        losses = self.method.generator_losses(batch, made, mask_logits)
-        self._descend("generator", losses)
-        return {name: float(loss.detach()) for name, loss in (critic | losses).items()}
-
-    def _descend(self, side: str, losses: dict[str, torch.Tensor]) -> None:
-        self.method.zero_grad(set_to_none=True)
-        torch.stack(list(losses.values())).sum().backward()
-        self.optimizers[side].step()
+        """Every side's turn, in order; returns all losses."""
+        torch.manual_seed(int(generator(self.config.seed, "step", step).integers(2**31)))
+        losses: Losses = {}
+        for side, parts in self.method.turns(self.batch(step), step / self.config.steps):
+            self.method.zero_grad(set_to_none=True)
+            torch.stack(list(parts.values())).sum().backward()
+            self.optimizers[side].step()
+            losses |= parts
+        return {name: float(loss.detach()) for name, loss in losses.items()}
 
 
 def noise_like(rng: np.random.Generator, pictures: torch.Tensor, channels: int) -> torch.Tensor:
@@ -99,52 +101,63 @@ def noise_like(rng: np.random.Generator, pictures: torch.Tensor, channels: int) 
 
 def train_adapter(
     out: Path, config: AdapterTrainingConfig, sim: SimulatedView, real: UnlabelledView, device: torch.device
-) -> GraspGan:
-    """Train, writing `log.jsonl`, `checkpoint.safetensors` and at last `adapter.safetensors` to `out`; resumes."""
+) -> PixelMethod:
+    """Train, writing `log.jsonl`, `checkpoint.safetensors` and at last `adapter.safetensors` to `out`; resumes. A
+    method without anything to train is done once it has looked at the data."""
     trainer = AdapterTrainer(config, sim, real, device)
     modules = {"method": trainer.method}
+    steps = config.steps if trainer.optimizers else 0
     done = load_checkpoint(out / CHECKPOINT, modules, trainer.optimizers)
     log = TrainingLog(out / "log.jsonl", done)
     saved = time.monotonic()
-    with progress("adapt", config.steps, done) as advance:
-        for step in range(done, config.steps):
+    with progress("adapt", steps, done) as advance:
+        for step in range(done, steps):
             losses = trainer.step(step)
             log.write(step, losses)
-            advance(1, f"D {losses['critic']:.3f} G {losses['adversarial']:.3f}")
+            advance(1, " ".join(f"{name} {value:.3f}" for name, value in losses.items()))
             if time.monotonic() - saved >= config.checkpoint_seconds:
                 save_checkpoint(out / CHECKPOINT, step + 1, modules, trainer.optimizers)
                 saved = time.monotonic()
-    save_checkpoint(out / CHECKPOINT, config.steps, modules, trainer.optimizers)
+    save_checkpoint(out / CHECKPOINT, steps, modules, trainer.optimizers)
     save_module(out / ADAPTER, trainer.method)
     (out / CHECKPOINT).unlink()
     return trainer.method.eval()
 
 
-def adapt_pairs(
-    method: GraspGan, pairs: UInt8[np.ndarray, "f 6 h w"], seed: int, device: torch.device
+def adapt_frames(
+    method: PixelMethod, view: SimulatedView, frames: Int64[np.ndarray, "f"], seed: int, device: torch.device
 ) -> UInt8[np.ndarray, "f 6 h w"]:
-    """Adapted pictures of simulated pairs; the noise of chunk i depends on (seed, i)."""
-    return np.concatenate(list(_adapted_chunks(method, pairs, seed, device)))
+    """Adapted pairs (I0, It) of servo steps; the noise of chunk i depends on (seed, i)."""
+    return np.concatenate(list(_adapted_chunks(method, view, frames, seed, device)))
 
 
+@torch.no_grad()
 def _adapted_chunks(
-    method: GraspGan, pairs: UInt8[np.ndarray, "f 6 h w"], seed: int, device: torch.device, size: int = 64
+    method: PixelMethod,
+    view: SimulatedView,
+    frames: Int64[np.ndarray, "f"],
+    seed: int,
+    device: torch.device,
+    size: int = 64,
 ) -> Iterator[UInt8[np.ndarray, "c 6 h w"]]:
-    for index, start in enumerate(range(0, len(pairs), size)):
-        pictures = to_float(pairs[start : start + size], device)
-        noise = noise_like(generator(seed, "adapted", index), pictures, method.config.generator.noise)
-        yield to_uint8(method.adapt(pictures, noise))
+    for index, start in enumerate(range(0, len(frames), size)):
+        chosen, rng = frames[start : start + size], generator(seed, "adapted", index)
+        pictures = to_float(stacked_pairs(view, chosen), device)
+        masks = torch.from_numpy(stacked_masks(view, chosen)).to(device).long()
+        noise = noise_like(rng, pictures, method.noise_channels)
+        torch.manual_seed(int(rng.integers(2**31)))
+        yield to_uint8(method.adapt(pictures, masks, noise))
 
 
 def adapted_view(
-    folder: Path, method: GraspGan, view: SimulatedView, name: str, device: torch.device
+    folder: Path, method: PixelMethod, view: SimulatedView, name: str, device: torch.device
 ) -> UInt8[np.ndarray, "f 6 h w"]:
     """Adapted pictures of every servo step of a view, kept in `folder/adapted-<name>.npy` for the next run."""
     path = folder / f"adapted-{name}.npy"
     if not path.exists():
         chunks, total = [], len(view.images)
         with progress("adapt pictures", total, unit="pairs") as advance:
-            for chunk in _adapted_chunks(method, stacked_pairs(view, np.arange(total)), 0, device):
+            for chunk in _adapted_chunks(method, view, np.arange(total), 0, device):
                 chunks.append(chunk)
                 advance(len(chunk))
         with atomic(path) as temporary, open(temporary, "wb") as file:
@@ -152,13 +165,13 @@ def adapted_view(
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
-def load_adapter(run: Path, device: torch.device) -> GraspGan:
+def load_adapter(run: Path, device: torch.device) -> PixelMethod:
     """The adapter of a finished `graspgap adapt` run.
 
     Raises:
         UserError: if the folder is not an adapter run, or its training has not finished.
     """
-    config = from_json(AdapterTrainingConfig, read_run(run, "adapter")["config"])
-    method = GraspGan(config.method)
+    config = read_run(run, "adapter")["config"]
+    method = from_json(METHODS[choose("the method of the run", config["method"], METHODS)], config["options"]).build()
     load_module(run / ADAPTER, method, f"the adapter of {run}")
     return method.to(device).eval()

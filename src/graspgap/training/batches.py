@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Float32, Int, Int64, UInt8
 from torch import Tensor
 
+from graspgap.adaptation.batch import GraspBatch
 from graspgap.contract import apply_command, command_between
 from graspgap.datasets import LabelledView, SimulatedView, UnlabelledView
 
@@ -16,25 +17,14 @@ CLEAR_Z = 0.12
 """Above this height [m] the gripper has touched nothing yet: the bin is as image_before shows it."""
 
 
-@dataclass(frozen=True)
-class GraspBatch:
-    """Pictures with one or more labelled commands each."""
-
-    pictures: Float[Tensor, "b 6 h w"]
-    """(I0, It), values in [-1, 1]."""
-    poses: Float[Tensor, "b 4"]
-    commands: Float[Tensor, "b n 5"]
-    success: Float[Tensor, "b n"]
-    """0 or 1; NaN where a picture has fewer than n commands."""
-    shift: Float[Tensor, "b 2"]
-    """By how much the pictures were moved, in half pictures (u, v)."""
-    masks: Int[Tensor, "b 2 h2 w2"] | None = None
-    """Semantic masks of both pictures at half resolution, moved with them; of simulation only."""
-
-
 def stacked_pairs(view: UnlabelledView, frames: Int64[np.ndarray, "b"]) -> UInt8[np.ndarray, "b 6 h w"]:
     """The pictures (I0, It) of servo steps, stacked."""
     return np.concatenate([view.images_before[view.owner[frames]], view.images[frames]], axis=1)
+
+
+def stacked_masks(view: SimulatedView, frames: Int64[np.ndarray, "b"]) -> UInt8[np.ndarray, "b 2 h w"]:
+    """The semantic masks of (I0, It) of servo steps, stacked."""
+    return np.stack([view.masks_before[view.owner[frames]], view.masks[frames]], axis=1)
 
 
 def to_float(pictures: UInt8[np.ndarray, "b c h w"], device: torch.device) -> Float[Tensor, "b c h w"]:
@@ -157,7 +147,7 @@ class GraspSamples:
         view = self.view
         if not isinstance(view, SimulatedView):
             return None
-        masks = np.stack([view.masks_before[view.owner[frames]], view.masks[frames]], axis=1)
+        masks = stacked_masks(view, frames)
         moves = np.rint(shift * masks.shape[-1] / 2).astype(np.int64)
         return torch.from_numpy(shifted(masks, moves)[:, :, ::2, ::2]).to(device).long()
 
@@ -171,10 +161,8 @@ class AttemptFrames:
         self.augment_config = augment_config or AugmentConfig()
         self.usable = np.flatnonzero(np.diff(view.offsets) >= frames)
 
-    def batch(
-        self, rng: np.random.Generator, attempts: int, device: torch.device
-    ) -> tuple[Float[Tensor, "b 6 h w"], Float[Tensor, "b 4"], Float[Tensor, "b 5"], Float[Tensor, "b 2"]]:
-        """Augmented pictures, poses, commands and shifts of `attempts` x `frames` servo steps, attempt by attempt."""
+    def batch(self, rng: np.random.Generator, attempts: int, device: torch.device) -> GraspBatch:
+        """Augmented pictures of `attempts` x `frames` servo steps, attempt by attempt; no labels."""
         view = self.view
         assert view.poses is not None
         assert view.commands is not None
@@ -186,6 +174,6 @@ class AttemptFrames:
             ]
         ).reshape(-1)
         pictures, shift = augment(stacked_pairs(view, steps), rng, self.augment_config)
-        arrays = (pictures, view.poses[steps], view.commands[steps], shift)
-        pictures_t, poses, commands, shifts = (torch.from_numpy(np.ascontiguousarray(a)).to(device) for a in arrays)
-        return pictures_t, poses, commands, shifts
+        unknown = np.full((len(steps), 1), np.nan, dtype=np.float32)
+        arrays = (pictures, view.poses[steps], view.commands[steps][:, None], unknown, shift)
+        return GraspBatch(*(torch.from_numpy(np.ascontiguousarray(array)).to(device) for array in arrays))

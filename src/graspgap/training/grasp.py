@@ -5,31 +5,29 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from graspgap.adaptation.feature.consistency import agreement_loss, consistency_loss, location_loss, update_offset
+from graspgap.adaptation.batch import GraspBatch
+from graspgap.adaptation.feature import FRAMES, FeatureConfig, Losses, Seen
+from graspgap.adaptation.feature.statistics import recalibrate
 from graspgap.adaptation.losses import grasp_loss, mask_loss
 from graspgap.datasets import LabelledView, SimulatedView, UnlabelledView
 from graspgap.deployment.predictor import POLICY
-from graspgap.errors import UserError, choose
-from graspgap.networks import DomainBatchNorm, GraspNet, GraspNetConfig
+from graspgap.errors import UserError
+from graspgap.networks import GraspNet, GraspNetConfig
 from graspgap.networks.normalization import Domain
 from graspgap.progress import progress
 from graspgap.seeding import generator
 from graspgap.tensors import load_checkpoint, save_checkpoint, save_module
-from graspgap.training.batches import AttemptFrames, AugmentConfig, GraspBatch, GraspSamples
+from graspgap.training.batches import AttemptFrames, AugmentConfig, GraspSamples
 from graspgap.training.log import TrainingLog
-
-FEATURES = ("consistency", "dbn", "adabn")
-"""Feature-level methods: the label-free consistency loss, domain-specific batch statistics while training, and
-batch statistics taken from unlabelled reality after training."""
 
 CHECKPOINT = "checkpoint.safetensors"
 
@@ -40,8 +38,8 @@ class GraspTrainingConfig:
 
     network: GraspNetConfig = field(default_factory=GraspNetConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    features: tuple[str, ...] = ()
-    """Feature-level methods, of `consistency`, `dbn`, `adabn`."""
+    methods: dict[str, FeatureConfig] = field(default_factory=dict)
+    """Feature-level methods by name, of `FEATURES`."""
     steps: int = 1500
     """Optimizer steps."""
     batch: int = 32
@@ -55,27 +53,15 @@ class GraspTrainingConfig:
     ema: float = 0.99
     """Decay of the averaged weights that a policy uses (0.9999 in the original, for thousands of times more steps)."""
     unlabelled: int = 6
-    """Real attempts per step in the consistency loss, three pictures each."""
+    """Real attempts per step in feature-level methods, three pictures each."""
     masks: float = 0.5
     """Weight of predicting simulation's semantic masks from the trunk's features: many labels per picture, where a
     grasp gives one. Real data has none."""
-    consistency: float = 2.0
-    """Weight of the consistency loss on real pictures."""
-    location: float = 1.0
-    """Weight of locating the gripper in simulation, which the consistency loss rests on."""
-    agreement: float = 0.0
-    """Weight of the pictures of a real attempt agreeing on its success."""
-    offset_momentum: float = 0.02
-    """Weight of the newest batch in the measured image offset of reality's camera."""
     recalibration: int = 40
     """Batches from which the batch statistics of the averaged weights are taken at the end."""
     checkpoint_seconds: float = 30.0
     """Interval of the checkpoints."""
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in self.features:
-            choose("--features", name, FEATURES)
 
 
 @dataclass(frozen=True)
@@ -90,45 +76,42 @@ class GraspData:
     unlabelled: UnlabelledView | None = None
     """Reality without labels."""
 
-    def check(self, features: tuple[str, ...]) -> None:
+    def check(self, methods: Collection[str]) -> None:
         """Raises UserError if a feature-level method lacks its data, or there is no label at all."""
         if self.sim is None and self.real is None:
             raise UserError("training has no labels: give --sim DATA, or --real DATA with --real-labels above 0")
-        if features and self.unlabelled is None:
-            raise UserError(f"--features {','.join(features)} learn from unlabelled reality: give --real DATA")
-        if features and self.unlabelled is not None and self.unlabelled.poses is None:
+        names = ",".join(methods)
+        if methods and self.unlabelled is None:
+            raise UserError(f"--features {names} learn from unlabelled reality: give --real DATA")
+        if methods and self.unlabelled is not None and self.unlabelled.poses is None:
             raise UserError("--features need gripper poses, and the dataset given as --real holds pictures alone")
-        if "consistency" in features and self.sim is None:
-            raise UserError("--features consistency learns what a gripper looks like in simulation: give --sim DATA")
-
-
-def test_domain(features: tuple[str, ...]) -> Domain:
-    """Whose batch statistics a policy uses in reality."""
-    return Domain.REALITY if {"dbn", "adabn"} & set(features) else Domain.SIMULATION
 
 
 class GraspTrainer:
     """The losses of one step, over whichever sources of data a run has."""
 
     def __init__(self, config: GraspTrainingConfig, data: GraspData, device: torch.device) -> None:
-        data.check(config.features)
+        data.check(config.methods)
         self.config, self.device = config, device
-        self.separate = "dbn" in config.features
-        self.consistent = "consistency" in config.features
         augment = config.augment
         self.sim = self.real = self.frames = None
         if data.sim is not None:
             self.sim = GraspSamples(data.sim, config.commands_per_image, data.adapted, augment)
         if data.real is not None:
             self.real = GraspSamples(data.real, augment_config=augment)
-        if config.features and data.unlabelled is not None:
-            self.frames = AttemptFrames(data.unlabelled, augment_config=augment)
+        if config.methods and data.unlabelled is not None:
+            self.frames = AttemptFrames(data.unlabelled, FRAMES, augment)
         torch.manual_seed(int(generator(config.seed, "weights").integers(2**31)))
         self.net = GraspNet(config.network).to(device)
+        self.methods = {name: options.build(self.net).to(device) for name, options in config.methods.items()}
+        self.method_modules = nn.ModuleDict(self.methods)
+        for name, method in self.methods.items():
+            if method.needs_simulation and self.sim is None:
+                raise UserError(f"--features {name} compares reality with simulation: give --sim DATA")
+        self.separate = any(method.separate for method in self.methods.values())
         self.average = AveragedModel(self.net, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
-        self.optimizer = torch.optim.AdamW(
-            self.net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
+        learned = [*self.net.parameters(), *self.method_modules.parameters()]
+        self.optimizer = torch.optim.AdamW(learned, lr=config.learning_rate, weight_decay=config.weight_decay)
 
     @property
     def real_domain(self) -> Domain:
@@ -140,49 +123,39 @@ class GraspTrainer:
         done = (step + 1) / self.config.steps
         return self.config.learning_rate * min(done / 0.05, 0.5 * (1 + math.cos(math.pi * done)))
 
-    def losses(self, step: int) -> dict[str, Tensor]:
+    def losses(self, step: int) -> Losses:
         """Weighted losses of step `step`, whose batches depend on (seed, step) alone."""
-        config, net = self.config, self.net
-        losses: dict[str, Tensor] = {}
+        config, net, progress = self.config, self.net, step / self.config.steps
+        supervised = all(method.supervised(progress) for method in self.methods.values())
+        losses: Losses = {}
+        sim = None
         if self.sim is not None:
-            batch = self.sim.batch(generator(config.seed, "sim", step), config.batch, self.device)
-            features = net.encode(batch.pictures)
-            logits = net.score(features, batch.poses, batch.commands, shift=batch.shift)
-            losses["sim"] = grasp_loss(logits, batch.success)
-            if config.masks and batch.masks is not None:
-                losses["masks"] = config.masks * mask_loss(net.segment(features), batch.masks)
-            if self.consistent:
-                where = net.project(batch.poses[:, :3]) + batch.shift
-                losses["location"] = config.location * location_loss(net.locate(features), where)
-        if self.real is not None:
+            sim = self._see(self.sim.batch(generator(config.seed, "sim", step), config.batch, self.device))
+            if supervised:
+                losses["sim"] = self._grasp_loss(sim)
+                if config.masks and sim.batch.masks is not None:
+                    losses["masks"] = config.masks * mask_loss(net.segment(sim.features), sim.batch.masks)
+        if self.real is not None and supervised:
             batch = self.real.batch(generator(config.seed, "real", step), config.batch, self.device)
-            features = net.encode(batch.pictures, self.real_domain)
-            logits = net.score(features, batch.poses, batch.commands, self.real_domain, batch.shift)
-            losses["real"] = grasp_loss(logits, batch.success)
-        if self.consistent:
-            losses |= self.consistency_losses(step)
+            losses["real"] = self._grasp_loss(self._see(batch, self.real_domain))
+        if self.frames is not None and any(method.looks for method in self.methods.values()):
+            batch = self.frames.batch(generator(config.seed, "unlabelled", step), config.unlabelled, self.device)
+            real = self._see(batch, self.real_domain)
+            for method in self.methods.values():
+                losses |= method.losses(net, sim, real, progress)
         return losses
 
-    def consistency_losses(self, step: int) -> dict[str, Tensor]:
-        """The label-free losses on real attempts; they also measure the image offset of reality's camera."""
-        config, net, domain = self.config, self.net, self.real_domain
-        assert self.frames is not None
-        draw = generator(config.seed, "unlabelled", step)
-        pictures, poses, commands, shift = self.frames.batch(draw, config.unlabelled, self.device)
-        features = net.encode(pictures, domain)
-        groups = (config.unlabelled, self.frames.frames)
-        located = net.locate(features).unflatten(0, groups)
-        projected = (net.project(poses[:, :3]) + shift).unflatten(0, groups)
-        losses = {"consistency": config.consistency * consistency_loss(located, projected)}
-        if self.separate:
-            update_offset(net.offset[domain], located, projected, config.offset_momentum)
-        if config.agreement:
-            logits = net.score(features, poses, commands[:, None], domain, shift).reshape(groups)
-            losses["agreement"] = config.agreement * agreement_loss(logits)
-        return losses
+    def _see(self, batch: GraspBatch, domain: Domain = Domain.SIMULATION) -> Seen:
+        return Seen(batch, self.net.encode(batch.pictures, domain), domain)
+
+    def _grasp_loss(self, seen: Seen) -> Tensor:
+        batch = seen.batch
+        logits = self.net.score(seen.features, batch.poses, batch.commands, seen.domain, batch.shift)
+        return grasp_loss(logits, batch.success)
 
     def step(self, step: int) -> dict[str, float]:
         """One optimizer step; returns its losses."""
+        torch.manual_seed(int(generator(self.config.seed, "step", step).integers(2**31)))
         self.net.train()
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(step)
@@ -216,32 +189,13 @@ class GraspTrainer:
         assert self.frames is not None
         for index in range(self.config.recalibration):
             draw = generator(self.config.seed, "recalibrate", index)
-            attempts = max(1, self.config.batch // self.frames.frames)
-            pictures, poses, commands, shift = self.frames.batch(draw, attempts, self.device)
-            unknown = torch.full((len(poses), 1), math.nan)
-            yield GraspBatch(pictures, poses, commands[:, None], unknown, shift)
-
-
-@torch.no_grad()
-def recalibrate(net: GraspNet, batches: Iterable[GraspBatch], domain: Domain) -> None:
-    """Replace one domain's batch statistics by their plain average over these batches, whose labels are not read
-    (AdaBN, Li et al. 2016, where they are pictures of the target domain)."""
-    norms = [module for module in net.modules() if isinstance(module, DomainBatchNorm)]
-    momenta = [norm.momentum for norm in norms]
-    net.train()
-    for index, batch in enumerate(batches):
-        for norm in norms:
-            norm.momentum = 1 / (index + 1)
-        net.score(net.encode(batch.pictures, domain), batch.poses, batch.commands[:, :1], domain, batch.shift)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-    net.eval()
+            yield self.frames.batch(draw, max(1, self.config.batch // FRAMES), self.device)
 
 
 def train_grasp(out: Path, config: GraspTrainingConfig, data: GraspData, device: torch.device) -> GraspNet:
     """Train, writing `log.jsonl`, `checkpoint.safetensors` and at last `policy.safetensors` to `out`; resumes."""
     trainer = GraspTrainer(config, data, device)
-    modules = {"net": trainer.net, "average": trainer.average}
+    modules = {"net": trainer.net, "average": trainer.average, "methods": trainer.method_modules}
     optimizers = {"adam": trainer.optimizer}
     done = load_checkpoint(out / CHECKPOINT, modules, optimizers)
     log = TrainingLog(out / "log.jsonl", done)
@@ -261,7 +215,14 @@ def train_grasp(out: Path, config: GraspTrainingConfig, data: GraspData, device:
     return net
 
 
+def policy_domain(config: GraspTrainingConfig) -> Domain:
+    """Whose batch statistics a policy uses in reality."""
+    net = GraspNet(config.network)
+    methods = [options.build(net) for options in config.methods.values()]
+    return Domain.REALITY if any(method.separate or method.recalibrate for method in methods) else Domain.SIMULATION
+
+
 def policy_facts(config: GraspTrainingConfig) -> dict[str, object]:
     """What a policy run must tell so that its network can be built again, JSON-able."""
     network = json.loads(json.dumps(asdict(config.network)))
-    return {"network": network, "domain": test_domain(config.features).name.lower()}
+    return {"network": network, "domain": policy_domain(config).name.lower()}

@@ -7,10 +7,58 @@ is wrong, all of them are wrong by the same offset, which is thereby measured, a
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
+
+from graspgap.adaptation.feature.base import FRAMES, FeatureConfig, FeatureMethod, Losses, Seen
+from graspgap.networks import GraspNet
+
+
+@dataclass(frozen=True)
+class ConsistencyConfig(FeatureConfig):
+    """Weights of the consistency loss."""
+
+    weight: float = 2.0
+    """Weight of the consistency loss on real pictures."""
+    location: float = 1.0
+    """Weight of locating the gripper in simulation, which the consistency loss rests on."""
+    agreement: float = 0.0
+    """Weight of the pictures of a real attempt agreeing on its success."""
+    momentum: float = 0.02
+    """Weight of the newest batch in the measured image offset of reality's camera (kept with `dbn` only)."""
+
+    def build(self, net: GraspNet) -> Consistency:
+        """As `FeatureConfig.build`."""
+        return Consistency(self)
+
+
+class Consistency(FeatureMethod):
+    """Learns in simulation where the gripper is seen, and in reality that one attempt has one target."""
+
+    def __init__(self, config: ConsistencyConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    def losses(self, net: GraspNet, sim: Seen | None, real: Seen, progress: float) -> Losses:
+        """As `FeatureMethod.losses`; with batch statistics of its own, reality's image offset is measured too."""
+        assert sim is not None
+        config, batch = self.config, real.batch
+        where = net.project(sim.batch.poses[:, :3]) + sim.batch.shift
+        losses = {"location": config.location * location_loss(net.locate(sim.features), where)}
+        groups = (-1, FRAMES)
+        located = net.locate(real.features).unflatten(0, groups)
+        projected = (net.project(batch.poses[:, :3]) + batch.shift).unflatten(0, groups)
+        losses["consistency"] = config.weight * consistency_loss(located, projected)
+        if real.domain != sim.domain:
+            update_offset(net.offset[real.domain], located, projected, config.momentum)
+        if config.agreement:
+            logits = net.score(real.features, batch.poses, batch.commands, real.domain, batch.shift)
+            losses["agreement"] = config.agreement * agreement_loss(logits.reshape(groups))
+        return losses
 
 
 def location_loss(located: Float[Tensor, "b 2"], projected: Float[Tensor, "b 2"]) -> Float[Tensor, ""]:

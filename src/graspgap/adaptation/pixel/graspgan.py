@@ -8,11 +8,12 @@ published; the values here are this project's choices.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from graspgap.adaptation.augment import augmented
 from graspgap.adaptation.losses import (
@@ -23,13 +24,14 @@ from graspgap.adaptation.losses import (
     mask_loss,
     masked_pmse,
 )
-from graspgap.contract import SemanticClass
+from graspgap.adaptation.pixel.base import AdapterBatch, Losses, PixelConfig, PixelMethod
+from graspgap.contract import Camera, SemanticClass
 from graspgap.networks import Discriminators, DiscriminatorsConfig, Generator, GeneratorConfig, GraspNet, GraspNetConfig
 from graspgap.networks.normalization import Domain
 
 
 @dataclass(frozen=True)
-class GraspGanConfig:
+class GraspGanConfig(PixelConfig):
     """Networks and loss weights of GraspGAN."""
 
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
@@ -52,26 +54,17 @@ class GraspGanConfig:
     augment: bool = False
     """Show the discriminators randomly shifted and coloured pictures, for few real ones: they learn those by heart."""
 
+    def fitted(self, image_size: int, camera: Camera) -> GraspGanConfig:
+        """As `PixelConfig.fitted`."""
+        self.discriminators.check(image_size)
+        return replace(self, grasp=replace(self.grasp, image_size=image_size, camera=camera))
 
-@dataclass(frozen=True)
-class AdapterBatch:
-    """What a pixel-level method sees at one step: simulation with everything, reality's pictures alone."""
-
-    pictures: Float[Tensor, "b 6 h w"]
-    """Simulated (I0, It) in [-1, 1]."""
-    masks: Int[Tensor, "b 2 h w"]
-    poses: Float[Tensor, "b 4"]
-    commands: Float[Tensor, "b 1 5"]
-    success: Float[Tensor, "b 1"]
-    real: Float[Tensor, "b 6 h w"]
-    """Real (I0, It) in [-1, 1], of other attempts."""
-    noise: Float[Tensor, "b k h w"]
-    """N(0, 1), the generator's."""
-    draws: Float[Tensor, "2 b 5"]
-    """In [0, 1], for `augmented`: of the real pairs, and of the made ones."""
+    def build(self) -> GraspGan:
+        """As `PixelConfig.build`."""
+        return GraspGan(self)
 
 
-class GraspGan(nn.Module):
+class GraspGan(PixelMethod):
     """The networks of GraspGAN and its two sides of the game."""
 
     def __init__(self, config: GraspGanConfig) -> None:
@@ -80,8 +73,9 @@ class GraspGan(nn.Module):
         self.generator = Generator(config.generator)
         self.discriminators = Discriminators(config.discriminators)
         self.grasp = GraspNet(config.grasp)
+        self.noise_channels = config.generator.noise
 
-    def optimizers(self) -> dict[str, torch.optim.Adam]:
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Adam (0.5, 0.99) for each side: the generator's, and that of the critics (discriminators, grasp network)."""
         config = self.config
         critics = [
@@ -93,13 +87,19 @@ class GraspGan(nn.Module):
             "critics": torch.optim.Adam(critics, betas=(0.5, 0.99)),
         }
 
+    def turns(self, batch: AdapterBatch, progress: float) -> Iterator[tuple[str, Losses]]:
+        """The critics learn from what the generator makes now, then the generator answers them."""
+        made, mask_logits = self.generator(batch.pictures, batch.noise)
+        yield "critics", self.critic_losses(batch, made.detach())
+        yield "generator", self.generator_losses(batch, made, mask_logits)
+
     def judged(self, pairs: Float[Tensor, "b 6 h w"], draws: Float[Tensor, "b 5"]) -> list[Float[Tensor, "b 1 _ _"]]:
         """Verdicts of the discriminators, patch by patch at each scale."""
         return self.discriminators(augmented(pairs, draws) if self.config.augment else pairs)
 
     def generator_losses(
         self, batch: AdapterBatch, made: Float[Tensor, "b 6 h w"], mask_logits: Float[Tensor, "b 2 c h w"]
-    ) -> dict[str, Tensor]:
+    ) -> Losses:
         """Weighted losses of the generator; `made` carries its gradient."""
         config = self.config
         losses = {"adversarial": config.adversarial * lsgan_generator(self.judged(made, batch.draws[1]))}
@@ -119,7 +119,7 @@ class GraspGan(nn.Module):
             losses["features"] = config.features * feature_matching(features, source)
         return losses
 
-    def critic_losses(self, batch: AdapterBatch, made: Float[Tensor, "b 6 h w"]) -> dict[str, Tensor]:
+    def critic_losses(self, batch: AdapterBatch, made: Float[Tensor, "b 6 h w"]) -> Losses:
         """Losses of the discriminators and of the grasp network, which learns from source and made pictures alike;
         `made` is detached."""
         real = self.judged(batch.real, batch.draws[0])
@@ -130,7 +130,8 @@ class GraspGan(nn.Module):
             losses["grasp"] = grasp_loss(source, batch.success) + grasp_loss(adapted, batch.success)
         return losses
 
-    @torch.no_grad()
-    def adapt(self, pictures: Float[Tensor, "b 6 h w"], noise: Float[Tensor, "b k h w"]) -> Float[Tensor, "b 6 h w"]:
-        """Realistic pictures of simulated ones."""
+    def adapt(
+        self, pictures: Float[Tensor, "b 6 h w"], masks: Int[Tensor, "b 2 h w"], noise: Float[Tensor, "b k h w"]
+    ) -> Float[Tensor, "b 6 h w"]:
+        """As `PixelMethod.adapt`; masks are not read."""
         return self.generator(pictures, noise)[0]

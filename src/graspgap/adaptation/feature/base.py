@@ -1,0 +1,61 @@
+"""What every feature-level method is: losses on the grasp network's own features, beside its grasp loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from graspgap.adaptation.batch import GraspBatch
+from graspgap.networks import GraspNet
+from graspgap.networks.normalization import Domain
+
+FRAMES = 3
+"""Pictures of each unlabelled attempt in a batch."""
+
+Losses = dict[str, Tensor]
+"""Weighted scalar losses by name; their sum is descended."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A batch, and what the grasp network's trunk makes of it."""
+
+    batch: GraspBatch
+    features: Float[Tensor, "b c h2 w2"]
+    """`net.encode(batch.pictures, domain)`, with its gradient."""
+    domain: Domain
+    """Whose batch statistics were used."""
+
+
+class FeatureMethod(nn.Module):
+    """A feature-level method. It is trained with the grasp network, by the same optimizer; its own networks are thrown
+    away afterwards. A discriminator that the grasp network plays against learns from detached features, and is shown
+    to the grasp network through `frozen`."""
+
+    separate: bool = False
+    """Whether real batches have batch statistics of their own, in training and in the policy."""
+    recalibrate: bool = False
+    """Whether the policy's batch statistics are those of reality's own pictures, also without `separate`."""
+    looks: bool = True
+    """Whether `losses` reads reality's pictures while training."""
+    needs_simulation: bool = True
+
+    def losses(self, net: GraspNet, sim: Seen | None, real: Seen, progress: float) -> Losses:
+        """Losses of a step. `sim` (labelled) is there if the method needs it; `real` is unlabelled: its pictures come
+        attempt by attempt, `FRAMES` each, and its `success` is NaN. `progress` is in [0, 1)."""
+        return {}
+
+    def supervised(self, progress: float) -> bool:
+        """Whether the grasp network learns from labels too at this point of the training."""
+        return True
+
+
+@dataclass(frozen=True)
+class FeatureConfig:
+    """Settings of a feature-level method."""
+
+    def build(self, net: GraspNet) -> FeatureMethod:
+        """The method, with new weights, for this grasp network."""
+        raise NotImplementedError

@@ -1,0 +1,62 @@
+"""Batch statistics kept apart per domain: while training (`dbn`), and taken from reality after training (`adabn`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+
+from graspgap.adaptation.batch import GraspBatch
+from graspgap.adaptation.feature.base import FeatureConfig, FeatureMethod
+from graspgap.networks import DomainBatchNorm, GraspNet
+from graspgap.networks.normalization import Domain
+
+
+class SeparateStatistics(FeatureMethod):
+    """Domain-specific batch normalization (Bousmalis et al. 2017): simulated and real batches are normalized apart."""
+
+    separate = True
+    looks = False
+    needs_simulation = False
+
+
+class RealStatistics(FeatureMethod):
+    """AdaBN (Li et al. 2016): after training, batch statistics are taken from pictures of the target domain."""
+
+    recalibrate = True
+    looks = False
+    needs_simulation = False
+
+
+@dataclass(frozen=True)
+class DbnConfig(FeatureConfig):
+    """Nothing to set."""
+
+    def build(self, net: GraspNet) -> SeparateStatistics:
+        """As `FeatureConfig.build`."""
+        return SeparateStatistics()
+
+
+@dataclass(frozen=True)
+class AdaBnConfig(FeatureConfig):
+    """Nothing to set."""
+
+    def build(self, net: GraspNet) -> RealStatistics:
+        """As `FeatureConfig.build`."""
+        return RealStatistics()
+
+
+@torch.no_grad()
+def recalibrate(net: GraspNet, batches: Iterable[GraspBatch], domain: Domain) -> None:
+    """Replace one domain's batch statistics by their plain average over these batches, whose labels are not read."""
+    norms = [module for module in net.modules() if isinstance(module, DomainBatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    net.train()
+    for index, batch in enumerate(batches):
+        for norm in norms:
+            norm.momentum = 1 / (index + 1)
+        net.score(net.encode(batch.pictures, domain), batch.poses, batch.commands[:, :1], domain, batch.shift)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    net.eval()

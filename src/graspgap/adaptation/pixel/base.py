@@ -1,0 +1,78 @@
+"""What every pixel-level method is: networks, turns of a game, and pictures made from pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from graspgap.contract import Camera
+from graspgap.datasets import SimulatedView, UnlabelledView
+
+Losses = dict[str, Tensor]
+"""Weighted scalar losses by name; their sum is descended."""
+
+
+@dataclass(frozen=True)
+class AdapterBatch:
+    """What a pixel-level method sees at one step: simulation with everything, reality's pictures alone."""
+
+    pictures: Float[Tensor, "b 6 h w"]
+    """Simulated (I0, It) in [-1, 1]."""
+    masks: Int[Tensor, "b 2 h w"]
+    """Semantic classes of both."""
+    poses: Float[Tensor, "b 4"]
+    commands: Float[Tensor, "b 1 5"]
+    success: Float[Tensor, "b 1"]
+    real: Float[Tensor, "b 6 h w"]
+    """Real (I0, It) in [-1, 1], of other attempts."""
+    noise: Float[Tensor, "b k h w"]
+    """N(0, 1), k channels as the method asks for."""
+    draws: Float[Tensor, "2 b 5"]
+    """In [0, 1], for `augmented`: of the real pairs, and of the made ones."""
+
+
+class PixelMethod(nn.Module):
+    """A pixel-level method. Its weights and buffers are all that a trained adapter is, and all that a step depends on
+    besides its batch and torch's random numbers, which are seeded anew at every step: so training resumes exactly."""
+
+    noise_channels: int = 0
+    """Channels of noise N(0, 1) that `adapt` reads."""
+
+    def prepare(self, sim: SimulatedView, real: UnlabelledView, seed: int) -> None:
+        """Look at the data once before the first step. What is kept of it must be buffers."""
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        """One per side of the game; none for a method that has nothing to train."""
+        return {}
+
+    def turns(self, batch: AdapterBatch, progress: float) -> Iterator[tuple[str, Losses]]:
+        """The turns of one step, in order: (optimizer, weighted losses). The losses are descended before the next
+        turn begins, so that each side answers to the other's newest weights. `progress` is in [0, 1)."""
+        raise NotImplementedError
+
+    def adapt(
+        self, pictures: Float[Tensor, "b 6 h w"], masks: Int[Tensor, "b 2 h w"], noise: Float[Tensor, "b k h w"]
+    ) -> Float[Tensor, "b 6 h w"]:
+        """Realistic pairs (I0, It) of simulated ones, in [-1, 1]; called without gradients, in eval mode."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class PixelConfig:
+    """Settings of a pixel-level method."""
+
+    def fitted(self, image_size: int, camera: Camera) -> PixelConfig:
+        """These settings for pictures of `image_size` pixels, seen by the nominal camera of the simulation.
+
+        Raises:
+            UserError: if the pictures are too small for the networks.
+        """
+        return self
+
+    def build(self) -> PixelMethod:
+        """The method, with new weights."""
+        raise NotImplementedError
