@@ -78,8 +78,8 @@ def test_seeds_share_neither_data_nor_trials() -> None:
 
 
 def test_ingredients_name_what_an_arm_is_made_of() -> None:
-    arm = StudyArm("x", sim="randomized", adapter="sim", features="consistency,dbn")
-    assert arm.ingredients == ("simulation", "randomization", "statistics", "consistency", "GAN")
+    arm = StudyArm("x", sim="randomized", adapter="graspgan", features="consistency,dbn")
+    assert arm.ingredients == ("simulation", "randomization", "statistics", "consistency", "graspgan")
     assert StudyArm("real-only", real_labels=0.1).ingredients == ()
 
 

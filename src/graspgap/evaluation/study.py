@@ -19,7 +19,9 @@ class StudyArm:
     sim: str = ""
     """Simulated data: `sim` (plain), `randomized`, or none."""
     adapter: str = ""
-    """Adapter between simulation and training, by the simulated data it was trained on; or none."""
+    """Pixel-level method between simulation and training, or none."""
+    adapter_sim: str = "sim"
+    """Simulated data that the adapter is trained on."""
     features: str = ""
     """Feature-level methods, joined by commas."""
     real_labels: float = 0.0
@@ -28,14 +30,19 @@ class StudyArm:
     @property
     def ingredients(self) -> tuple[str, ...]:
         """What the arm is made of besides real labels. `statistics`: batch statistics of reality's own pictures."""
+        features = [name for name in self.features.split(",") if name]
         parts = {
             "simulation": bool(self.sim),
-            "randomization": self.sim == "randomized",
-            "statistics": bool({"adabn", "dbn"} & set(self.features.split(","))),
-            "consistency": "consistency" in self.features,
-            "GAN": bool(self.adapter),
+            "randomization": "randomized" in (self.sim, self.adapter and self.adapter_sim),
+            "statistics": bool({"adabn", "dbn"} & set(features)),
         }
-        return tuple(name for name, used in parts.items() if used)
+        methods = [*(name for name in features if name not in ("adabn", "dbn")), self.adapter]
+        return (*(name for name, used in parts.items() if used), *filter(None, methods))
+
+    @property
+    def adapter_run(self) -> str:
+        """Name of its adapter among those of a study; empty without one."""
+        return f"{self.adapter}-{self.adapter_sim}" if self.adapter else ""
 
     @property
     def key(self) -> str:
@@ -49,8 +56,8 @@ NO_LABELS = (
     StudyArm("sim-only", sim="sim"),
     StudyArm("randomized", sim="randomized"),
     StudyArm("consistency", sim="sim", features=CONSISTENCY),
-    StudyArm("graspgan", sim="sim", adapter="sim"),
-    StudyArm("graspgan+consistency", sim="sim", adapter="sim", features=CONSISTENCY),
+    StudyArm("graspgan", sim="sim", adapter="graspgan"),
+    StudyArm("graspgan+consistency", sim="sim", adapter="graspgan", features=CONSISTENCY),
 )
 ALL_NO_LABELS = (
     *NO_LABELS,
@@ -108,14 +115,14 @@ def plan(preset: StudyPreset, out: Path, seed: int) -> list[Stage]:
     for number in range(preset.training_seeds):
         training_seed = seed * 100 + number
         tag = f"seed{training_seed}"
-        adapters = sorted({arm.adapter for arm in preset.arms if arm.adapter})
-        stages += [_adapt(out, preset, name, tag, training_seed) for name in adapters]
+        adapters = {arm.adapter_run: arm for arm in preset.arms if arm.adapter}
+        stages += [_adapt(out, preset, adapters[name], tag, training_seed) for name in sorted(adapters)]
         # Arms that wait for the adapter come last: by then it is there.
         adapting: dict[str, str] = {}
         for arm in sorted((*preset.arms, *real_only), key=lambda arm: bool(arm.adapter)):
-            train = _train(out, preset, arm, tag, training_seed, adapting.get(arm.adapter, ""))
+            train = _train(out, preset, arm, tag, training_seed, adapting.get(arm.adapter_run, ""))
             if arm.adapter:  # the first arm adapts the pictures, the next ones find them
-                adapting[arm.adapter] = train.name
+                adapting[arm.adapter_run] = train.name
             count = round(arm.real_labels * preset.real_attempts)
             run = str(out / train.name)
             stages += [train, _evaluate(out, preset, trial_seed, arm, run, training_seed, count, (train.name,))]
@@ -130,10 +137,10 @@ def collect_stage(
     return Stage(name, arguments, cost=attempts * cost)
 
 
-def _adapt(out: Path, preset: StudyPreset, sim: str, tag: str, seed: int) -> Stage:
-    name = f"adapters/{sim}-{tag}"
+def _adapt(out: Path, preset: StudyPreset, arm: StudyArm, tag: str, seed: int) -> Stage:
+    name, sim = f"adapters/{arm.adapter_run}-{tag}", arm.adapter_sim
     arguments = ["adapt", str(out / name), "--sim", str(out / "data" / sim), "--real", str(out / "data" / "standin")]
-    arguments += ["--steps", str(preset.adapter_steps), "--seed", str(seed)]
+    arguments += ["--method", arm.adapter, "--steps", str(preset.adapter_steps), "--seed", str(seed)]
     return Stage(name, tuple(arguments), (f"data/{sim}", "data/standin"), preset.adapter_steps * 0.7)
 
 
@@ -145,7 +152,7 @@ def _train(out: Path, preset: StudyPreset, arm: StudyArm, tag: str, seed: int, f
         arguments += ["--sim", str(out / "data" / arm.sim)]
         after.append(f"data/{arm.sim}")
     if arm.adapter:
-        adapter = f"adapters/{arm.adapter}-{tag}"
+        adapter = f"adapters/{arm.adapter_run}-{tag}"
         arguments += ["--adapter", str(out / adapter)]
         after.append(adapter)
     if arm.real_labels or arm.features:
