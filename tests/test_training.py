@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from conftest import REAL, SIM, PaperWorld
 from graspgap.adaptation.feature import FEATURES, FeatureConfig
 from graspgap.adaptation.feature.statistics import recalibrate
-from graspgap.adaptation.pixel.graspgan import GraspGan, GraspGanConfig
+from graspgap.adaptation.pixel.graspgan import GraspGan
 from graspgap.contract import command_between
 from graspgap.datasets import open_dataset
 from graspgap.deployment.predictor import NetworkPredictor
@@ -23,19 +23,13 @@ from graspgap.evaluation.held_out import held_out_metrics, predicted_success
 from graspgap.evaluation.pictures import adaptation_rows
 from graspgap.grasping.attempt import run_attempt
 from graspgap.grasping.policies import RandomPolicy, ServoPolicy
-from graspgap.networks import DiscriminatorsConfig, GeneratorConfig, GraspNetConfig
 from graspgap.networks.normalization import Domain
 from graspgap.seeding import generator
 from graspgap.tensors import load_checkpoint, save_checkpoint
-from graspgap.training.adapt import AdapterTrainer, AdapterTrainingConfig, adapt_frames, load_adapter, train_adapter
+from graspgap.training.adapt import AdapterTrainer, adapt_frames, load_adapter, train_adapter
 from graspgap.training.batches import AttemptFrames, AugmentConfig, GraspSamples, augment, stacked_pairs
 from graspgap.training.grasp import GraspData, GraspTrainer, GraspTrainingConfig, train_grasp
-
-CPU = torch.device("cpu")
-NETWORK = GraspNetConfig(image_size=32, fine=8, coarse=8, head=16, camera=SIM.camera)
-TRAINING = GraspTrainingConfig(network=NETWORK, steps=8, batch=8, unlabelled=3, recalibration=2, ema=0.9)
-GRASPGAN = GraspGanConfig(GeneratorConfig(widths=(4, 6, 8)), DiscriminatorsConfig(scales=2, widths=(4, 6)), NETWORK)
-ADAPTER = AdapterTrainingConfig("graspgan", GRASPGAN, steps=6, batch=4)
+from trainers import ADAPTER, CPU, GRASPGAN, TRAINING, Stopped, stop_after
 
 
 @pytest.fixture(autouse=True)
@@ -106,22 +100,6 @@ def test_frames_of_one_attempt_lead_to_one_target(real_data: Path) -> None:
 def trained(out: Path, config: GraspTrainingConfig, views: GraspData) -> dict[str, torch.Tensor]:
     train_grasp(out, config, views, CPU)
     return load_file(out / "policy.safetensors")
-
-
-class Stopped(Exception):
-    pass
-
-
-def stop_after(monkeypatch: pytest.MonkeyPatch, trainer: type, steps: int) -> None:
-    """The process dies in step `steps`."""
-    original = trainer.step
-
-    def step(self, number: int) -> dict[str, float]:
-        if number == steps:
-            raise Stopped
-        return original(self, number)
-
-    monkeypatch.setattr(trainer, "step", step)
 
 
 @pytest.mark.parametrize("features", [(), ("consistency", "dbn")])

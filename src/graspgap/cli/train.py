@@ -8,14 +8,14 @@ from pathlib import Path
 import torch
 from tyro.conf import Positional
 
-from graspgap.adaptation.feature import FEATURES, FeatureConfig
+from graspgap.adaptation.feature import FEATURES, FeatureConfig, check_features
 from graspgap.cli.checks import at_least
 from graspgap.cli.place import Place
 from graspgap.config import from_json
 from graspgap.contract import Camera
 from graspgap.datasets import Dataset, LabelledView, open_dataset
 from graspgap.deployment.predictor import POLICY, load_predictor
-from graspgap.errors import UserError, choose
+from graspgap.errors import UserError
 from graspgap.evaluation.held_out import save_held_out_metrics
 from graspgap.parallel import choose_workers
 from graspgap.runs import begin_run
@@ -40,8 +40,9 @@ class Config:
     real_labels: float = 0.0
     """Fraction of the real attempts whose labels training may use; 0: pictures, poses and commands alone."""
     features: str = ""
-    """Feature-level methods, joined by commas: `consistency` (label-free loss on real attempts), `dbn` (separate batch
-    statistics), `adabn` (batch statistics from unlabelled reality after training)."""
+    """Feature-level methods, joined by commas: `dann`, `dsn`, `adda`, `confusion`, `coral`, `mmd`, `consistency`
+    (label-free loss on real attempts), `dbn` (separate batch statistics), `adabn` (batch statistics from unlabelled
+    reality after training)."""
     methods: dict[str, FeatureConfig] = field(default_factory=lambda: {name: kind() for name, kind in FEATURES.items()})
     """Settings of each feature-level method; those of the chosen ones count."""
     steps: int = 1500
@@ -80,7 +81,8 @@ def run(config: Config) -> None:
             "collect the simulation with --camera FILE that says where the real one is"
         )
     names = [name for name in config.features.split(",") if name]
-    methods = {choose("--features", name, FEATURES): config.methods[name] for name in names}
+    check_features(names)
+    methods = {name: config.methods[name] for name in names}
     camera = known.meta["camera"]
     network = replace(
         config.training.network,

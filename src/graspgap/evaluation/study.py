@@ -66,6 +66,28 @@ ALL_NO_LABELS = (
 )
 """With the control arms that tell the ingredients apart."""
 
+METHOD_ARMS = (
+    *ALL_NO_LABELS,
+    *(StudyArm(name, sim="sim", adapter=name) for name in ("histogram", "fourier", "composite")),
+    *(StudyArm(name, sim="sim", adapter=name) for name in ("pixelda", "simgan", "cyclegan", "cut", "fastcut")),
+    StudyArm("perceptual", sim="sim", adapter="perceptual"),
+    StudyArm("rcan", sim="randomized", adapter="rcan", adapter_sim="randomized"),
+    StudyArm("consistency alone", sim="sim", features="consistency"),
+    *(StudyArm(name, sim="sim", features=name) for name in ("dbn", "dann", "dsn", "adda", "confusion", "coral", "mmd")),
+    StudyArm("graspgan+dann", sim="sim", adapter="graspgan", features="dann,dbn"),
+    StudyArm("graspgan+dann+consistency", sim="sim", adapter="graspgan", features=f"dann,{CONSISTENCY}"),
+    StudyArm("randomized+dann", sim="randomized", features="dann,dbn"),
+    StudyArm("randomized graspgan", sim="randomized", adapter="graspgan", adapter_sim="randomized"),
+    StudyArm(
+        "randomized graspgan+consistency",
+        sim="randomized",
+        adapter="graspgan",
+        adapter_sim="randomized",
+        features=CONSISTENCY,
+    ),
+)
+"""Every method alone, control arms for every ingredient, and the main combinations; no real label."""
+
 
 @dataclass(frozen=True)
 class StudyPreset:
@@ -86,6 +108,8 @@ class StudyPreset:
     arms: tuple[StudyArm, ...] = NO_LABELS
     training_seeds: int = 1
     """Policies per arm."""
+    canonical: bool = False
+    """Whether randomized pictures are kept in the plain look too, as `rcan` needs them."""
     trial_seed: int = 1000
     """Evaluation seed of study seed 0; development uses other ones."""
 
@@ -93,10 +117,11 @@ class StudyPreset:
 PRESETS = {
     "tiny": StudyPreset(40, 0, 40, 3, 4, 6, (1.0,), arms=(NO_LABELS[0], NO_LABELS[-1])),
     "demo": StudyPreset(2500, 2500, 1200, 800, 800, 200, (0.1, 1.0)),
+    "methods": StudyPreset(2500, 2500, 1200, 800, 800, 200, (1.0,), arms=METHOD_ARMS, canonical=True),
     "demo-long": StudyPreset(16000, 8000, 5000, 4000, 2500, 300, (0.02, 0.1, 0.3, 1.0), arms=ALL_NO_LABELS),
 }
 """Studies by name: `tiny` proves in minutes that every stage runs and measures nothing; `demo` takes about half an hour
-on two cores, `demo-long` several times that."""
+on two cores, `demo-long` several times that, as does `methods`: the demo's data and steps, with every method."""
 
 
 def plan(preset: StudyPreset, out: Path, seed: int) -> list[Stage]:
@@ -105,7 +130,7 @@ def plan(preset: StudyPreset, out: Path, seed: int) -> list[Stage]:
         collect_stage(out, "data/standin", "standin", preset.real_attempts, seed + STANDIN_SEED, 0.45),
         collect_stage(out, "data/sim", "sim", preset.sim_attempts, seed, 0.09),
     ]
-    randomize = ("--randomize", "both")
+    randomize = ("--randomize", "both", *(("--layers", "canonical") if preset.canonical else ()))
     randomized = collect_stage(out, "data/randomized", "sim", preset.randomized_attempts, seed, 0.2, randomize)
     if any(arm.sim == "randomized" for arm in preset.arms):
         stages.append(randomized)

@@ -43,6 +43,8 @@ class GraspNetConfig:
     """`project`: side of the crop [m], on the horizontal plane through the target, aligned with the target's yaw."""
     camera: Camera = field(default_factory=Camera)
     """`project`: the nominal camera."""
+    own_affine: bool = False
+    """Each domain has a scale and shift of its own in batch normalization, not only statistics."""
 
 
 class GraspNet(nn.Module):
@@ -66,6 +68,13 @@ class GraspNet(nn.Module):
         self.segmenter = nn.Conv2d(fine + coarse, 2 * len(SemanticClass), 1)
         self.offset: Tensor
         self.register_buffer("offset", torch.zeros(len(Domain), 2))
+        if config.own_affine:
+            for norm in self.norms():
+                norm.separate_affine()
+
+    def norms(self) -> list[DomainBatchNorm]:
+        """Every batch normalization of the network."""
+        return [module for module in self.modules() if isinstance(module, DomainBatchNorm)]
 
     def aim(self, camera: Camera) -> None:
         """Project through the nominal camera of the world at hand, if it is another one than in training."""

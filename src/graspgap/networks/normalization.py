@@ -17,10 +17,11 @@ class Domain(IntEnum):
 
 
 class DomainBatchNorm(nn.Module):
-    """Batch normalization whose running mean and variance are kept apart per domain; scale and shift are shared.
+    """Batch normalization whose running mean and variance are kept apart per domain; scale and shift are shared, or
+    each domain's own after `separate_affine`.
 
     Bousmalis et al. 2017 keep the statistics of simulated and real batches apart; whether they share the affine
-    part is not known. Sharing it is the choice here: without real labels nothing would train a real one.
+    part is not known. Sharing it is the choice here: without real labels little would train a real one.
     """
 
     def __init__(self, channels: int, momentum: float = 0.05, eps: float = 1e-5) -> None:
@@ -35,14 +36,20 @@ class DomainBatchNorm(nn.Module):
         self.register_buffer("running_mean", torch.zeros(len(Domain), channels))
         self.register_buffer("running_var", torch.ones(len(Domain), channels))
 
+    def separate_affine(self) -> None:
+        """Give each domain a scale and a shift of its own (Chang et al. 2019), which begin equal."""
+        self.weight = nn.Parameter(self.weight.detach().expand(len(Domain), -1).clone())
+        self.bias = nn.Parameter(self.bias.detach().expand(len(Domain), -1).clone())
+
     def forward(self, x: Float[Tensor, "b c *size"], domain: Domain) -> Float[Tensor, "b c *size"]:
         """Normalize a batch of one domain; in training mode, only that domain's running statistics move."""
+        own = self.weight.ndim == 2
         return nn.functional.batch_norm(
             x,
             self.running_mean[domain],
             self.running_var[domain],
-            self.weight,
-            self.bias,
+            self.weight[domain] if own else self.weight,
+            self.bias[domain] if own else self.bias,
             training=self.training,
             momentum=self.momentum,
             eps=self.eps,

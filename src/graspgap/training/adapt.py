@@ -86,9 +86,11 @@ class AdapterTrainer:
         torch.manual_seed(int(generator(self.config.seed, "step", step).integers(2**31)))
         losses: Losses = {}
         for side, parts in self.method.turns(self.batch(step), step / self.config.steps):
-            self.method.zero_grad(set_to_none=True)
-            torch.stack(list(parts.values())).sum().backward()
-            self.optimizers[side].step()
+            optimizer = self.optimizers[side]
+            optimizer.zero_grad(set_to_none=True)
+            own = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            torch.stack(list(parts.values())).sum().backward(inputs=own)  # nobody else's gradients are worked out
+            optimizer.step()
             losses |= parts
         return {name: float(loss.detach()) for name, loss in losses.items()}
 

@@ -9,12 +9,13 @@ import torch
 
 from graspgap.adaptation.batch import GraspBatch
 from graspgap.adaptation.feature.base import FeatureConfig, FeatureMethod
-from graspgap.networks import DomainBatchNorm, GraspNet
+from graspgap.networks import GraspNet
 from graspgap.networks.normalization import Domain
 
 
 class SeparateStatistics(FeatureMethod):
-    """Domain-specific batch normalization (Bousmalis et al. 2017): simulated and real batches are normalized apart."""
+    """Domain-specific batch normalization (Bousmalis et al. 2017): simulated and real batches are normalized apart.
+    With `--training.network.own-affine`, scale and shift are each domain's own too (Chang et al. 2019)."""
 
     separate = True
     looks = False
@@ -50,7 +51,7 @@ class AdaBnConfig(FeatureConfig):
 @torch.no_grad()
 def recalibrate(net: GraspNet, batches: Iterable[GraspBatch], domain: Domain) -> None:
     """Replace one domain's batch statistics by their plain average over these batches, whose labels are not read."""
-    norms = [module for module in net.modules() if isinstance(module, DomainBatchNorm)]
+    norms = net.norms()
     momenta = [norm.momentum for norm in norms]
     net.train()
     for index, batch in enumerate(batches):

@@ -1,0 +1,73 @@
+"""ADDA (Tzeng et al. 2017): a copy of the trained trunk learns to see reality as the trunk sees simulation.
+
+First the grasp network learns from simulation's labels. Then what it learned is kept as the source encoder, and the
+network's own trunk becomes the target encoder: it goes on from the same weights, sees real pictures alone, and learns
+to make features that a discriminator takes for the source's. The command head stays as it is, and the policy is the
+target encoder with that head.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from graspgap.adaptation.feature.aligned import DomainClassifier, domain_loss, frozen, trunk_features, width
+from graspgap.adaptation.feature.base import FeatureConfig, FeatureMethod, Losses, Seen
+from graspgap.networks import GraspNet
+
+
+@dataclass(frozen=True)
+class AddaConfig(FeatureConfig):
+    """Settings of ADDA."""
+
+    source: float = 0.6
+    """Share of the steps that learn from labels, before the adaptation begins."""
+    weight: float = 0.1
+    """Weight of the target encoder's loss. The paper has a learning rate of its own for the second phase; here the
+    phases share one, which falls to 0."""
+    hidden: int = 512
+    """Hidden units of the discriminator (500 in the paper, for digits)."""
+
+    def build(self, net: GraspNet) -> Adda:
+        """As `FeatureConfig.build`."""
+        return Adda(self, net)
+
+
+class Adda(FeatureMethod):
+    """A discriminator, and the source encoder once there is one. Real pictures have batch statistics of their own."""
+
+    separate = True
+
+    def __init__(self, config: AddaConfig, net: GraspNet) -> None:
+        super().__init__()
+        self.config = config
+        self.discriminator = DomainClassifier(width(net, "trunk"), config.hidden)
+        self.source = copy.deepcopy(net).requires_grad_(False)
+        self.begun: Tensor
+        self.register_buffer("begun", torch.zeros((), dtype=torch.bool))
+
+    def supervised(self, progress: float) -> bool:
+        """Labels are for the first phase."""
+        return progress < self.config.source
+
+    def losses(self, net: GraspNet, sim: Seen | None, real: Seen, progress: float) -> Losses:
+        """Of the second phase: the discriminator's, and the target encoder's with inverted labels."""
+        assert sim is not None
+        if self.supervised(progress):
+            return {}
+        if not self.begun:
+            self.source.load_state_dict(net.state_dict())
+            self.begun.fill_(True)
+        with torch.no_grad():
+            features = self.source.eval().encode(sim.batch.pictures, sim.domain)
+            source = trunk_features(net, Seen(sim.batch, features, sim.domain))
+        target = trunk_features(net, real)
+        fooled = functional.softplus(frozen(self.discriminator, target)).mean()  # real ones towards "simulated"
+        return {
+            "adda_discriminator": domain_loss(self.discriminator(source), self.discriminator(target.detach())),
+            "adda": self.config.weight * fooled,
+        }

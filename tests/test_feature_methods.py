@@ -1,0 +1,239 @@
+"""Feature-level methods: each loss against an independent formula, each method and pair through the real loop."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from graspgap.adaptation.feature import FEATURES, REFUSED, FeatureConfig, check_features
+from graspgap.adaptation.feature.adda import Adda, AddaConfig
+from graspgap.adaptation.feature.aligned import (
+    DomainClassifier,
+    domain_loss,
+    frozen,
+    ganin_schedule,
+    reverse_gradient,
+)
+from graspgap.adaptation.feature.confusion import confusion_loss, nearest_pose, pair_loss
+from graspgap.adaptation.feature.coral import coral_loss
+from graspgap.adaptation.feature.dann import DannConfig
+from graspgap.adaptation.feature.dsn import DsnConfig, difference_loss
+from graspgap.adaptation.feature.mmd import median_variances, mmd_loss, squared_distances
+from graspgap.datasets import open_dataset
+from graspgap.errors import UserError
+from graspgap.networks.normalization import Domain
+from graspgap.seeding import generator
+from graspgap.training.grasp import GraspData, GraspTrainer, GraspTrainingConfig, train_grasp
+from trainers import CPU, TRAINING, Stopped, stop_after
+
+ALL = list(FEATURES)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def views(sim_data: Path, real_data: Path) -> GraspData:
+    return GraspData(open_dataset(sim_data).simulated(), unlabelled=open_dataset(real_data).unlabelled())
+
+
+def training(**methods: FeatureConfig) -> GraspTrainingConfig:
+    return replace(TRAINING, methods=methods)
+
+
+def test_gradient_reversal_turns_the_gradient_round_and_nothing_else() -> None:
+    x = torch.randn(4, 3, requires_grad=True)
+    y = reverse_gradient(x, 0.3)
+    torch.testing.assert_close(y, x)
+    weight = torch.randn(4, 3)
+    (y * weight).sum().backward()
+    torch.testing.assert_close(x.grad, -0.3 * weight)
+
+
+def test_the_schedule_is_ganins() -> None:
+    assert ganin_schedule(0) == 0
+    assert ganin_schedule(0.5) == pytest.approx((1 - math.exp(-5)) / (1 + math.exp(-5)))
+    assert ganin_schedule(1) == ganin_schedule(7) == pytest.approx(0.9999, abs=1e-4)
+
+
+def test_the_strength_slows_the_grasp_network_alone(views: GraspData) -> None:
+    """Ganin's lambda is not a weight of the loss: the classifier always learns at full strength."""
+    classifier, trunk = [], []
+    for strength in (0.1, 0.2):
+        trainer = GraspTrainer(training(dann=DannConfig(strength=strength)), views, CPU)
+        trainer.losses(4)["dann"].backward()
+        classifier.append(trainer.methods["dann"].classifier[0].weight.grad)  # type: ignore[index, union-attr]
+        trunk.append(trainer.net.down.weight.grad)
+    torch.testing.assert_close(classifier[0], classifier[1])
+    torch.testing.assert_close(2 * trunk[0], trunk[1])
+
+
+def test_the_grasp_network_confuses_the_classifier() -> None:
+    """One step against the reversed gradient makes the domains harder to tell apart; the same step along it, easier."""
+    torch.manual_seed(0)
+    classifier = DomainClassifier(3, 8)
+    sim, real = torch.randn(20, 3), torch.randn(20, 3) + 1
+    for strength, harder in ((1.0, True), (-1.0, False)):
+        features = torch.cat([sim, real]).requires_grad_()
+        logits = classifier(reverse_gradient(features, strength))
+        before = domain_loss(logits[:20], logits[20:])
+        before.backward()
+        logits = classifier(features - 0.1 * features.grad)
+        assert bool(domain_loss(logits[:20], logits[20:]) > before) == harder
+
+
+def test_a_frozen_network_passes_gradients_without_keeping_any() -> None:
+    classifier = DomainClassifier(3, 4)
+    x = torch.randn(5, 3, requires_grad=True)
+    torch.testing.assert_close(frozen(classifier, x), classifier(x))
+    frozen(classifier, x).sum().backward()
+    assert x.grad is not None
+    assert all(parameter.grad is None for parameter in classifier.parameters())
+
+
+def test_coral_is_zero_for_equal_covariances_and_the_papers_formula_otherwise() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(30, 4)), rng.normal(size=(20, 4)) @ rng.normal(size=(4, 4))
+    expected = ((np.cov(a.T) - np.cov(b.T)) ** 2).sum() / (4 * 4**2)
+    assert float(coral_loss(torch.tensor(a), torch.tensor(b))) == pytest.approx(expected)
+    assert float(coral_loss(torch.tensor(a), torch.tensor(a + 5))) == pytest.approx(0, abs=1e-12)
+
+
+def test_mmd_of_known_gaussians() -> None:
+    """For N(0, 1) and N(m, 1) in one dimension and a Gaussian kernel of variance s:
+    MMD^2 = 2 sqrt(s / (s + 2)) (1 - exp(-m^2 / (2 (s + 2))))."""
+    generator = torch.Generator().manual_seed(0)
+    a, b = (torch.randn(2000, 1, generator=generator, dtype=torch.float64) for _ in range(2))
+    for mean, variance in ((0.0, 1.0), (1.0, 1.0), (2.0, 0.5)):
+        expected = 2 * math.sqrt(variance / (variance + 2)) * (1 - math.exp(-(mean**2) / (2 * (variance + 2))))
+        found = float(mmd_loss(a, b + mean, torch.tensor([variance], dtype=torch.float64)))
+        assert found == pytest.approx(expected, abs=0.02)
+
+
+def test_mmd_is_unbiased() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(400, 6, 2, generator=generator)
+    estimates = [float(mmd_loss(sample[:3], sample[3:], torch.tensor([1.0]))) for sample in x]
+    assert abs(np.mean(estimates)) < 3 * np.std(estimates) / 20
+    assert min(estimates) < 0
+
+
+def test_kernel_widths_follow_the_median_distance() -> None:
+    a, b = torch.randn(8, 3), torch.randn(7, 3)
+    both = torch.cat([a, b])
+    distances = torch.tensor([float((x - y).square().sum()) for x, y in itertools.combinations(both, 2)])
+    torch.testing.assert_close(median_variances(a, b)[2], distances.median())
+    torch.testing.assert_close(squared_distances(both), torch.cdist(both, both).square(), atol=1e-4, rtol=1e-4)
+
+
+def test_the_difference_loss_is_zero_for_orthogonal_features() -> None:
+    shared = torch.tensor([[1.0], [-1.0], [1.0], [-1.0]])
+    private = torch.tensor([[1.0], [1.0], [-1.0], [-1.0]])
+    assert float(difference_loss(shared, private)) == 0
+    assert float(difference_loss(shared, 3 * shared)) == pytest.approx(16)  # rows of length 1: (4 x 1)^2
+
+
+def test_confusion_is_least_where_the_classifier_is_undecided() -> None:
+    assert float(confusion_loss(torch.zeros(3, 1))) == pytest.approx(math.log(2))
+    assert float(confusion_loss(torch.tensor([[1.0]]))) == pytest.approx(float(confusion_loss(torch.tensor([[-1.0]]))))
+    assert float(confusion_loss(torch.tensor([[1.0]]))) > math.log(2)
+
+
+def test_weak_pairs_are_of_nearest_poses() -> None:
+    sim = torch.tensor([[0.0, 0, 0, 0], [0.1, 0, 0, 0], [0.0, 0, 0, math.pi / 2]])
+    real = torch.tensor([[0.09, 0.0, 0, math.pi], [0.0, 0.01, 0, -math.pi / 2]])
+    nearest, distance = nearest_pose(sim, real)
+    assert nearest.tolist() == [1, 2]
+    torch.testing.assert_close(distance, torch.tensor([0.1, 0.1]), atol=1e-5, rtol=0)
+    near, far = torch.zeros(1), torch.full((1,), 100.0)
+    assert float(pair_loss(torch.ones(1, 2), torch.zeros(1, 2), near, 0.5)) == pytest.approx(1)
+    assert float(pair_loss(torch.ones(1, 2), torch.zeros(1, 2), far, 0.5)) == pytest.approx(0)
+
+
+def test_adda_moves_the_trunk_alone_and_keeps_the_source(views: GraspData) -> None:
+    trainer = GraspTrainer(training(adda=AddaConfig(source=0.5)), views, CPU)
+    method = trainer.methods["adda"]
+    assert isinstance(method, Adda)
+    for step in range(4):
+        assert set(trainer.step(step)) == {"sim", "masks"}
+    before = {name: value.clone() for name, value in trainer.net.named_parameters()}
+    for step in (4, 5):
+        assert set(trainer.step(step)) == {"adda_discriminator", "adda"}
+    moved = {name for name, value in trainer.net.named_parameters() if (value != before[name]).any()}
+    assert "stem.weight" in moved
+    assert not any(name.startswith(("head.", "logit.", "segmenter.", "locator.")) for name in moved)
+    source = dict(method.source.named_parameters())
+    assert all((source[name] == value).all() for name, value in before.items())
+
+
+@pytest.mark.parametrize("similarity", ["dann", "mmd"])
+def test_dsn_rebuilds_pictures(views: GraspData, similarity: str) -> None:
+    config = replace(training(dsn=DsnConfig(similarity=similarity)), steps=60)
+    trainer = GraspTrainer(config, views, CPU)
+    values = [trainer.step(step)["reconstruction"] for step in range(60)]
+    assert np.mean(values[-10:]) < 0.6 * np.mean(values[:10])
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name not in ("dbn", "adabn")])
+def test_a_resumed_method_equals_an_uninterrupted_one(
+    tmp_path: Path, views: GraspData, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    config = replace(training(**{name: FEATURES[name]()}), checkpoint_seconds=0.0)
+    train_grasp(tmp_path / "whole", config, views, CPU)
+    with monkeypatch.context() as patch:
+        stop_after(patch, GraspTrainer, 6)
+        with pytest.raises(Stopped):
+            train_grasp(tmp_path / "stopped", config, views, CPU)
+    train_grasp(tmp_path / "stopped", config, views, CPU)
+    whole, resumed = (load_file(tmp_path / folder / "policy.safetensors") for folder in ("whole", "stopped"))
+    for key, tensor in whole.items():
+        torch.testing.assert_close(resumed[key], tensor, rtol=0, atol=0, msg=key)
+
+
+@pytest.mark.parametrize(("one", "other"), list(itertools.combinations(ALL, 2)))
+def test_pairs_work_or_are_refused_with_the_reason(views: GraspData, one: str, other: str) -> None:
+    reason = REFUSED.get((one, other), REFUSED.get((other, one)))
+    if reason:
+        with pytest.raises(UserError, match="don't go together: " + reason[:20]):
+            check_features([other, one])
+        return
+    check_features([one, other])
+    trainer = GraspTrainer(replace(training(**{name: FEATURES[name]() for name in (one, other)}), steps=3), views, CPU)
+    for step in range(3):
+        assert all(math.isfinite(value) for value in trainer.step(step).values())
+    trainer.finished()
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_domains_share_neither_statistics_nor_an_affine_part_of_their_own(views: GraspData, own: bool) -> None:
+    network = replace(TRAINING.network, own_affine=own)
+    trainer = GraspTrainer(replace(training(dbn=FEATURES["dbn"]()), network=network), views, CPU)
+    norm = trainer.net.stem_norm
+    assert trainer.sim is not None
+    assert trainer.frames is not None
+    sim, real = trainer.sim.batch(generator(0), 8, CPU), trainer.frames.batch(generator(0), 3, CPU)
+    trainer.net.train()
+    for batch, domain, other in (
+        (sim, Domain.SIMULATION, Domain.REALITY),
+        (real, trainer.real_domain, Domain.SIMULATION),
+    ):
+        before = norm.running_mean.clone()
+        trainer.net.zero_grad()
+        trainer._see(batch, domain).features.square().sum().backward()
+        assert (norm.running_mean[domain] != before[domain]).any()
+        torch.testing.assert_close(norm.running_mean[other], before[other], rtol=0, atol=0)
+        grad = norm.weight.grad
+        assert grad is not None
+        if own:
+            assert grad[other].abs().max() == 0 < grad[domain].abs().max()
+        else:
+            assert grad.shape == (norm.weight.shape[0],)

@@ -1,0 +1,34 @@
+"""Tiny networks and runs for tests of training, and a way to stop a run."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from conftest import SIM
+from graspgap.adaptation.pixel.graspgan import GraspGanConfig
+from graspgap.networks import DiscriminatorsConfig, GeneratorConfig, GraspNetConfig
+from graspgap.training.adapt import AdapterTrainingConfig
+from graspgap.training.grasp import GraspTrainingConfig
+
+CPU = torch.device("cpu")
+NETWORK = GraspNetConfig(image_size=32, fine=8, coarse=8, head=16, camera=SIM.camera)
+TRAINING = GraspTrainingConfig(network=NETWORK, steps=8, batch=8, unlabelled=3, recalibration=2, ema=0.9)
+GRASPGAN = GraspGanConfig(GeneratorConfig(widths=(4, 6, 8)), DiscriminatorsConfig(scales=2, widths=(4, 6)), NETWORK)
+ADAPTER = AdapterTrainingConfig("graspgan", GRASPGAN, steps=6, batch=4)
+
+
+class Stopped(Exception):
+    pass
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, trainer: type, steps: int) -> None:
+    """The process dies in step `steps`."""
+    original = trainer.step
+
+    def step(self, number: int) -> dict[str, float]:
+        if number == steps:
+            raise Stopped
+        return original(self, number)
+
+    monkeypatch.setattr(trainer, "step", step)
