@@ -27,7 +27,7 @@ from graspgap.networks.normalization import Domain
 from graspgap.seeding import generator
 from graspgap.tensors import load_checkpoint, save_checkpoint
 from graspgap.training.adapt import AdapterTrainer, adapt_frames, load_adapter, train_adapter
-from graspgap.training.batches import AttemptFrames, AugmentConfig, GraspSamples, augment, stacked_pairs
+from graspgap.training.batches import AttemptFrames, AugmentConfig, GraspSamples, augment
 from graspgap.training.grasp import GraspData, GraspTrainer, GraspTrainingConfig, train_grasp
 from trainers import ADAPTER, CPU, GRASPGAN, TRAINING, Stopped, stop_after
 
@@ -204,7 +204,7 @@ def test_the_gan_learns_the_colours_of_reality(tmp_path: Path, sim_data: Path) -
     real = replace(real, images=255 - real.images, images_before=255 - real.images_before)  # a negative of simulation
     config = replace(ADAPTER, steps=120, batch=8)
     method = train_adapter(tmp_path, config, sim, real, CPU)
-    pairs, target = (stacked_pairs(view, np.arange(40)).astype(float) for view in (sim, real))
+    pairs, target = (view.pairs(np.arange(40)).astype(float) for view in (sim, real))
     made = adapt_frames(method, sim, np.arange(40), 0, CPU).astype(float)
     assert abs(made.mean() - target.mean()) < 0.6 * abs(pairs.mean() - target.mean())
 

@@ -31,7 +31,8 @@ class Config:
     real: Place
     """Real dataset: its pictures alone are read, never a label or a mask."""
     method: str = "graspgan"
-    """Adaptation method: `graspgan`."""
+    """Adaptation method: `graspgan`, `pixelda`, `simgan`, `cyclegan`, `cut`, `fastcut`, `perceptual`; without training:
+    `histogram`, `fourier`, `composite`."""
     steps: int = 1500
     """Training steps."""
     batch: int = 16

@@ -41,6 +41,10 @@ class UnlabelledView:
         """Number of attempts."""
         return len(self.attempts)
 
+    def pairs(self, frames: Int64[np.ndarray, "b"]) -> UInt8[np.ndarray, "b 6 size size"]:
+        """The pictures (I0, It) of servo steps, stacked."""
+        return np.concatenate([self.images_before[self.owner[frames]], self.images[frames]], axis=1)
+
     def provenance(self) -> dict[str, Any]:
         """JSON-able facts for a run's record: path, sha256 of meta.json, world, split, numbers of attempts, labels and
         masks used."""
@@ -60,3 +64,7 @@ class SimulatedView(LabelledView):
 
     masks_before: UInt8[np.ndarray, "n size size"]
     masks: UInt8[np.ndarray, "f size size"]
+
+    def mask_pairs(self, frames: Int64[np.ndarray, "b"]) -> UInt8[np.ndarray, "b 2 size size"]:
+        """The semantic masks of (I0, It) of servo steps, stacked."""
+        return np.stack([self.masks_before[self.owner[frames]], self.masks[frames]], axis=1)

@@ -16,7 +16,7 @@ from graspgap.evaluation.statistics import auc, reliability
 from graspgap.files import write_json
 from graspgap.networks import GraspNet
 from graspgap.networks.normalization import Domain
-from graspgap.training.batches import stacked_pairs, to_float
+from graspgap.training.batches import to_float
 
 
 @torch.no_grad()
@@ -31,7 +31,7 @@ def predicted_success(
     for start in range(0, len(view.images), 256):
         frames = np.arange(start, min(start + 256, len(view.images)))
         poses, commands = (torch.from_numpy(array[frames]).to(device) for array in (view.poses, view.commands))
-        logits = net(to_float(stacked_pairs(view, frames), device), poses, commands[:, None], domain)
+        logits = net(to_float(view.pairs(frames), device), poses, commands[:, None], domain)
         parts.append(logits[:, 0].sigmoid().double().cpu().numpy())
     return np.concatenate(parts)
 

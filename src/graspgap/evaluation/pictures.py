@@ -13,7 +13,6 @@ from graspgap.datasets import SimulatedView, UnlabelledView
 from graspgap.datasets.view import colour_masks, image_grid, save_png
 from graspgap.seeding import generator
 from graspgap.training.adapt import adapt_frames
-from graspgap.training.batches import stacked_masks, stacked_pairs
 
 
 def pair_images(pairs: np.ndarray) -> list[Image]:
@@ -31,10 +30,10 @@ def adaptation_rows(
     real_frames = rng.choice(len(real.images), size=min(pairs, len(real.images)), replace=False)
     name = "stand-in" if real.provenance()["world"] == "standin" else "reality"
     return {
-        "simulation": pair_images(stacked_pairs(sim, frames)),
-        "masks": list(colour_masks(np.concatenate(stacked_masks(sim, frames)))),
+        "simulation": pair_images(sim.pairs(frames)),
+        "masks": list(colour_masks(np.concatenate(sim.mask_pairs(frames)))),
         "adapted": pair_images(adapt_frames(method, sim, frames, seed, device)),
-        name: pair_images(stacked_pairs(real, real_frames)),
+        name: pair_images(real.pairs(real_frames)),
     }
 
 

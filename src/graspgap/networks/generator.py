@@ -64,14 +64,19 @@ class Generator(nn.Module):
 
         `noise` is N(0, 1) with `config.noise` channels, given by the caller so that runs replay.
         """
-        x = self.first(torch.cat([pictures, noise], dim=1))
-        levels = []
-        for down in self.down:
-            levels.append(x)
-            x = down(nn.functional.avg_pool2d(x, 2))
+        *levels, x = self.encode(pictures, noise)
         x = self.middle(x)
         for up, narrow, skip, level in reversed(list(zip(self.up, self.narrow, self.skips, levels, strict=True))):
             x = nn.functional.interpolate(narrow(x), size=level.shape[-2:], mode="bilinear", align_corners=False)
             x = up(torch.cat([x, skip(level)], dim=1))
         realistic = torch.tanh(self.picture(x) + self.config.skip * pictures)
         return realistic, self.mask(x).unflatten(1, (2, CLASSES))
+
+    def encode(
+        self, pictures: Float[Tensor, "b 6 h w"], noise: Float[Tensor, "b k h w"]
+    ) -> list[Float[Tensor, "b _ _ _"]]:
+        """The feature maps on the way down, full resolution first."""
+        maps = [self.first(torch.cat([pictures, noise], dim=1))]
+        for down in self.down:
+            maps.append(down(nn.functional.avg_pool2d(maps[-1], 2)))
+        return maps

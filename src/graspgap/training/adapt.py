@@ -22,7 +22,7 @@ from graspgap.progress import progress
 from graspgap.runs import read_run
 from graspgap.seeding import generator
 from graspgap.tensors import load_checkpoint, load_module, save_checkpoint, save_module
-from graspgap.training.batches import stacked_masks, stacked_pairs, to_float, to_uint8
+from graspgap.training.batches import to_float, to_uint8
 from graspgap.training.log import TrainingLog
 
 ADAPTER = "adapter.safetensors"
@@ -65,18 +65,18 @@ class AdapterTrainer:
         frames, real = rng.integers(len(sim.images), size=size), rng.integers(len(self.real.images), size=size)
         assert sim.poses is not None
         assert sim.commands is not None
-        pictures = to_float(stacked_pairs(sim, frames), self.device)
+        pictures = to_float(sim.pairs(frames), self.device)
 
         def tensor(array: np.ndarray) -> torch.Tensor:
             return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
 
         return AdapterBatch(
             pictures=pictures,
-            masks=tensor(stacked_masks(sim, frames)).long(),
+            masks=tensor(sim.mask_pairs(frames)).long(),
             poses=tensor(sim.poses[frames]),
             commands=tensor(sim.commands[frames])[:, None],
             success=tensor(sim.success[sim.owner[frames]].astype(np.float32))[:, None],
-            real=to_float(stacked_pairs(self.real, real), self.device),
+            real=to_float(self.real.pairs(real), self.device),
             noise=noise_like(rng, pictures, self.method.noise_channels),
             draws=tensor(rng.random((2, size, DRAWS), dtype=np.float32)),
         )
@@ -144,8 +144,8 @@ def _adapted_chunks(
 ) -> Iterator[UInt8[np.ndarray, "c 6 h w"]]:
     for index, start in enumerate(range(0, len(frames), size)):
         chosen, rng = frames[start : start + size], generator(seed, "adapted", index)
-        pictures = to_float(stacked_pairs(view, chosen), device)
-        masks = torch.from_numpy(stacked_masks(view, chosen)).to(device).long()
+        pictures = to_float(view.pairs(chosen), device)
+        masks = torch.from_numpy(view.mask_pairs(chosen)).to(device).long()
         noise = noise_like(rng, pictures, method.noise_channels)
         torch.manual_seed(int(rng.integers(2**31)))
         yield to_uint8(method.adapt(pictures, masks, noise))

@@ -17,16 +17,6 @@ CLEAR_Z = 0.12
 """Above this height [m] the gripper has touched nothing yet: the bin is as image_before shows it."""
 
 
-def stacked_pairs(view: UnlabelledView, frames: Int64[np.ndarray, "b"]) -> UInt8[np.ndarray, "b 6 h w"]:
-    """The pictures (I0, It) of servo steps, stacked."""
-    return np.concatenate([view.images_before[view.owner[frames]], view.images[frames]], axis=1)
-
-
-def stacked_masks(view: SimulatedView, frames: Int64[np.ndarray, "b"]) -> UInt8[np.ndarray, "b 2 h w"]:
-    """The semantic masks of (I0, It) of servo steps, stacked."""
-    return np.stack([view.masks_before[view.owner[frames]], view.masks[frames]], axis=1)
-
-
 def to_float(pictures: UInt8[np.ndarray, "b c h w"], device: torch.device) -> Float[Tensor, "b c h w"]:
     """uint8 to [-1, 1]."""
     return torch.from_numpy(pictures).to(device).float().div_(127.5).sub_(1)
@@ -112,7 +102,7 @@ class GraspSamples:
 
     def raw_pairs(self, frames: Int64[np.ndarray, "b"]) -> UInt8[np.ndarray, "b 6 h w"]:
         """Pictures of servo steps, without augmentation."""
-        return stacked_pairs(self.view, frames) if self.pairs is None else self.pairs[frames]
+        return self.view.pairs(frames) if self.pairs is None else self.pairs[frames]
 
     def batch(self, rng: np.random.Generator, size: int, device: torch.device) -> GraspBatch:
         """An augmented batch of servo steps drawn by `rng`."""
@@ -147,7 +137,7 @@ class GraspSamples:
         view = self.view
         if not isinstance(view, SimulatedView):
             return None
-        masks = stacked_masks(view, frames)
+        masks = view.mask_pairs(frames)
         moves = np.rint(shift * masks.shape[-1] / 2).astype(np.int64)
         return torch.from_numpy(shifted(masks, moves)[:, :, ::2, ::2]).to(device).long()
 
@@ -173,7 +163,7 @@ class AttemptFrames:
                 for row in chosen
             ]
         ).reshape(-1)
-        pictures, shift = augment(stacked_pairs(view, steps), rng, self.augment_config)
+        pictures, shift = augment(view.pairs(steps), rng, self.augment_config)
         unknown = np.full((len(steps), 1), np.nan, dtype=np.float32)
         arrays = (pictures, view.poses[steps], view.commands[steps][:, None], unknown, shift)
         return GraspBatch(*(torch.from_numpy(np.ascontiguousarray(array)).to(device) for array in arrays))

@@ -1,10 +1,27 @@
 """Pixel-level methods: they make simulated pictures look real. A method is one file here and one line below."""
 
 from graspgap.adaptation.pixel.base import AdapterBatch, Losses, PixelConfig, PixelMethod
+from graspgap.adaptation.pixel.composite import CompositeConfig
+from graspgap.adaptation.pixel.cut import CutConfig, FastCutConfig
+from graspgap.adaptation.pixel.cyclegan import CycleGanConfig
+from graspgap.adaptation.pixel.fourier import FourierConfig
 from graspgap.adaptation.pixel.graspgan import GraspGanConfig
+from graspgap.adaptation.pixel.histogram import HistogramConfig
+from graspgap.adaptation.pixel.perceptual import PerceptualConfig
+from graspgap.adaptation.pixel.pixelda import PixelDaConfig
+from graspgap.adaptation.pixel.simgan import SimGanConfig
 
 METHODS: dict[str, type[PixelConfig]] = {
     "graspgan": GraspGanConfig,
+    "pixelda": PixelDaConfig,
+    "simgan": SimGanConfig,
+    "cyclegan": CycleGanConfig,
+    "cut": CutConfig,
+    "fastcut": FastCutConfig,
+    "perceptual": PerceptualConfig,
+    "histogram": HistogramConfig,
+    "fourier": FourierConfig,
+    "composite": CompositeConfig,
 }
 """Names on the command line, and the settings that build each method."""
 
