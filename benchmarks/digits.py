@@ -1,0 +1,269 @@
+"""Is each adaptation method right? Digits tell, independently of robots: scikit-learn's, in grey, against the same kind
+of digits blended into colour pictures of scikit-image, without labels.
+
+A digit is a grasp sample, so that the code that is shipped runs as it is. I0 is black and It the digit; a motor command
+stands for one of ten classes and succeeds if it is the right one; the class of a picture is the command that the grasp
+network scores highest. Every arm has the same network, data, steps and seeds; nothing is set per arm.
+
+    pip install -e . scikit-learn scikit-image -c constraints.txt
+    python benchmarks/digits.py --out runs/digits
+
+Finished arms are kept in the output folder, and a run goes on with what is missing. `--share 0/2` and `--share 1/2`
+divide the work between two processes; the last to end writes the table.
+"""
+
+from __future__ import annotations
+
+from common import begin, save, table
+
+# isort: split
+import warnings
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+import tyro
+from jaxtyping import Int, UInt8
+from scipy import stats
+
+from graspgap.adaptation.feature import FEATURES
+from graspgap.adaptation.pixel import METHODS, PixelConfig
+from graspgap.contract import Camera, SemanticClass
+from graspgap.datasets import SimulatedView, UnlabelledView
+from graspgap.files import read_json, write_json
+from graspgap.networks import DiscriminatorsConfig, GraspNetConfig
+from graspgap.progress import progress
+from graspgap.seeding import generator
+from graspgap.training.adapt import AdapterTrainingConfig, adapt_frames, train_adapter
+from graspgap.training.batches import AugmentConfig, to_float
+from graspgap.training.grasp import GraspData, GraspTrainingConfig, policy_domain, train_grasp
+
+SIZE = 32
+CLASSES = 10
+FRAMES = 3
+"""Pictures of each unlabelled attempt."""
+BLEND = 0.5
+CPU = torch.device("cpu")
+NETWORK = GraspNetConfig(image_size=SIZE, join="add")
+CRITICS = DiscriminatorsConfig(scales=2)
+"""32 pixels leave room for two scales."""
+WITH_CRITICS = ("graspgan", "cyclegan", "cut", "fastcut", "perceptual")
+WITH_GRASP = ("graspgan", "pixelda")
+
+
+@dataclass(frozen=True)
+class Config:
+    out: Path = Path("runs/digits")
+    """Folder of the finished arms."""
+    seeds: int = 5
+    source: int = 900
+    """Labelled grey digits."""
+    target: int = 480
+    """Unlabelled blended digits; the rest of the 1,797 is the test."""
+    steps: int = 500
+    """Training steps of the network."""
+    adapter_steps: int = 500
+    """Training steps of an adapter."""
+    arms: tuple[str, ...] = ()
+    """Arms by name; all if none is given."""
+    share: str = "0/1"
+    """Part of the work that this process does, as `0/2`."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What is done about the gap. `adapter` and `features` as on the command line."""
+
+    name: str
+    adapter: str = ""
+    features: tuple[str, ...] = ()
+    labels: str = "source"
+
+
+ARMS = (
+    Arm("source-only"),
+    Arm("target-only", labels="target"),
+    *(Arm(name, features=(name,)) for name in FEATURES if name != "consistency"),  # that one needs a gripper
+    *(Arm(name, adapter=name) for name in METHODS if name != "rcan"),  # that one needs two looks of each scene
+    Arm("graspgan+dann", adapter="graspgan", features=("dann", "dbn")),
+)
+
+
+def pictures(
+    seed: int,
+) -> tuple[UInt8[np.ndarray, "n 8 8"], UInt8[np.ndarray, "n 3 s s"], UInt8[np.ndarray, "n 3 s s"]]:
+    """Shuffled: classes [n], grey digits, and the same blended with random crops of colour pictures, as MNIST-M is made
+    (the absolute difference; Ganin et al. 2016)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from skimage import data
+        from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    rng = generator(seed, "digits")
+    order = rng.permutation(len(digits.images))
+    strokes = np.stack([cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC) for image in digits.images])
+    grey = np.clip(strokes[order] * 16, 0, 255).astype(np.uint8)[:, None].repeat(3, axis=1)
+    backgrounds = [data.astronaut(), data.coffee(), data.chelsea()]
+    blended = np.empty_like(grey)
+    for row, digit in enumerate(grey):
+        background = backgrounds[rng.integers(len(backgrounds))]
+        top, left = (int(rng.integers(extent - SIZE)) for extent in background.shape[:2])
+        crop = background[top : top + SIZE, left : left + SIZE].transpose(2, 0, 1)
+        blended[row] = np.abs(BLEND * crop - digit)
+    return digits.target[order], grey, blended
+
+
+def codes() -> np.ndarray:
+    """A motor command for each class: ten directions, 10 cm long, and as many turns."""
+    angle = 2 * np.pi * np.arange(CLASSES) / CLASSES
+    parts = [np.cos(angle) / 10, np.sin(angle) / 10, np.cos(3 * angle) / 10, np.sin(angle), np.cos(angle)]
+    return np.stack(parts, axis=1).astype(np.float32)
+
+
+def source_view(digits: UInt8[np.ndarray, "n 3 s s"], classes: Int[np.ndarray, "n"]) -> SimulatedView:
+    """Each digit is a scene with ten attempts, one per class, so that training may ask for all ten."""
+    count = len(digits) * CLASSES
+    images = digits.repeat(CLASSES, axis=0)
+    guess = np.tile(np.arange(CLASSES), len(digits))
+    masks = np.where(images[:, 0] > 100, SemanticClass.OBJECT, SemanticClass.BACKGROUND).astype(np.uint8)
+    return SimulatedView(
+        **_common(images, count, 1, guess),
+        scenes=np.repeat(np.arange(len(digits)), CLASSES),
+        success=guess == classes.repeat(CLASSES),
+        masks_before=np.zeros_like(masks),
+        masks=masks,
+    )
+
+
+def target_view(digits: UInt8[np.ndarray, "n 3 s s"], seed: int) -> UnlabelledView:
+    """Three digits are the servo steps of an attempt. Commands are random: they tell nothing."""
+    attempts = len(digits) // FRAMES
+    guess = generator(seed, "guess").integers(CLASSES, size=attempts * FRAMES)
+    return UnlabelledView(**_common(digits[: attempts * FRAMES], attempts, FRAMES, guess), scenes=np.arange(attempts))
+
+
+def _common(images: np.ndarray, attempts: int, frames: int, guess: np.ndarray) -> dict[str, Any]:
+    poses = np.zeros((len(images), 4), dtype=np.float32)
+    poses[:, 2] = 0.3  # high above everything, where scene-mates share pictures
+    return {
+        "images_before": np.zeros((attempts, 3, SIZE, SIZE), dtype=np.uint8),
+        "images": images,
+        "owner": np.arange(attempts).repeat(frames),
+        "offsets": np.arange(attempts + 1) * frames,
+        "poses": poses,
+        "commands": codes()[guess],
+        "attempts": np.arange(attempts),
+        "source": {},
+    }
+
+
+def options(name: str) -> PixelConfig:
+    """A method's own settings, for this size of pictures."""
+    found: Any = METHODS[name]()
+    if name in WITH_CRITICS:
+        found = replace(found, discriminators=CRITICS)
+    if name in WITH_GRASP:
+        found = replace(found, grasp=NETWORK)
+    return found.fitted(SIZE, Camera())
+
+
+def accuracy(config: Config, arm: Arm, seed: int, folder: Path) -> float:
+    """Train an arm and classify the test digits, blended ones that nothing was trained on."""
+    classes, grey, blended = pictures(seed)
+    known, unknown = slice(config.source), slice(config.source, config.source + config.target)
+    test = slice(config.source + config.target, None)
+    sim = source_view(grey[known], classes[known])
+    if arm.labels == "target":
+        sim = source_view(blended[known], classes[known])
+    real = target_view(blended[unknown], seed)
+    adapted = None
+    if arm.adapter:
+        adapting = AdapterTrainingConfig(arm.adapter, options(arm.adapter), config.adapter_steps, seed=seed)
+        method = train_adapter(folder / "adapter", adapting, sim, real, CPU)
+        adapted = adapt_frames(method, sim, np.arange(len(sim.images)), seed, CPU)
+    methods = {name: FEATURES[name]() for name in arm.features}
+    augment = AugmentConfig(shift=3)
+    training = GraspTrainingConfig(
+        NETWORK, augment, methods, config.steps, commands_per_image=CLASSES, unlabelled=11, seed=seed
+    )
+    data = GraspData(sim, adapted, unlabelled=real if methods else None)
+    net = train_grasp(folder / "policy", training, data, CPU)
+    scores = []
+    for chunk in np.array_split(blended[test], 8):
+        pairs = to_float(np.concatenate([np.zeros_like(chunk), chunk], axis=1), CPU)
+        poses = torch.zeros(len(chunk), 4)
+        with torch.no_grad():
+            scores.append(
+                net(pairs, poses, torch.from_numpy(codes()).expand(len(chunk), -1, -1), policy_domain(training))
+            )
+    return float((torch.cat(scores).argmax(dim=1).numpy() == classes[test]).mean())
+
+
+def measured(config: Config) -> dict[str, list[float]]:
+    """Accuracies of every arm, seed by seed; those that this process is to find and aren't there yet are found now."""
+    part, parts = map(int, config.share.split("/"))
+    arms = [arm for arm in ARMS if not config.arms or arm.name in config.arms]
+    work = [(arm, seed) for seed in range(config.seeds) for arm in arms]
+    facts = {"source": config.source, "target": config.target, "steps": [config.steps, config.adapter_steps]}
+    with progress("digits", len(work[part::parts]), 0, "arms") as advance:
+        for arm, seed in work[part::parts]:
+            path = config.out / f"{arm.name}-{seed}" / "accuracy.json"
+            if not path.exists() or read_json(path, "a finished arm")["facts"] != facts:
+                value = accuracy(config, arm, seed, path.parent)
+                write_json(path, {"accuracy": value, "facts": facts})
+            advance(1, f"{arm.name} {read_json(path, 'a finished arm')['accuracy']:.1%}")
+    found: dict[str, list[float]] = {}
+    for arm, seed in work:
+        path = config.out / f"{arm.name}-{seed}" / "accuracy.json"
+        if path.exists():
+            found.setdefault(arm.name, []).append(read_json(path, "a finished arm")["accuracy"])
+    return found
+
+
+def rows(found: dict[str, list[float]]) -> list[dict[str, Any]]:
+    """Mean accuracy with its interval over seeds, and the difference from source-only, seed by seed."""
+    base = np.array(found["source-only"])
+    lines = []
+    for name, values in found.items():
+        gain = np.array(values) - base[: len(values)]
+        lines.append(
+            {
+                "arm": name,
+                "seeds": len(values),
+                "accuracy": f"{100 * np.mean(values):.1f}",
+                "interval": _interval(np.array(values)),
+                "gain": f"{100 * gain.mean():+.1f}",
+                "gain_interval": _interval(gain),
+                "values": [round(value, 4) for value in values],
+            }
+        )
+    return lines
+
+
+def _interval(values: np.ndarray) -> str:
+    """95% of Student's t, in percent."""
+    if len(values) < 2:
+        return ""
+    half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    return f"{100 * (values.mean() - half):.1f} to {100 * (values.mean() + half):.1f}"
+
+
+def main() -> None:
+    """Measure, print, save."""
+    config = tyro.cli(Config, description=__doc__)
+    load = begin()
+    torch.set_num_threads(1)
+    found = measured(config)
+    lines = rows(found)
+    print(table([{key: value for key, value in line.items() if key != "values"} for line in lines]))
+    settings = {key: value for key, value in asdict(config).items() if key not in ("out", "share", "arms")}
+    if all(len(found.get(arm.name, [])) == config.seeds for arm in ARMS):
+        print(save("digits", settings, lines, load))
+
+
+if __name__ == "__main__":
+    main()
