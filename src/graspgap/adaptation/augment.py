@@ -45,8 +45,9 @@ def augmented(pairs: Float[Tensor, "b 6 h w"], draws: Float[Tensor, "b 5"]) -> F
 def recoloured(pairs: Float[Tensor, "b 6 h w"], masks: Int[Tensor, "b 2 h w"]) -> Float[Tensor, "b 6 h w"]:
     """Simulated pairs (I0, It) in [-1, 1] in colours that say nothing about what is what, by torch's random numbers.
 
-    In each pair every semantic class gets contrast (0.2 to 1.2) and colour (+-0.8) of its own, both pictures get the
-    same smooth stains over everything (a grid of 8 x 8, +-0.5), and every pixel grain of up to 0.1.
+    In each pair every semantic class gets contrast (0.2 to 1.2) and colour (+-0.8) of its own, the same in both pictures.
+    Each picture gets smooth stains of its own over everything (a grid of 8 x 8, +-0.5; shadows, too, move with the
+    arm), and grain of up to 0.1.
     """
     count, classes, device = len(pairs), len(SemanticClass), pairs.device
     contrast = 0.2 + torch.rand(count, classes, 1, device=device)
@@ -54,7 +55,7 @@ def recoloured(pairs: Float[Tensor, "b 6 h w"], masks: Int[Tensor, "b 2 h w"]) -
     sample = torch.arange(count, device=device)[:, None, None, None]
     pictures = pairs.unflatten(1, (2, 3)).movedim(2, -1)
     pictures = pictures * contrast[sample, masks] + colour[sample, masks]
-    stains = functional.interpolate(torch.rand(count, 3, 8, 8, device=device) - 0.5, pairs.shape[-2:], mode="bilinear")
+    stains = functional.interpolate(torch.rand(count, 6, 8, 8, device=device) - 0.5, pairs.shape[-2:], mode="bilinear")
     grain = 0.1 * torch.rand(count, 1, 1, 1, device=device)
-    painted = pictures.movedim(-1, 2).flatten(1, 2) + stains.repeat(1, 2, 1, 1)
+    painted = pictures.movedim(-1, 2).flatten(1, 2) + stains
     return (painted + grain * torch.randn_like(pairs)).clamp(-1, 1)
