@@ -111,11 +111,14 @@ def test_a_small_object_that_vanishes_counts_as_much_as_a_large_one(side: int) -
     assert mask_disagreement(logits(seen), logits(lost)).item() == pytest.approx((1 + bin_loss) / 4, rel=1e-4)
 
 
-def test_mask_disagreement_gives_a_finite_gradient_where_a_class_is_absent() -> None:
-    one = logits(torch.zeros(1, 2, 4, 4, dtype=torch.long)).requires_grad_()
-    mask_disagreement(one, random(1, 2, 4, 4, 4)).backward()
-    assert one.grad is not None
-    assert one.grad.isfinite().all()
+def test_a_class_that_neither_sees_adds_nothing() -> None:
+    sure = logits(torch.zeros(1, 2, 4, 4, dtype=torch.long))
+    less = (sure * 0.5).requires_grad_()
+    loss = mask_disagreement(sure, less)
+    loss.backward()
+    assert loss.item() == pytest.approx(0, abs=1e-6)
+    assert less.grad is not None
+    assert less.grad.isfinite().all()
 
 
 def test_cycled_pairs_count_half() -> None:

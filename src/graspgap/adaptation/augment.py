@@ -45,7 +45,7 @@ def augmented(pairs: Float[Tensor, "b 6 h w"], draws: Float[Tensor, "b 5"]) -> F
 def recoloured(pairs: Float[Tensor, "b 6 h w"], masks: Int[Tensor, "b 2 h w"]) -> Float[Tensor, "b 6 h w"]:
     """Simulated pairs (I0, It) in [-1, 1] in colours that say nothing about what is what, by torch's random numbers.
 
-    In each pair every semantic class gets contrast (0.2 to 1.2) and colour (+-0.8) of its own, the same in both pictures.
+    In each pair every semantic class gets contrast (0.2 to 1.2) and colour (+-0.8) of its own, alike in both pictures.
     Each picture gets smooth stains of its own over everything (a grid of 8 x 8, +-0.5; shadows, too, move with the
     arm), and grain of up to 0.1.
     """
