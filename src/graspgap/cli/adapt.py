@@ -31,7 +31,7 @@ class Config:
     real: Place
     """Real dataset: its pictures alone are read, never a label or a mask."""
     method: str = "graspgan"
-    """Adaptation method: `graspgan`."""
+    """Adaptation method: `graspgan`, `cyclegan`, `perceptual`, `cut`, `fastcut`."""
     steps: int = 1500
     """Training steps."""
     batch: int = 16

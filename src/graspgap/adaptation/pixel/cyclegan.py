@@ -23,6 +23,7 @@ from graspgap.adaptation.pixel.base import AdapterBatch, Losses, PixelConfig, Pi
 from graspgap.adaptation.pixel.frozen import frozen
 from graspgap.adaptation.pixel.history import History
 from graspgap.contract import Camera
+from graspgap.errors import UserError
 from graspgap.networks import Discriminators, DiscriminatorsConfig, GeneratorConfig, Translator
 
 
@@ -32,7 +33,8 @@ class CycleGanConfig(PixelConfig):
 
     generator: GeneratorConfig = field(default_factory=lambda: GeneratorConfig(widths=(8, 24, 48, 64), noise=0))
     """Of both generators. A step runs them six times, so they are narrower than GraspGAN's and take half the time.
-    Without noise, as in the paper: the way back can't know which noise there was."""
+    Without noise, as in the paper: the way back can't know which noise there was. The weak input skip isn't from the
+    paper."""
     discriminators: DiscriminatorsConfig = field(default_factory=DiscriminatorsConfig)
     """Of both domains."""
     adversarial: float = 1.0
@@ -53,6 +55,8 @@ class CycleGanConfig(PixelConfig):
     def fitted(self, image_size: int, camera: Camera) -> CycleGanConfig:
         """As `PixelConfig.fitted`."""
         self.discriminators.check(image_size)
+        if self.history < 0:
+            raise UserError(f"history is {self.history}, expected 0 or more pairs: give 50, or 0 for no pool")
         return replace(self, image_size=image_size)
 
     def build(self) -> CycleGan:

@@ -20,6 +20,8 @@ from graspgap.adaptation.losses import mask_disagreement, mask_loss
 from graspgap.adaptation.pixel.base import AdapterBatch, Losses
 from graspgap.adaptation.pixel.cyclegan import Cycle, CycleGan, CycleGanConfig
 from graspgap.adaptation.pixel.frozen import frozen
+from graspgap.contract import Camera
+from graspgap.errors import UserError
 from graspgap.networks import Segmenter, SegmenterConfig
 
 
@@ -37,6 +39,15 @@ class PerceptualConfig(CycleGanConfig):
     perception: float = 1.0
     """Weight of the judge's disagreement, the sum over six pairs of pictures. RetinaGAN's is 0.1, and worked from 0.1
     to 1, for losses of detection that have no bound; this one lies below 4."""
+
+    def fitted(self, image_size: int, camera: Camera) -> CycleGanConfig:
+        """As `PixelConfig.fitted`."""
+        if not 0 < self.judge_share < 1:
+            raise UserError(
+                f"judge-share is {self.judge_share}, expected more than 0 and less than 1: give 0.2, so that both the "
+                f"judge and the generators learn"
+            )
+        return super().fitted(image_size, camera)
 
     def build(self) -> Perceptual:
         """As `PixelConfig.build`."""
