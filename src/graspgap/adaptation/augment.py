@@ -1,14 +1,18 @@
-"""Differentiable augmentation of what discriminators see (Zhao et al. 2020, policy "color,translation").
+"""Augmentation of what discriminators see, and of what a judge of masks learns from.
 
-Discriminators that see few real pictures learn them by heart. Shown real and made pictures through the same random
-changes, they can't, and the generator isn't taught the changes, because made pictures go through them too.
+The first is differentiable (Zhao et al. 2020, policy "color,translation"): discriminators that see few real pictures
+learn them by heart. Shown real and made pictures through the same random changes, they can't, and the generator isn't
+taught the changes, because made pictures go through them too.
 """
 
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn import functional
+
+from graspgap.contract import SemanticClass
 
 DRAWS = 5
 """Random numbers per sample."""
@@ -36,3 +40,22 @@ def augmented(pairs: Float[Tensor, "b 6 h w"], draws: Float[Tensor, "b 5"]) -> F
     sample = torch.arange(len(pairs), device=pairs.device)[:, None, None]
     moved = pictures.movedim(1, -1)[sample, rows.clamp(0, height - 1)[:, :, None], columns.clamp(0, width - 1)[:, None]]
     return moved.movedim(-1, 1) * inside[:, None]
+
+
+def recoloured(pairs: Float[Tensor, "b 6 h w"], masks: Int[Tensor, "b 2 h w"]) -> Float[Tensor, "b 6 h w"]:
+    """Simulated pairs (I0, It) in [-1, 1] in colours that say nothing about what is what, by torch's random numbers.
+
+    In each pair every semantic class gets contrast (0.2 to 1.2) and colour (+-0.8) of its own, alike in both pictures.
+    Each picture gets smooth stains of its own over everything (a grid of 8 x 8, +-0.5; shadows, too, move with the
+    arm), and grain of up to 0.1.
+    """
+    count, classes, device = len(pairs), len(SemanticClass), pairs.device
+    contrast = 0.2 + torch.rand(count, classes, 1, device=device)
+    colour = 1.6 * torch.rand(count, classes, 3, device=device) - 0.8
+    sample = torch.arange(count, device=device)[:, None, None, None]
+    pictures = pairs.unflatten(1, (2, 3)).movedim(2, -1)
+    pictures = pictures * contrast[sample, masks] + colour[sample, masks]
+    stains = functional.interpolate(torch.rand(count, 6, 8, 8, device=device) - 0.5, pairs.shape[-2:], mode="bilinear")
+    grain = 0.1 * torch.rand(count, 1, 1, 1, device=device)
+    painted = pictures.movedim(-1, 2).flatten(1, 2) + stains
+    return (painted + grain * torch.randn_like(pairs)).clamp(-1, 1)

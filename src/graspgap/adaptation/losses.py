@@ -62,3 +62,30 @@ def grasp_loss(logits: Float[Tensor, "b n"], success: Float[Tensor, "b n"]) -> F
 def feature_matching(made: Float[Tensor, "b *n"], source: Float[Tensor, "b *n"]) -> Float[Tensor, ""]:
     """Mean squared difference between the grasp network's features of a made picture and of its source."""
     return (made - source.detach()).square().mean()
+
+
+def patch_nce(made: Float[Tensor, "b p d"], source: Float[Tensor, "b p d"], temperature: float) -> Float[Tensor, ""]:
+    """PatchNCE (Park et al. 2020): each of p places of a made picture must find itself among the p places of its own
+    source, by the cosine of their features. Other pictures of the batch are not looked at; `source` is a target and
+    gets no gradient. log(p) where all places look alike.
+
+    The authors' code puts a place's own similarity in an extra column and blots it out among the others by -10 before
+    it divides by the temperature: at 0.07 that leaves exp(-143) of it, so the sum is this one.
+    """
+    made, source = functional.normalize(made, dim=-1), functional.normalize(source.detach(), dim=-1)
+    similar = made @ source.transpose(1, 2) / temperature
+    own = torch.arange(similar.shape[1], device=made.device).repeat(len(made))
+    return functional.cross_entropy(similar.flatten(0, 1), own)
+
+
+def mask_disagreement(one: Float[Tensor, "b *k c h w"], other: Float[Tensor, "b *k c h w"]) -> Float[Tensor, ""]:
+    """How far two soft segmentations, given as logits, are apart: 1 less their Dice overlap 2pq / (p^2 + q^2), class by
+    class and picture by picture, averaged. 0 if they are equal, nearly 1 if they share nothing.
+
+    Areas cancel, so an object of 20 pixels weighs as much as the bin; it is the same both ways, since neither
+    prediction is the truth; and it is bounded, so that a judge who is confidently wrong can't drown other losses, as
+    cross-entropy could. A class that neither sees (less than a pixel in all) adds nothing.
+    """
+    p, q = one.softmax(dim=-3), other.softmax(dim=-3)
+    apart = (p - q).square().sum(dim=(-2, -1))
+    return (apart / (p.square() + q.square()).sum(dim=(-2, -1)).clamp(min=1)).mean()

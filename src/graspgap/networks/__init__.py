@@ -1,9 +1,10 @@
 """What is learned: grasp network, generator, discriminators, normalization. Pure modules with shapes."""
 
 from graspgap.networks.discriminator import Discriminators, DiscriminatorsConfig
-from graspgap.networks.generator import Generator, GeneratorConfig
+from graspgap.networks.generator import Generator, GeneratorConfig, Translator, UNet
 from graspgap.networks.grasp import GraspNet, GraspNetConfig
 from graspgap.networks.normalization import DomainBatchNorm
+from graspgap.networks.segmenter import Segmenter, SegmenterConfig
 
 __all__ = [
     "Discriminators",
@@ -13,4 +14,8 @@ __all__ = [
     "GeneratorConfig",
     "GraspNet",
     "GraspNetConfig",
+    "Segmenter",
+    "SegmenterConfig",
+    "Translator",
+    "UNet",
 ]

@@ -39,23 +39,62 @@ class _Block(nn.Module):
         return torch.relu(self.norm(self.conv(x)))
 
 
-class Generator(nn.Module):
+class UNet(nn.Module):
     """U-Net with average-pool down-sampling, bilinear up-sampling, concatenated 1x1 skips and instance norm
     (the published description of GraspGAN's generator). Before it is enlarged, a map is narrowed by a 1x1 convolution,
     which nearly halves the work."""
 
-    def __init__(self, config: GeneratorConfig) -> None:
+    def __init__(self, inputs: int, widths: tuple[int, ...]) -> None:
         super().__init__()
-        self.config = config
-        widths = config.widths
-        self.first = _Block(6 + config.noise, widths[0])
+        self.first = _Block(inputs, widths[0])
         self.down = nn.ModuleList(_Block(a, b) for a, b in itertools.pairwise(widths))
         self.middle = _Block(widths[-1], widths[-1])
         self.skips = nn.ModuleList(nn.Conv2d(width, width // 2, 1) for width in widths[:-1])
         self.narrow = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in itertools.pairwise(widths))
         self.up = nn.ModuleList(_Block(width + width // 2, width) for width in widths[:-1])
-        self.picture = nn.Conv2d(widths[0], 6, 3, padding=1)
-        self.mask = nn.Conv2d(widths[0], 2 * CLASSES, 1)
+
+    def down_maps(self, x: Float[Tensor, "b k h w"]) -> list[Float[Tensor, "b _ _ _"]]:
+        """The maps on the way down, from full resolution to the bottleneck, one per width."""
+        levels = [self.first(x)]
+        for down in self.down:
+            levels.append(down(nn.functional.avg_pool2d(levels[-1], 2)))
+        levels[-1] = self.middle(levels[-1])
+        return levels
+
+    def climb(self, levels: list[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b c h w"]:
+        """The way up: the features of every pixel."""
+        *levels, x = levels
+        for up, narrow, skip, level in reversed(list(zip(self.up, self.narrow, self.skips, levels, strict=True))):
+            x = nn.functional.interpolate(narrow(x), size=level.shape[-2:], mode="bilinear", align_corners=False)
+            x = up(torch.cat([x, skip(level)], dim=1))
+        return x
+
+
+class _Painter(UNet):
+    """A U-Net that ends in a pair of pictures."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__(6 + config.noise, config.widths)
+        self.config = config
+        self.picture = nn.Conv2d(config.widths[0], 6, 3, padding=1)
+
+    def encode(
+        self, pictures: Float[Tensor, "b 6 h w"], noise: Float[Tensor, "b k h w"]
+    ) -> list[Float[Tensor, "b _ _ _"]]:
+        """The encoder's maps of a pair in [-1, 1], from full resolution to the bottleneck; the decoder doesn't run."""
+        return self.down_maps(torch.cat([pictures, noise], dim=1))
+
+    def painted(self, x: Float[Tensor, "b c h w"], pictures: Float[Tensor, "b 6 h w"]) -> Float[Tensor, "b 6 h w"]:
+        """Pictures in [-1, 1] from the features of their pixels and the pictures they began as."""
+        return torch.tanh(self.picture(x) + self.config.skip * pictures)
+
+
+class Generator(_Painter):
+    """GraspGAN's generator: realistic pictures, and the masks it must still be able to draw."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__(config)
+        self.mask = nn.Conv2d(config.widths[0], 2 * CLASSES, 1)
 
     def forward(
         self, pictures: Float[Tensor, "b 6 h w"], noise: Float[Tensor, "b k h w"]
@@ -64,19 +103,19 @@ class Generator(nn.Module):
 
         `noise` is N(0, 1) with `config.noise` channels, given by the caller so that runs replay.
         """
-        *levels, x = self.encode(pictures, noise)
-        x = self.middle(x)
-        for up, narrow, skip, level in reversed(list(zip(self.up, self.narrow, self.skips, levels, strict=True))):
-            x = nn.functional.interpolate(narrow(x), size=level.shape[-2:], mode="bilinear", align_corners=False)
-            x = up(torch.cat([x, skip(level)], dim=1))
-        realistic = torch.tanh(self.picture(x) + self.config.skip * pictures)
-        return realistic, self.mask(x).unflatten(1, (2, CLASSES))
+        x = self.climb(self.encode(pictures, noise))
+        return self.painted(x, pictures), self.mask(x).unflatten(1, (2, CLASSES))
 
-    def encode(
-        self, pictures: Float[Tensor, "b 6 h w"], noise: Float[Tensor, "b k h w"]
-    ) -> list[Float[Tensor, "b _ _ _"]]:
-        """The feature maps on the way down, full resolution first."""
-        maps = [self.first(torch.cat([pictures, noise], dim=1))]
-        for down in self.down:
-            maps.append(down(nn.functional.avg_pool2d(maps[-1], 2)))
-        return maps
+
+class Translator(_Painter):
+    """The same without masks, for methods that don't read any."""
+
+    def forward(self, pictures: Float[Tensor, "b 6 h w"], noise: Float[Tensor, "b k h w"]) -> Float[Tensor, "b 6 h w"]:
+        """Pictures of the other domain from pictures of one, all in [-1, 1]; `noise` as for `Generator`."""
+        return self.decode(self.encode(pictures, noise), pictures)
+
+    def decode(
+        self, levels: list[Float[Tensor, "b _ _ _"]], pictures: Float[Tensor, "b 6 h w"]
+    ) -> Float[Tensor, "b 6 h w"]:
+        """The second half of `forward`: what `encode` found in `pictures`, painted anew."""
+        return self.painted(self.climb(levels), pictures)

@@ -1,7 +1,11 @@
-"""CUT and FastCUT (Park et al. 2020): one generator, whose pictures keep, patch by patch, the content of their source.
+"""CUT and FastCUT (Park et al. 2020): a patch of a made picture must know its own place in the source again.
 
-A patch of the made picture must be told by its features from all other patches of the source: its own place is the
-right answer of a classification (PatchNCE).
+One generator and one discriminator. Content is kept by contrast (PatchNCE): the generator's own encoder looks at source
+and made pair, and the features of a place in one must be nearer to those of the same place in the other than to those
+of any other place in the same pair. No mask, no label, no way back.
+
+Networks are GraspGAN's (U-Net, three-scale discriminators, pairs), so that methods differ in their losses; the paper
+has a residual generator, one 70-pixel discriminator and Adam 2e-4 that falls to 0 over 400 epochs (FastCUT: 200).
 """
 
 from __future__ import annotations
@@ -12,20 +16,14 @@ from dataclasses import dataclass, field
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn import functional
 
-from graspgap.adaptation.losses import lsgan_discriminator, lsgan_generator
+from graspgap.adaptation.losses import lsgan_discriminator, lsgan_generator, patch_nce
 from graspgap.adaptation.pixel.base import AdapterBatch, Losses, PixelConfig, PixelMethod
+from graspgap.adaptation.pixel.frozen import frozen
 from graspgap.contract import Camera
-from graspgap.networks import Discriminators, DiscriminatorsConfig, Generator, GeneratorConfig
+from graspgap.networks import Discriminators, DiscriminatorsConfig, GeneratorConfig, Translator
 
-
-def patch_nce(made: Float[Tensor, "b n d"], source: Float[Tensor, "b n d"], temperature: float) -> Float[Tensor, ""]:
-    """Cross-entropy of finding patch i of the source by patch i of the made picture among the n patches of the same
-    picture (section 3 of the paper, internal negatives); features of length 1, the source's without gradient."""
-    logits = made @ source.detach().transpose(1, 2) / temperature
-    right = torch.arange(made.shape[1], device=made.device).expand(made.shape[:2])
-    return functional.cross_entropy(logits.flatten(0, 1), right.flatten())
+Maps = list[Float[Tensor, "b _ _ _"]]
 
 
 @dataclass(frozen=True)
@@ -33,25 +31,27 @@ class CutConfig(PixelConfig):
     """Networks and loss weights of CUT."""
 
     generator: GeneratorConfig = field(default_factory=lambda: GeneratorConfig(noise=0))
-    """GraspGAN's U-Net in place of the paper's residual network; its way down is the encoder."""
+    """Without noise, as in the paper; with GraspGAN's weak input skip, which the paper doesn't have."""
     discriminators: DiscriminatorsConfig = field(default_factory=DiscriminatorsConfig)
-    """As GraspGAN's (one scale in the paper)."""
-    nce: float = 1.0
-    """Weight of PatchNCE (the paper's for CUT)."""
+    adversarial: float = 1.0
+    """Weight of the LSGAN loss."""
+    contrast: float = 1.0
+    """Weight of PatchNCE."""
     identity: bool = True
-    """PatchNCE of real pictures through the generator too, both then weighing half (CUT)."""
+    """Average it with PatchNCE between real pictures and what the generator makes of them: it should change little."""
     flip: bool = False
-    """Half of the time make pictures from mirrored ones, and compare the features mirrored back (FastCUT)."""
-    patches: int = 256
-    """Places of each feature map that are compared (the paper's); all, where there are fewer."""
-    features: int = 64
-    """Outputs of the two-layer networks before the comparison (256 in the paper, on maps of up to 256 channels)."""
+    """Half of the steps generate from mirrored pictures, whose features, mirrored back, must match all the same."""
     temperature: float = 0.07
-    """The paper's."""
+    """Cosines of features are divided by it."""
+    patches: int = 256
+    """Places compared per map; all of them where a map has fewer."""
+    width: int = 64
+    """Of the two layers that project a map's features before they are compared. The paper's 256 serve maps of up to 256
+    channels; here the widest has 96, and 256 takes a step from 0.72 to 1.12 s."""
     learning_rate: float = 4e-4
-    """Adam's (0.5, 0.999); 2e-4 in the paper, for batches of 1."""
+    """Of the generator and the projections."""
     critic_rate: float = 0.35
-    """Learning rate of the discriminators, as a share of the generator's: as for GraspGAN."""
+    """Learning rate of the discriminators, as a share of the generator's; the paper's is 1. As for GraspGAN."""
 
     def fitted(self, image_size: int, camera: Camera) -> CutConfig:
         """As `PixelConfig.fitted`."""
@@ -65,80 +65,100 @@ class CutConfig(PixelConfig):
 
 @dataclass(frozen=True)
 class FastCutConfig(CutConfig):
-    """FastCUT: no pass of real pictures, a stronger PatchNCE, and mirrored pictures."""
+    """FastCUT: more weight on contrast instead of the identity, and mirrored pictures; the paper's faster variant."""
 
-    nce: float = 10.0
-    """Weight of PatchNCE (the paper's for FastCUT)."""
+    contrast: float = 10.0
+    """Weight of PatchNCE. The paper's 10 holds simulation's colours for long; 2 let go of them within 250 steps."""
     identity: bool = False
-    """PatchNCE of real pictures through the generator too."""
+    """Average it with PatchNCE between real pictures and what the generator makes of them: it should change little."""
     flip: bool = True
-    """Half of the time make pictures from mirrored ones, and compare the features mirrored back."""
+    """Half of the steps generate from mirrored pictures, whose features, mirrored back, must match all the same."""
+
+
+class Projections(nn.Module):
+    """A small network per map, which takes the features of places to where they are compared."""
+
+    def __init__(self, channels: tuple[int, ...], width: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            nn.Sequential(nn.Linear(count, width), nn.ReLU(), nn.Linear(width, width)) for count in channels
+        )
+
+    def forward(self, maps: Maps, places: list[Int[Tensor, "_"]]) -> list[Float[Tensor, "b _ d"]]:
+        """Projected features at the given places (row by row) of each map."""
+        return [
+            layer(features.flatten(2)[:, :, where].transpose(1, 2))
+            for layer, features, where in zip(self.layers, maps, places, strict=True)
+        ]
 
 
 class Cut(PixelMethod):
-    """Generator, discriminators, and the small networks through which features are compared."""
+    """The networks of CUT and FastCUT, and the two sides of the game."""
 
     def __init__(self, config: CutConfig) -> None:
         super().__init__()
         self.config = config
-        self.noise_channels = config.generator.noise
-        self.generator = Generator(config.generator)
+        self.generator = Translator(config.generator)
         self.discriminators = Discriminators(config.discriminators)
-        self.projections = nn.ModuleList(
-            nn.Sequential(nn.Linear(width, config.features), nn.ReLU(), nn.Linear(config.features, config.features))
-            for width in config.generator.widths
-        )
+        self.projections = Projections((6, *config.generator.widths), config.width)
+        self.noise_channels = config.generator.noise
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """Adam (0.5, 0.999) for each side; the comparing networks learn with the generator."""
+        """Adam (0.5, 0.999): one for generator and projections, one for the discriminators."""
         rate, betas = self.config.learning_rate, (0.5, 0.999)
-        ours = [*self.generator.parameters(), *self.projections.parameters()]
+        learners = [*self.generator.parameters(), *self.projections.parameters()]
         critics = self.discriminators.parameters()
         return {
+            "generator": torch.optim.Adam(learners, lr=rate, betas=betas),
             "critics": torch.optim.Adam(critics, lr=rate * self.config.critic_rate, betas=betas),
-            "generator": torch.optim.Adam(ours, lr=rate, betas=betas),
         }
 
     def turns(self, batch: AdapterBatch, progress: float) -> Iterator[tuple[str, Losses]]:
-        """The discriminators learn, then the generator answers them, as in the paper's code."""
-        config = self.config
-        mirrored = config.flip and bool(torch.rand(()) < 0.5)
-        source = batch.pictures.flip(3) if mirrored else batch.pictures
-        made = self.generator(source, batch.noise)[0]
-        yield (
-            "critics",
-            {"critic": lsgan_discriminator(self.discriminators(batch.real), self.discriminators(made.detach()))},
-        )
-        losses = {"adversarial": lsgan_generator(self.discriminators(made))}
-        share = 0.5 if config.identity else 1.0
-        losses["nce"] = share * config.nce * self.nce(batch.pictures, made, batch.noise, mirrored)
-        if config.identity:
-            same = self.generator(batch.real, batch.noise)[0]
-            losses["identity"] = share * config.nce * self.nce(batch.real, same, batch.noise)
+        """The critics learn from what the generator makes now, then the generator answers them."""
+        mirror = self.config.flip and bool(torch.rand(()) < 0.5)
+        made, contrast = self.translated(batch.pictures, batch.noise, mirror)
+        judged = self.discriminators(batch.real), self.discriminators(made.detach())
+        yield "critics", {"critic": lsgan_discriminator(*judged)}
+        with frozen(self.discriminators):
+            losses = {"adversarial": self.config.adversarial * lsgan_generator(self.discriminators(made))}
+        share = 0.5 if self.config.identity else 1.0
+        losses["contrast"] = self.config.contrast * share * contrast
+        if self.config.identity:
+            losses["identity"] = self.config.contrast * share * self.translated(batch.real, batch.noise, mirror)[1]
         yield "generator", losses
 
-    def nce(
-        self,
-        source: Float[Tensor, "b 6 h w"],
-        made: Float[Tensor, "b 6 h w"],
-        noise: Float[Tensor, "b k h w"],
-        mirrored: bool = False,
-    ) -> Float[Tensor, ""]:
-        """PatchNCE, averaged over the maps of the generator's way down, at the same random places of both pictures."""
-        losses = []
-        theirs, ours = self.generator.encode(source, noise), self.generator.encode(made, noise)
-        for project, source_map, made_map in zip(self.projections, theirs, ours, strict=True):
-            made_map = made_map.flip(3) if mirrored else made_map
-            places = torch.randperm(source_map[0, 0].numel(), device=source.device)[: self.config.patches]
-            features = [
-                functional.normalize(project(one.flatten(2)[..., places].transpose(1, 2)), dim=2)
-                for one in (made_map, source_map)
-            ]
-            losses.append(patch_nce(features[0], features[1], self.config.temperature))
-        return torch.stack(losses).mean()
+    def translated(
+        self, pictures: Float[Tensor, "b 6 h w"], noise: Float[Tensor, "b k h w"], mirror: bool = False
+    ) -> tuple[Float[Tensor, "b 6 h w"], Float[Tensor, ""]]:
+        """What the generator makes of pairs, and its contrast with them.
+
+        With `mirror` the generator and the encoder of what it made see mirrored pairs. What comes out is mirrored back:
+        the discriminators, too, judge the cell the right way round, where the paper shows them mirrored pictures. A
+        robot's cell has a left and a right.
+        """
+        given, given_noise = (x.flip(-1) if mirror else x for x in (pictures, noise))
+        levels = self.generator.encode(given, given_noise)
+        made = self.generator.decode(levels, given)
+        made_maps = [made, *self.generator.encode(made, given_noise)]
+        if not mirror:
+            return made, self.compared([pictures, *levels], made_maps)
+        with torch.no_grad():
+            levels = self.generator.encode(pictures, noise)
+        return made.flip(-1), self.compared([pictures, *levels], [features.flip(-1) for features in made_maps])
+
+    def compared(self, source: Maps, made: Maps) -> Float[Tensor, ""]:
+        """PatchNCE at places drawn anew for each map and shared by the batch, averaged over maps. The source's side
+        carries no gradient."""
+        places = [torch.randperm(features[0, 0].numel())[: self.config.patches] for features in source]
+        places = [where.to(features.device) for where, features in zip(places, source, strict=True)]
+        with torch.no_grad():
+            keys = self.projections(source, places)
+        queries = self.projections(made, places)
+        pairs = zip(queries, keys, strict=True)
+        return torch.stack([patch_nce(query, key, self.config.temperature) for query, key in pairs]).mean()
 
     def adapt(
         self, pictures: Float[Tensor, "b 6 h w"], masks: Int[Tensor, "b 2 h w"], noise: Float[Tensor, "b k h w"]
     ) -> Float[Tensor, "b 6 h w"]:
         """As `PixelMethod.adapt`; masks are not read."""
-        return self.generator(pictures, noise)[0]
+        return self.generator(pictures, noise)

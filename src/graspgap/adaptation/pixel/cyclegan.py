@@ -1,7 +1,11 @@
-"""CycleGAN (Zhu et al. 2017): two generators that undo each other, each against a discriminator.
+"""CycleGAN (Zhu et al. 2017): a generator each way, so that what one makes of a picture the other can take back.
 
-What is where in a picture is kept only by the way back. It is the general-purpose yardstick: it reads neither masks nor
-labels.
+Nothing here reads a mask or a label. What is where is kept because the way back must lead to the same picture (cycle
+loss), and colours because a generator must leave pictures of its own target domain as they are (identity loss).
+
+Where the paper trains residual generators on single pictures for 200 epochs, with Adam 2e-4 that falls to 0, these are
+GraspGAN's U-Net and its three-scale discriminators on pairs (I0, It), for a few thousand steps at a constant rate: the
+methods of this package differ in their losses, not in their networks.
 """
 
 from __future__ import annotations
@@ -12,41 +16,47 @@ from dataclasses import dataclass, field, replace
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn import functional
+from torch.nn.functional import l1_loss
 
 from graspgap.adaptation.losses import lsgan_discriminator, lsgan_generator
 from graspgap.adaptation.pixel.base import AdapterBatch, Losses, PixelConfig, PixelMethod
+from graspgap.adaptation.pixel.frozen import frozen
 from graspgap.adaptation.pixel.history import History
 from graspgap.contract import Camera
-from graspgap.networks import Discriminators, DiscriminatorsConfig, Generator, GeneratorConfig
+from graspgap.errors import UserError
+from graspgap.networks import Discriminators, DiscriminatorsConfig, GeneratorConfig, Translator
 
 
 @dataclass(frozen=True)
 class CycleGanConfig(PixelConfig):
     """Networks and loss weights of CycleGAN."""
 
-    generator: GeneratorConfig = field(default_factory=lambda: GeneratorConfig(noise=0))
-    """Both generators: GraspGAN's U-Net in place of the paper's residual network, so that methods differ in their
-    losses alone. Without noise, as in the paper."""
+    generator: GeneratorConfig = field(default_factory=lambda: GeneratorConfig(widths=(8, 24, 48, 64), noise=0))
+    """Of both generators. A step runs them six times, so they are narrower than GraspGAN's and take half the time.
+    Without noise, as in the paper: the way back can't know which noise there was. The weak input skip isn't from the
+    paper."""
     discriminators: DiscriminatorsConfig = field(default_factory=DiscriminatorsConfig)
-    """Both discriminators (one scale in the paper)."""
+    """Of both domains."""
+    adversarial: float = 1.0
+    """Weight of the LSGAN loss, each way."""
     cycle: float = 10.0
-    """Weight of the L1 distance after the way there and back (the paper's)."""
-    identity: float = 0.0
-    """Weight of the L1 distance between a picture and what the generator into its own world makes of it. The paper uses
-    it (5) for photographs of paintings alone; it holds on to colours, which are to change here."""
+    """Weight of the L1 distance between a picture and what comes back after both generators (lambda in the paper)."""
+    identity: float = 0.5
+    """Weight of the identity loss, as a share of the cycle's (section 5.2 of the paper)."""
     history: int = 50
-    """Made pairs that each discriminator is shown again (the paper's)."""
+    """Made pairs that each discriminator's pool keeps; 0 for no pool."""
     learning_rate: float = 4e-4
-    """Adam's (0.5, 0.999); 2e-4 in the paper, for batches of 1."""
+    """Of the generators. The paper's is 2e-4, for some hundred times as many steps."""
     critic_rate: float = 0.35
-    """Learning rate of the discriminators, as a share of the generators': as for GraspGAN."""
+    """Learning rate of the discriminators, as a share of the generators'; the paper's is 1. As for GraspGAN."""
     image_size: int = 64
-    """Pixels of a side, of the history; set from the data."""
+    """Pictures are image_size x image_size pixels."""
 
     def fitted(self, image_size: int, camera: Camera) -> CycleGanConfig:
         """As `PixelConfig.fitted`."""
         self.discriminators.check(image_size)
+        if self.history < 0:
+            raise UserError(f"history is {self.history}, expected 0 or more pairs: give 50, or 0 for no pool")
         return replace(self, image_size=image_size)
 
     def build(self) -> CycleGan:
@@ -54,62 +64,86 @@ class CycleGanConfig(PixelConfig):
         return CycleGan(self)
 
 
+@dataclass(frozen=True)
+class Cycle:
+    """A batch on its way there and back; x are its simulated pairs, y its real ones."""
+
+    made: Float[Tensor, "b 6 h w"]
+    """G(x): what the generator to reality makes of simulated pairs."""
+    made_back: Float[Tensor, "b 6 h w"]
+    """F(G(x)): simulated again."""
+    simulated: Float[Tensor, "b 6 h w"]
+    """F(y): what the generator to simulation makes of real pairs."""
+    simulated_back: Float[Tensor, "b 6 h w"]
+    """G(F(y)): real again."""
+
+
 class CycleGan(PixelMethod):
-    """Both generators, both discriminators and their histories."""
+    """Two generators, two discriminators, and the pools of pictures that the discriminators are shown."""
 
     def __init__(self, config: CycleGanConfig) -> None:
         super().__init__()
         self.config = config
+        self.to_real, self.to_sim = Translator(config.generator), Translator(config.generator)
+        self.critic_real = Discriminators(config.discriminators)
+        self.critic_sim = Discriminators(config.discriminators)
+        shape = (6, config.image_size, config.image_size)
+        self.made, self.simulated = History(config.history, shape), History(config.history, shape)
         self.noise_channels = config.generator.noise
-        self.to_real, self.to_sim = Generator(config.generator), Generator(config.generator)
-        self.real_judge, self.sim_judge = Discriminators(config.discriminators), Discriminators(config.discriminators)
-        self.real_history, self.sim_history = (History(config.history, config.image_size) for _ in range(2))
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """Adam (0.5, 0.999) for each side."""
+        """Adam (0.5, 0.999), one for both generators and one for both discriminators, as in the paper."""
         rate, betas = self.config.learning_rate, (0.5, 0.999)
         generators = [*self.to_real.parameters(), *self.to_sim.parameters()]
-        critics = [*self.real_judge.parameters(), *self.sim_judge.parameters()]
+        critics = [*self.critic_real.parameters(), *self.critic_sim.parameters()]
         return {
             "generators": torch.optim.Adam(generators, lr=rate, betas=betas),
             "critics": torch.optim.Adam(critics, lr=rate * self.config.critic_rate, betas=betas),
         }
 
     def turns(self, batch: AdapterBatch, progress: float) -> Iterator[tuple[str, Losses]]:
-        """Generators first, then the discriminators with what was made, as in the paper's code."""
-        sim, real, noise = batch.pictures, batch.real, batch.noise
-        made_real, made_sim = self.to_real(sim, noise)[0], self.to_sim(real, noise)[0]
-        back_sim, back_real = self.to_sim(made_real, noise)[0], self.to_real(made_sim, noise)[0]
-        yield "generators", self.generator_losses(batch, (made_real, made_sim), (back_sim, back_real), progress)
-        old_real, old_sim = self.real_history.exchange(made_real), self.sim_history.exchange(made_sim)
-        yield (
-            "critics",
-            {
-                "critic_real": lsgan_discriminator(self.real_judge(real), self.real_judge(old_real)),
-                "critic_sim": lsgan_discriminator(self.sim_judge(sim), self.sim_judge(old_sim)),
-            },
+        """The generators answer the critics, who then learn from what was made."""
+        cycle = self.cycled(batch)
+        yield "generators", self.generator_losses(batch, cycle)
+        yield "critics", self.critic_losses(batch, self.made(cycle.made), self.simulated(cycle.simulated))
+
+    def cycled(self, batch: AdapterBatch) -> Cycle:
+        """The batch there and back, with the generators' gradient."""
+        made, simulated = self.to_real(batch.pictures, batch.noise), self.to_sim(batch.real, batch.noise)
+        return Cycle(
+            made=made,
+            made_back=self.to_sim(made, batch.noise),
+            simulated=simulated,
+            simulated_back=self.to_real(simulated, batch.noise),
         )
 
-    def generator_losses(
-        self, batch: AdapterBatch, made: tuple[Tensor, Tensor], back: tuple[Tensor, Tensor], progress: float
-    ) -> Losses:
-        """Weighted losses of both generators; `made` are the real-looking and the simulated-looking pictures, `back`
-        the simulated and the real ones after the way there and back."""
+    def generator_losses(self, batch: AdapterBatch, cycle: Cycle) -> Losses:
+        """Weighted losses of both generators."""
         config = self.config
-        cycle = functional.l1_loss(back[0], batch.pictures) + functional.l1_loss(back[1], batch.real)
-        losses = {
-            "adversarial_real": lsgan_generator(self.real_judge(made[0])),
-            "adversarial_sim": lsgan_generator(self.sim_judge(made[1])),
-            "cycle": config.cycle * cycle,
-        }
+        with frozen(self.critic_real, self.critic_sim):
+            losses = {
+                "adversarial": config.adversarial * lsgan_generator(self.critic_real(cycle.made)),
+                "adversarial_back": config.adversarial * lsgan_generator(self.critic_sim(cycle.simulated)),
+            }
+        back = l1_loss(cycle.made_back, batch.pictures) + l1_loss(cycle.simulated_back, batch.real)
+        losses["cycle"] = config.cycle * back
         if config.identity:
-            same_real, same_sim = self.to_real(batch.real, batch.noise)[0], self.to_sim(batch.pictures, batch.noise)[0]
-            identity = functional.l1_loss(same_real, batch.real) + functional.l1_loss(same_sim, batch.pictures)
-            losses["identity"] = config.identity * identity
+            kept_real, kept_sim = self.to_real(batch.real, batch.noise), self.to_sim(batch.pictures, batch.noise)
+            kept = l1_loss(kept_real, batch.real) + l1_loss(kept_sim, batch.pictures)
+            losses["identity"] = config.cycle * config.identity * kept
         return losses
+
+    def critic_losses(
+        self, batch: AdapterBatch, made: Float[Tensor, "b 6 h w"], simulated: Float[Tensor, "b 6 h w"]
+    ) -> Losses:
+        """Losses of both discriminators; what was made is detached."""
+        return {
+            "critic": lsgan_discriminator(self.critic_real(batch.real), self.critic_real(made)),
+            "critic_back": lsgan_discriminator(self.critic_sim(batch.pictures), self.critic_sim(simulated)),
+        }
 
     def adapt(
         self, pictures: Float[Tensor, "b 6 h w"], masks: Int[Tensor, "b 2 h w"], noise: Float[Tensor, "b k h w"]
     ) -> Float[Tensor, "b 6 h w"]:
         """As `PixelMethod.adapt`; masks are not read."""
-        return self.to_real(pictures, noise)[0]
+        return self.to_real(pictures, noise)

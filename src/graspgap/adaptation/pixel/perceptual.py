@@ -1,8 +1,9 @@
-"""Perception consistency in the manner of RetinaGAN (Ho et al. 2021): a CycleGAN whose pictures must look the same to a
-frozen judge, picture by picture.
+"""Perception consistency in the manner of RetinaGAN (Ho et al. 2021): CycleGAN whose pictures a judge must read alike.
 
-RetinaGAN's judge is an object detector that was trained on labelled boxes of both worlds. Ours is a mask network, and
-learns from simulation's exact masks alone, under strong changes of colour, in the first part of the training.
+RetinaGAN's judge is an object detector that learned from hand-labelled real pictures and simulation. Ours is a small
+network that draws semantic masks. It learns from simulation alone, in the first share of the steps, under colours and
+stains so strong that only shapes are left to go by; then it is frozen. After that what it sees in x, G(x) and F(G(x))
+must agree, and in y, F(y) and G(F(y)): objects may change their looks, not their place or kind.
 """
 
 from __future__ import annotations
@@ -14,39 +15,39 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from graspgap.adaptation.augment import augmented
-from graspgap.adaptation.losses import mask_loss
+from graspgap.adaptation.augment import recoloured
+from graspgap.adaptation.losses import mask_disagreement, mask_loss
 from graspgap.adaptation.pixel.base import AdapterBatch, Losses
-from graspgap.adaptation.pixel.cyclegan import CycleGan, CycleGanConfig
-from graspgap.networks import Generator, GeneratorConfig
-
-
-def perception_loss(
-    source: Float[Tensor, "b 2 k h w"], made: Float[Tensor, "b 2 k h w"], back: Float[Tensor, "b 2 k h w"]
-) -> Float[Tensor, ""]:
-    """Disagreement of the judge (mask logits) on a picture, what was made of it, and what came back of that.
-
-    The mean squared difference of class probabilities: 0 where they agree, and bounded, so that one pixel of which the
-    judge is wrongly sure can't rule the loss as it would a cross-entropy's. Pairs with a cycled picture count half, as
-    in RetinaGAN (section III-C).
-    """
-    first, second, third = (logits.softmax(dim=2) for logits in (source, made, back))
-    cycled = (first - third).square().mean() + (second - third).square().mean()
-    return (first - second).square().mean() + cycled / 2
+from graspgap.adaptation.pixel.cyclegan import Cycle, CycleGan, CycleGanConfig
+from graspgap.adaptation.pixel.frozen import frozen
+from graspgap.contract import Camera
+from graspgap.errors import UserError
+from graspgap.networks import Segmenter, SegmenterConfig
 
 
 @dataclass(frozen=True)
 class PerceptualConfig(CycleGanConfig):
     """CycleGAN's settings, and the judge's."""
 
-    judge: GeneratorConfig = field(default_factory=lambda: GeneratorConfig(widths=(12, 24, 48), noise=0))
-    """The mask network: the U-Net's mask output, whose instance norm cares little for colours."""
-    judge_steps: float = 0.15
-    """Share of the steps in which the judge learns, before the game begins."""
+    identity: float = 0.0
+    """Weight of the identity loss, as a share of the cycle's. Off: the judge holds more than it does, for less time."""
+    judge: SegmenterConfig = field(default_factory=SegmenterConfig)
+    judge_share: float = 0.2
+    """Share of the steps in which the judge alone learns, before the generators begin."""
     judge_rate: float = 2e-3
     """Learning rate of the judge."""
     perception: float = 1.0
-    """Weight of the consistency (RetinaGAN found 0.1 to 1 stable for its own)."""
+    """Weight of the judge's disagreement, the sum over six pairs of pictures. RetinaGAN's is 0.1, and worked from 0.1
+    to 1, for losses of detection that have no bound; this one lies below 4."""
+
+    def fitted(self, image_size: int, camera: Camera) -> CycleGanConfig:
+        """As `PixelConfig.fitted`."""
+        if not 0 < self.judge_share < 1:
+            raise UserError(
+                f"judge-share is {self.judge_share}, expected more than 0 and less than 1: give 0.2, so that both the "
+                f"judge and the generators learn"
+            )
+        return super().fitted(image_size, camera)
 
     def build(self) -> Perceptual:
         """As `PixelConfig.build`."""
@@ -54,36 +55,39 @@ class PerceptualConfig(CycleGanConfig):
 
 
 class Perceptual(CycleGan):
-    """CycleGAN with a judge."""
+    """CycleGAN and a judge."""
 
     def __init__(self, config: PerceptualConfig) -> None:
         super().__init__(config)
         self.settings = config
-        self.judge = Generator(config.judge)
+        self.judge = Segmenter(config.judge)
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """CycleGAN's, and the judge's."""
-        judge = torch.optim.Adam(self.judge.parameters(), lr=self.settings.judge_rate)
-        return super().optimizers() | {"judge": judge}
+        """CycleGAN's, and Adam for the judge."""
+        return super().optimizers() | {"judge": torch.optim.Adam(self.judge.parameters(), lr=self.settings.judge_rate)}
 
     def turns(self, batch: AdapterBatch, progress: float) -> Iterator[tuple[str, Losses]]:
-        """The judge learns first, and is never moved again."""
-        if progress < self.settings.judge_steps:
-            draws = batch.draws[0].clone()
-            draws[:, 3:] = 0.5  # masks stay where they are
-            yield "judge", {"judge": mask_loss(self.masks(augmented(batch.pictures, draws)), batch.masks)}
+        """First the judge learns simulation's masks, then the generators and critics have CycleGAN's turns."""
+        if progress < self.settings.judge_share:
+            masks = self.judge(recoloured(batch.pictures, batch.masks))
+            yield "judge", {"judge": mask_loss(masks, batch.masks[:, :, ::2, ::2])}
         else:
             yield from super().turns(batch, progress)
 
-    def masks(self, pictures: Float[Tensor, "b 6 h w"]) -> Float[Tensor, "b 2 k h w"]:
-        """The judge's mask logits."""
-        return self.judge(pictures, pictures[:, :0])[1]
+    def generator_losses(self, batch: AdapterBatch, cycle: Cycle) -> Losses:
+        """CycleGAN's, and the judge's disagreement with itself."""
+        with torch.no_grad():
+            sim, real = self.judge(batch.pictures), self.judge(batch.real)
+        with frozen(self.judge):
+            there = perception_loss(sim, self.judge(cycle.made), self.judge(cycle.made_back))
+            back = perception_loss(real, self.judge(cycle.simulated), self.judge(cycle.simulated_back))
+        return super().generator_losses(batch, cycle) | {"perception": self.settings.perception * (there + back)}
 
-    def generator_losses(
-        self, batch: AdapterBatch, made: tuple[Tensor, Tensor], back: tuple[Tensor, Tensor], progress: float
-    ) -> Losses:
-        """CycleGAN's, and the judge's disagreement on (x, G(x), F(G(x))) and on (y, F(y), G(F(y)))."""
-        seen = [self.masks(pictures) for pictures in (batch.pictures, made[0], back[0], batch.real, made[1], back[1])]
-        perception = perception_loss(*seen[:3]) + perception_loss(*seen[3:])
-        losses = super().generator_losses(batch, made, back, progress)
-        return losses | {"perception": self.settings.perception * perception}
+
+def perception_loss(
+    given: Float[Tensor, "b 2 c h w"], made: Float[Tensor, "b 2 c h w"], back: Float[Tensor, "b 2 c h w"]
+) -> Float[Tensor, ""]:
+    """Disagreement of what the judge sees (logits) in one group of RetinaGAN's six pictures: a given one, what a
+    generator made of it, and what the other made of that. Pairs with the cycled picture count half."""
+    cycled = mask_disagreement(given, back) + mask_disagreement(made, back)
+    return mask_disagreement(given, made) + 0.5 * cycled

@@ -87,7 +87,7 @@ class SimGan(PixelMethod):
         self.config = config
         self.refiner = ResidualGenerator(6, config.width, config.blocks, False, config.skip)
         self.critic = _critic(config.critic_widths)
-        self.history = History(config.history, config.image_size)
+        self.history = History(config.history, (6, config.image_size, config.image_size))
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Adam (0.5, 0.999) for each side."""
