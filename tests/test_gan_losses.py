@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from graspgap.adaptation.augment import recoloured
+from graspgap.adaptation.frozen import frozen
 from graspgap.adaptation.losses import mask_disagreement, patch_nce
-from graspgap.adaptation.pixel.frozen import frozen
 from graspgap.adaptation.pixel.perceptual import perception_loss
 from graspgap.contract import SemanticClass
 

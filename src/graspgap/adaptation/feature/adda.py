@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from graspgap.adaptation.feature.aligned import DomainClassifier, domain_loss, frozen, trunk_features, width
+from graspgap.adaptation.feature.aligned import DomainClassifier, domain_loss, trunk_features, width
 from graspgap.adaptation.feature.base import FeatureConfig, FeatureMethod, Losses, Seen
+from graspgap.adaptation.frozen import frozen
 from graspgap.networks import GraspNet
 
 
@@ -66,7 +67,8 @@ class Adda(FeatureMethod):
             features = self.source.eval().encode(sim.batch.pictures, sim.domain)
             source = trunk_features(net, Seen(sim.batch, features, sim.domain))
         target = trunk_features(net, real)
-        fooled = functional.softplus(frozen(self.discriminator, target)).mean()  # real ones towards "simulated"
+        with frozen(self.discriminator):
+            fooled = functional.softplus(self.discriminator(target)).mean()  # real ones towards "simulated"
         return {
             "adda_discriminator": domain_loss(self.discriminator(source), self.discriminator(target.detach())),
             "adda": self.config.weight * fooled,

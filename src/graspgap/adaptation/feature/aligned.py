@@ -74,9 +74,3 @@ class DomainClassifier(nn.Sequential):
 def domain_loss(sim: Float[Tensor, "b 1"], real: Float[Tensor, "c 1"]) -> Float[Tensor, ""]:
     """Binary cross-entropy of the domain: simulation is 0, reality 1; both weigh the same, whatever their numbers."""
     return (functional.softplus(sim).mean() + functional.softplus(-real).mean()) / 2
-
-
-def frozen(module: nn.Module, x: Tensor) -> Tensor:
-    """`module(x)` with a gradient to x alone: who plays against a network does not move it."""
-    weights = {name: parameter.detach() for name, parameter in module.named_parameters()}
-    return torch.func.functional_call(module, weights, (x,))

@@ -32,7 +32,7 @@ class Seen:
 class FeatureMethod(nn.Module):
     """A feature-level method. It is trained with the grasp network, by the same optimizer; its own networks are thrown
     away afterwards. A discriminator that the grasp network plays against learns from detached features, and is shown
-    to the grasp network through `frozen`."""
+    to the grasp network through `adaptation.frozen`."""
 
     separate: bool = False
     """Whether real batches have batch statistics of their own, in training and in the policy."""

@@ -15,8 +15,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from graspgap.adaptation.feature.aligned import LAYERS, DomainClassifier, domain_loss, frozen, width
+from graspgap.adaptation.feature.aligned import LAYERS, DomainClassifier, domain_loss, width
 from graspgap.adaptation.feature.base import FeatureConfig, FeatureMethod, Losses, Seen
+from graspgap.adaptation.frozen import frozen
 from graspgap.networks import GraspNet
 from graspgap.networks.heads import LENGTH_UNIT
 
@@ -78,9 +79,11 @@ class Confusion(FeatureMethod):
         assert sim is not None
         config = self.config
         ours, theirs = (LAYERS[config.layer](net, seen) for seen in (sim, real))
+        with frozen(self.classifier):
+            confused = confusion_loss(self.classifier(torch.cat([ours, theirs])))
         losses = {
             "confusion_classifier": domain_loss(self.classifier(ours.detach()), self.classifier(theirs.detach())),
-            "confusion": config.weight * confusion_loss(frozen(self.classifier, torch.cat([ours, theirs]))),
+            "confusion": config.weight * confused,
         }
         if config.pairs:
             nearest, distance = nearest_pose(sim.batch.poses, real.batch.poses)

@@ -17,9 +17,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from graspgap.adaptation.frozen import frozen
 from graspgap.adaptation.losses import lsgan_discriminator, lsgan_generator, patch_nce
 from graspgap.adaptation.pixel.base import AdapterBatch, Losses, PixelConfig, PixelMethod
-from graspgap.adaptation.pixel.frozen import frozen
 from graspgap.contract import Camera
 from graspgap.networks import Discriminators, DiscriminatorsConfig, GeneratorConfig, Translator
 

@@ -18,9 +18,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import l1_loss
 
+from graspgap.adaptation.frozen import frozen
 from graspgap.adaptation.losses import lsgan_discriminator, lsgan_generator
 from graspgap.adaptation.pixel.base import AdapterBatch, Losses, PixelConfig, PixelMethod
-from graspgap.adaptation.pixel.frozen import frozen
 from graspgap.adaptation.pixel.history import History
 from graspgap.contract import Camera
 from graspgap.errors import UserError

@@ -16,10 +16,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from graspgap.adaptation.augment import recoloured
+from graspgap.adaptation.frozen import frozen
 from graspgap.adaptation.losses import mask_disagreement, mask_loss
 from graspgap.adaptation.pixel.base import AdapterBatch, Losses
 from graspgap.adaptation.pixel.cyclegan import Cycle, CycleGan, CycleGanConfig
-from graspgap.adaptation.pixel.frozen import frozen
 from graspgap.contract import Camera
 from graspgap.errors import UserError
 from graspgap.networks import Segmenter, SegmenterConfig
