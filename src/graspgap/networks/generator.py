@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from graspgap.contract import SemanticClass
+from graspgap.networks.layers import Enlarge, Halve
 
 CLASSES = len(SemanticClass)
 
@@ -42,12 +43,13 @@ class _Block(nn.Module):
 class Generator(nn.Module):
     """U-Net with average-pool down-sampling, bilinear up-sampling, concatenated 1x1 skips and instance norm
     (the published description of GraspGAN's generator). Before it is enlarged, a map is narrowed by a 1x1 convolution,
-    which nearly halves the work."""
+    which nearly halves the work. Sides need not be even at any level."""
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
         self.config = config
         widths = config.widths
+        self.halve, self.enlarge = Halve(), Enlarge()
         self.first = _Block(6 + config.noise, widths[0])
         self.down = nn.ModuleList(_Block(a, b) for a, b in itertools.pairwise(widths))
         self.middle = _Block(widths[-1], widths[-1])
@@ -68,10 +70,10 @@ class Generator(nn.Module):
         levels = []
         for down in self.down:
             levels.append(x)
-            x = down(nn.functional.avg_pool2d(x, 2))
+            x = down(self.halve(x))
         x = self.middle(x)
         for up, narrow, skip, level in reversed(list(zip(self.up, self.narrow, self.skips, levels, strict=True))):
-            x = nn.functional.interpolate(narrow(x), size=level.shape[-2:], mode="bilinear", align_corners=False)
+            x = self.enlarge(narrow(x), level.shape[-2:])
             x = up(torch.cat([x, skip(level)], dim=1))
         realistic = torch.tanh(self.picture(x) + self.config.skip * pictures)
         return realistic, self.mask(x).unflatten(1, (2, CLASSES))
