@@ -6,7 +6,7 @@ Trunk and head are chosen by name: small ones of this project, or those of the p
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from graspgap.contract import Camera, SemanticClass
 from graspgap.errors import choose
 from graspgap.networks.heads import HEADS
-from graspgap.networks.normalization import Domain, DomainBatchNorm
+from graspgap.networks.normalization import Domain
 from graspgap.networks.projection import Projection
 from graspgap.networks.trunks import TRUNKS
 
@@ -50,6 +50,17 @@ class GraspNetConfig:
     """`project`: side of the crop [m], on the horizontal plane through the target, aligned with the target's yaw."""
     camera: Camera = field(default_factory=Camera)
     """`project`: the nominal camera."""
+
+    def fitted(self, image_size: int, camera: Camera | None) -> GraspNetConfig:
+        """These settings for pictures of `image_size` pixels, seen by this nominal camera, or by its own.
+
+        Raises:
+            UserError: if the trunk or head is unknown, or the pictures are too small for the head.
+        """
+        fitted = replace(self, image_size=image_size, camera=camera or self.camera)
+        with torch.device("meta"):
+            GraspNet(fitted)
+        return fitted
 
 
 class GraspNet(nn.Module):
