@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from graspgap.errors import UserError
-from graspgap.networks.layers import Halve
+from graspgap.networks.layers import Halve, InstanceNorm
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class _PatchDiscriminator(nn.Module):
         for index, (inputs, outputs) in enumerate(itertools.pairwise(widths), 1):
             stride = 2 if index < config.halvings else 1
             layers += [nn.Conv2d(inputs, outputs, 4, stride=stride, padding=1, bias=False)]
-            layers += [nn.InstanceNorm2d(outputs, affine=True), nn.LeakyReLU(0.2)]
+            layers += [InstanceNorm(outputs), nn.LeakyReLU(0.2)]
         layers.append(nn.Conv2d(widths[-1], 1, config.last, padding=1))
         self.layers = nn.Sequential(*layers)
 

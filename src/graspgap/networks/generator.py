@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from graspgap.contract import SemanticClass
-from graspgap.networks.layers import Enlarge, Halve
+from graspgap.networks.layers import Enlarge, Halve, InstanceNorm
 
 CLASSES = len(SemanticClass)
 
@@ -34,7 +34,7 @@ class _Block(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
-        self.norm = nn.InstanceNorm2d(outputs, affine=True)
+        self.norm = InstanceNorm(outputs)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
         return torch.relu(self.norm(self.conv(x)))

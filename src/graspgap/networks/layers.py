@@ -23,6 +23,14 @@ class Enlarge(nn.Module):
         return wide[..., : size[0], : size[1]]
 
 
+class InstanceNorm(nn.GroupNorm):
+    """Instance normalization with scale and shift, as groups of one channel: the same within rounding as torch's own
+    layer, which takes three times as long on a CPU."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels)
+
+
 def initialize(modules: Iterable[nn.Module]) -> None:
     """Weights of convolutions and linear layers as Grasping44's: normal, standard deviation 0.01, cut at twice that."""
     for module in modules:

@@ -52,6 +52,8 @@ def measured(net: nn.Module, run: Callable[[], Any]) -> Cost:
         ran[id(module)] = module
         if isinstance(module, nn.Conv2d | nn.Linear):
             multiply_adds += output.numel() * module.weight[0].numel()  # the latter: of one output value
+        if isinstance(module, nn.ConvTranspose2d):
+            multiply_adds += inputs[0].numel() * module.weight[0].numel()  # the latter: of one input value
         if isinstance(module, nn.Conv2d) and again:  # one layer on two inputs, not one after the other
             return
         if isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):

@@ -87,8 +87,10 @@ class AdapterTrainer:
         losses: Losses = {}
         for side, parts in self.method.turns(self.batch(step), step / self.config.steps):
             self.method.zero_grad(set_to_none=True)
-            torch.stack(list(parts.values())).sum().backward()
-            self.optimizers[side].step()
+            optimizer = self.optimizers[side]
+            learned = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            torch.stack(list(parts.values())).sum().backward(inputs=learned)  # no gradient for the other sides' weights
+            optimizer.step()
             losses |= parts
         return {name: float(loss.detach()) for name, loss in losses.items()}
 
