@@ -160,7 +160,7 @@ def test_simulated_batches_never_touch_the_statistics_of_reality(sim_data: Path,
     config = replace(TRAINING, methods=chosen("dbn"))
     trainer = GraspTrainer(config, data(sim_data, real_data, unlabelled=True), CPU)
     trainer.step(0)
-    norm = trainer.net.stem_norm
+    norm = trainer.net.trunk.stem_norm
     assert norm.running_mean[Domain.SIMULATION].abs().max() > 0
     assert norm.running_mean[Domain.REALITY].abs().max() == 0
 
@@ -170,9 +170,9 @@ def test_recalibration_gives_the_statistics_of_the_given_pictures(sim_data: Path
     assert trainer.sim is not None
     batch = trainer.sim.batch(generator(0), 32, CPU)
     recalibrate(trainer.net, [batch, batch], Domain.REALITY)
-    expected = trainer.net.stem(batch.pictures).mean(dim=(0, 2, 3))
-    torch.testing.assert_close(trainer.net.stem_norm.running_mean[Domain.REALITY], expected)
-    assert trainer.net.stem_norm.running_mean[Domain.SIMULATION].abs().max() == 0
+    expected = trainer.net.trunk.stem(batch.pictures).mean(dim=(0, 2, 3))
+    torch.testing.assert_close(trainer.net.trunk.stem_norm.running_mean[Domain.REALITY], expected)
+    assert trainer.net.trunk.stem_norm.running_mean[Domain.SIMULATION].abs().max() == 0
 
 
 def test_the_learning_rate_warms_up_and_falls_to_zero(sim_data: Path) -> None:

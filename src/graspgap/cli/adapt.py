@@ -16,6 +16,7 @@ from graspgap.contract import Camera
 from graspgap.datasets import open_dataset
 from graspgap.errors import choose
 from graspgap.evaluation.pictures import save_adaptation_grid
+from graspgap.networks.presets import with_networks
 from graspgap.parallel import choose_workers
 from graspgap.runs import begin_run
 from graspgap.tensors import choose_device
@@ -39,6 +40,9 @@ class Config:
     """Pairs of pictures per step."""
     methods: dict[str, PixelConfig] = field(default_factory=lambda: {name: kind() for name, kind in METHODS.items()})
     """Networks and loss weights of each method; those of the chosen one count."""
+    networks: str = "demo"
+    """Sizes of its networks: `demo`, or `paper` (for 472 x 472 pixels; see `graspgap networks`). What `--methods` sets
+    stays."""
     image_size: int = 64
     """Pixels of a side of the pictures, checked against both datasets."""
     seed: int = 0
@@ -61,7 +65,8 @@ def run(config: Config) -> None:
     for data in (sim_data, real_data):
         data.require_image_size(config.image_size)
     sim, real = sim_data.simulated(), real_data.unlabelled()
-    options = config.methods[config.method].fitted(config.image_size, from_json(Camera, sim_data.meta["camera"]))
+    options = with_networks(config.methods[config.method], config.networks, config.method)
+    options = options.fitted(config.image_size, from_json(Camera, sim_data.meta["camera"]))
     training = AdapterTrainingConfig(config.method, options, config.steps, config.batch, seed=config.seed)
     begin_run(config.out, "adapter", training, {"sim": sim.provenance(), "real": real.provenance()})
     grid, trained = config.out / "grid.png", (config.out / ADAPTER).exists()

@@ -17,6 +17,7 @@ from graspgap.datasets import Dataset, LabelledView, open_dataset
 from graspgap.deployment.predictor import POLICY, load_predictor
 from graspgap.errors import UserError
 from graspgap.evaluation.held_out import save_held_out_metrics
+from graspgap.networks.presets import resized
 from graspgap.parallel import choose_workers
 from graspgap.runs import begin_run
 from graspgap.tensors import choose_device
@@ -49,6 +50,9 @@ class Config:
     """Training steps."""
     training: GraspTrainingConfig = field(default_factory=GraspTrainingConfig)
     """Everything else."""
+    networks: str = "demo"
+    """Size of the grasp network: `demo`, or `paper` (for 472 x 472 pixels; see `graspgap networks`). What
+    `--training.network` sets stays."""
     image_size: int = 64
     """Pixels of a side of the pictures, checked against the datasets."""
     seed: int = 0
@@ -84,10 +88,8 @@ def run(config: Config) -> None:
     check_features(names)
     methods = {name: config.methods[name] for name in names}
     camera = known.meta["camera"]
-    network = replace(
-        config.training.network,
-        image_size=config.image_size,
-        camera=from_json(Camera, camera) if camera else config.training.network.camera,
+    network = resized(config.training.network, config.networks).fitted(
+        config.image_size, from_json(Camera, camera) if camera else None
     )
     training = replace(config.training, network=network, methods=methods, steps=config.steps, seed=config.seed)
     views = GraspData(

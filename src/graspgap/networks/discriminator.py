@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from graspgap.errors import UserError
+from graspgap.networks.layers import Halve, InstanceNorm
 
 
 @dataclass(frozen=True)
@@ -19,12 +20,17 @@ class DiscriminatorsConfig:
     """Pictures at full, half, quarter... resolution, each with a discriminator of its own (472/236/118 pixels in the
     paper)."""
     widths: tuple[int, ...] = (24, 48, 96)
-    """Channels of the stride-2 convolutions. Three of them see patches of 22 pixels: a third of a 64-pixel picture,
-    where the paper's 70 pixels would see all of it."""
+    """Channels of the 4x4 convolutions. With the settings here each verdict is on a patch of 30 pixels: half of a
+    64-pixel picture, where the paper's 70 pixels would be all of it."""
+    halvings: int = 2
+    """How many of them, from the first, have stride 2."""
+    last: int = 3
+    """Side of the last convolution's kernel, which gives the verdict (4 in the paper's 70 x 70 patches)."""
 
     def check(self, image_size: int) -> None:
         """Raises UserError if the coarsest discriminator is left with fewer than 2 x 2 patches to normalize."""
-        smallest = 4 * len(self.widths) << (self.scales - 1)
+        ones = len(self.widths) - self.halvings  # convolutions of stride 1, which take one row and column each
+        smallest = ((2 + ones) << self.halvings) << (self.scales - 1)
         if image_size < smallest:
             raise UserError(
                 f"--image-size {image_size} is too small for {self.scales} scales of discriminators: give "
@@ -33,14 +39,15 @@ class DiscriminatorsConfig:
 
 
 class _PatchDiscriminator(nn.Module):
-    def __init__(self, widths: tuple[int, ...]) -> None:
+    def __init__(self, config: DiscriminatorsConfig) -> None:
         super().__init__()
+        widths = config.widths
         layers: list[nn.Module] = [nn.Conv2d(6, widths[0], 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
-        for index, (inputs, outputs) in enumerate(itertools.pairwise(widths)):
-            stride = 2 if index == 0 else 1
+        for index, (inputs, outputs) in enumerate(itertools.pairwise(widths), 1):
+            stride = 2 if index < config.halvings else 1
             layers += [nn.Conv2d(inputs, outputs, 4, stride=stride, padding=1, bias=False)]
-            layers += [nn.InstanceNorm2d(outputs, affine=True), nn.LeakyReLU(0.2)]
-        layers.append(nn.Conv2d(widths[-1], 1, 3, padding=1))
+            layers += [InstanceNorm(outputs), nn.LeakyReLU(0.2)]
+        layers.append(nn.Conv2d(widths[-1], 1, config.last, padding=1))
         self.layers = nn.Sequential(*layers)
 
     def forward(self, pictures: Float[Tensor, "b 6 h w"]) -> Float[Tensor, "b 1 hp wp"]:
@@ -54,13 +61,14 @@ class Discriminators(nn.Module):
     def __init__(self, config: DiscriminatorsConfig) -> None:
         super().__init__()
         self.config = config
-        self.scales = nn.ModuleList(_PatchDiscriminator(config.widths) for _ in range(config.scales))
+        self.halve = Halve()
+        self.scales = nn.ModuleList(_PatchDiscriminator(config) for _ in range(config.scales))
 
     def forward(self, pictures: Float[Tensor, "b 6 h w"]) -> list[Float[Tensor, "b 1 _ _"]]:
         """Scores of every patch at every scale; LSGAN's targets are 1 for real and 0 for made pictures, no sigmoid."""
         scores = []
         for index, discriminator in enumerate(self.scales):
             if index:
-                pictures = nn.functional.avg_pool2d(pictures, 2)
+                pictures = self.halve(pictures)
             scores.append(discriminator(pictures))
         return scores

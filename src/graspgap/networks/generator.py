@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from graspgap.contract import SemanticClass
+from graspgap.networks.layers import Enlarge, Halve, InstanceNorm
 
 CLASSES = len(SemanticClass)
 
@@ -33,7 +34,7 @@ class _Block(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
-        self.norm = nn.InstanceNorm2d(outputs, affine=True)
+        self.norm = InstanceNorm(outputs)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
         return torch.relu(self.norm(self.conv(x)))
@@ -42,10 +43,11 @@ class _Block(nn.Module):
 class UNet(nn.Module):
     """U-Net with average-pool down-sampling, bilinear up-sampling, concatenated 1x1 skips and instance norm
     (the published description of GraspGAN's generator). Before it is enlarged, a map is narrowed by a 1x1 convolution,
-    which nearly halves the work."""
+    which nearly halves the work. Sides need not be even at any level."""
 
     def __init__(self, inputs: int, widths: tuple[int, ...]) -> None:
         super().__init__()
+        self.halve, self.enlarge = Halve(), Enlarge()
         self.first = _Block(inputs, widths[0])
         self.down = nn.ModuleList(_Block(a, b) for a, b in itertools.pairwise(widths))
         self.middle = _Block(widths[-1], widths[-1])
@@ -57,7 +59,7 @@ class UNet(nn.Module):
         """The maps on the way down, from full resolution to the bottleneck, one per width."""
         levels = [self.first(x)]
         for down in self.down:
-            levels.append(down(nn.functional.avg_pool2d(levels[-1], 2)))
+            levels.append(down(self.halve(levels[-1])))
         levels[-1] = self.middle(levels[-1])
         return levels
 
@@ -65,7 +67,7 @@ class UNet(nn.Module):
         """The way up: the features of every pixel."""
         *levels, x = levels
         for up, narrow, skip, level in reversed(list(zip(self.up, self.narrow, self.skips, levels, strict=True))):
-            x = nn.functional.interpolate(narrow(x), size=level.shape[-2:], mode="bilinear", align_corners=False)
+            x = self.enlarge(narrow(x), level.shape[-2:])
             x = up(torch.cat([x, skip(level)], dim=1))
         return x
 

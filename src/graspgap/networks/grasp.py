@@ -1,14 +1,15 @@
 """The grasp-success network C(I0, It, v) of Levine et al. 2016, sized by its config.
 
 The trunk sees both pictures once; only the head runs for each motor command, so a servo scores many commands cheaply.
+Trunk and head are chosen by name: small ones of this project, or those of the published Grasping44.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from graspgap.contract import Camera, SemanticClass
@@ -16,6 +17,7 @@ from graspgap.errors import choose
 from graspgap.networks.heads import HEADS
 from graspgap.networks.normalization import Domain, DomainBatchNorm
 from graspgap.networks.projection import Projection
+from graspgap.networks.trunks import TRUNKS
 
 
 @dataclass(frozen=True)
@@ -24,15 +26,20 @@ class GraspNetConfig:
 
     image_size: int = 64
     """Pictures are image_size x image_size pixels."""
+    trunk: str = "small"
+    """What makes a feature map of the pictures: `small`, or the first half of the published `grasping44`."""
     join: str = "project"
     """How the motor command meets the picture: `add` broadcasts its embedding onto the whole feature map (the
-    published way); `project` reads the features where the command's target is seen by the nominal camera."""
+    published way), and so does `grasping44`, the second half of the published network; `project` reads the features
+    where the command's target is seen by the nominal camera."""
+    width: int = 64
+    """`grasping44`: channels of the trunk."""
     fine: int = 16
-    """Channels of the feature map at half resolution."""
+    """`small`: channels of the feature map at half resolution."""
     coarse: int = 32
-    """Channels of the feature map at quarter resolution."""
+    """`small`: channels of the feature map at quarter resolution."""
     blocks: int = 2
-    """3x3 convolutions at quarter resolution."""
+    """`small`: 3x3 convolutions at quarter resolution."""
     head: int = 40
     """Channels of the command head."""
     lateral: int = 24
@@ -46,26 +53,32 @@ class GraspNetConfig:
     own_affine: bool = False
     """Each domain has a scale and shift of its own in batch normalization, not only statistics."""
 
+    def fitted(self, image_size: int, camera: Camera | None) -> GraspNetConfig:
+        """These settings for pictures of `image_size` pixels, seen by this nominal camera, or by its own.
+
+        Raises:
+            UserError: if the trunk or head is unknown, or the pictures are too small for the head.
+        """
+        fitted = replace(self, image_size=image_size, camera=camera or self.camera)
+        with torch.device("meta"):
+            GraspNet(fitted)
+        return fitted
+
 
 class GraspNet(nn.Module):
     """C(I0, It, v): logit of the success of the motor command v."""
 
     def __init__(self, config: GraspNetConfig) -> None:
         super().__init__()
+        choose("trunk", config.trunk, TRUNKS)
         choose("join", config.join, HEADS)
         self.config = config
-        fine, coarse = config.fine, config.coarse
-        self.stem = nn.Conv2d(6, fine, 5, stride=2, padding=2, bias=False)
-        self.stem_norm = DomainBatchNorm(fine)
-        self.down = nn.Conv2d(fine, coarse, 3, stride=2, padding=1, bias=False)
-        self.down_norm = DomainBatchNorm(coarse)
-        self.blocks = nn.ModuleList(nn.Conv2d(coarse, coarse, 3, padding=1, bias=False) for _ in range(config.blocks))
-        self.block_norms = nn.ModuleList(DomainBatchNorm(coarse) for _ in range(config.blocks))
-        self.head = HEADS[config.join](config)
+        self.trunk = TRUNKS[config.trunk](config)
+        self.head = HEADS[config.join](config, self.trunk)
         self.logit = nn.Linear(config.head, 1)
         self.project = Projection(config.camera)
-        self.locator = nn.Conv2d(fine + coarse, 1, 3, padding=1)
-        self.segmenter = nn.Conv2d(fine + coarse, 2 * len(SemanticClass), 1)
+        self.locator = nn.Conv2d(self.channels, 1, 3, padding=1)
+        self.segmenter = nn.Conv2d(self.channels, 2 * len(SemanticClass), 1)
         self.offset: Tensor
         self.register_buffer("offset", torch.zeros(len(Domain), 2))
         if config.own_affine:
@@ -85,19 +98,14 @@ class GraspNet(nn.Module):
     @property
     def channels(self) -> int:
         """Channels of the feature map."""
-        return self.config.fine + self.config.coarse
+        return self.trunk.channels
 
     def encode(
         self, pictures: Float[Tensor, "b 6 h w"], domain: Domain = Domain.SIMULATION
     ) -> Float[Tensor, "b c h2 w2"]:
-        """Feature map at half resolution of the stacked pictures (I0, It), values in [-1, 1]."""
+        """Feature map of the stacked pictures (I0, It), values in [-1, 1]; at the trunk's stride."""
         pictures = pictures.contiguous(memory_format=torch.channels_last)  # 1.3 times faster on a CPU
-        fine = torch.relu(self.stem_norm(self.stem(pictures), domain))
-        coarse = torch.relu(self.down_norm(self.down(fine), domain))
-        for block, norm in zip(self.blocks, self.block_norms, strict=True):
-            coarse = coarse + torch.relu(norm(block(coarse), domain))
-        wide = nn.functional.interpolate(coarse, size=fine.shape[-2:], mode="bilinear", align_corners=False)
-        return torch.cat([fine, wide], dim=1)
+        return self.trunk(pictures, domain)
 
     def score(
         self,
@@ -137,15 +145,26 @@ class GraspNet(nn.Module):
         return self.score(self.encode(pictures, domain), poses, commands, domain)
 
     def segment(self, features: Float[Tensor, "b c h2 w2"]) -> Float[Tensor, "b 2 classes h2 w2"]:
-        """Logits of the semantic classes of both pictures, at half resolution: what masks teach the trunk."""
+        """Logits of the semantic classes of both pictures, for each cell: what masks teach the trunk."""
         return self.segmenter(features).unflatten(1, (2, len(SemanticClass)))
+
+    def thinned(self, masks: Int[Tensor, "b k h2 w2"]) -> Int[Tensor, "b k h w"]:
+        """Masks at half resolution at the centres of the feature map's cells, as `segment` predicts them. Classes
+        can't be averaged; resizing the logits instead would cost a map of half resolution per class."""
+        step = self.trunk.stride // 2
+        if step == 1:
+            return masks
+        side = self.trunk.side(self.config.image_size)
+        centres = (torch.arange(side, device=masks.device) * step + step // 2).clamp(max=masks.shape[-1] - 1)
+        return masks[..., centres[:, None], centres]
 
     def locate(self, features: Float[Tensor, "b c h2 w2"]) -> Float[Tensor, "b 2"]:
         """Where the picture shows the grasp point between the fingertips: (u, v) as `Camera.project` gives them,
         by a spatial soft-argmax (Levine et al. 2016b, end-to-end visuomotor policies)."""
         heat = self.locator(features).flatten(1).softmax(dim=1)
         height, width = features.shape[-2:]
-        v = (torch.arange(height, device=heat.device) + 0.5) / height * 2 - 1
-        u = (torch.arange(width, device=heat.device) + 0.5) / width * 2 - 1
+        cell, size = self.trunk.stride, self.config.image_size
+        v = (torch.arange(height, device=heat.device) + 0.5) * (2 * cell) / size - 1
+        u = (torch.arange(width, device=heat.device) + 0.5) * (2 * cell) / size - 1
         grid = torch.stack(torch.meshgrid(u, v, indexing="xy"), dim=-1).reshape(-1, 2)
         return heat @ grid

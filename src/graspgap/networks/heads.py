@@ -1,15 +1,19 @@
-"""Two ways in which a motor command meets the picture's features."""
+"""Ways in which a motor command meets the picture's features. Only this part runs for every command."""
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from graspgap.errors import UserError
+from graspgap.networks.layers import initialize
 from graspgap.networks.normalization import Domain, DomainBatchNorm
 from graspgap.networks.projection import Projection
+from graspgap.networks.trunks import GRASPING44_EPS, Trunk
 
 if TYPE_CHECKING:
     from graspgap.networks.grasp import GraspNetConfig
@@ -26,9 +30,11 @@ class ProjectHead(nn.Module):
     Yaw enters as (sin 2a, cos 2a), since a two-finger gripper is symmetric.
     """
 
-    def __init__(self, config: GraspNetConfig) -> None:
+    def __init__(self, config: GraspNetConfig, trunk: Trunk) -> None:
         super().__init__()
-        self.lateral = nn.Conv2d(config.fine + config.coarse, config.lateral, 1)
+        self.reach = trunk.side(config.image_size) * trunk.stride / config.image_size
+        """Side of the feature map in pictures; its last cells may reach beyond the picture."""
+        self.lateral = nn.Conv2d(trunk.channels, config.lateral, 1)
         self.embed = nn.Linear(6, config.head)
         self.conv1 = nn.Conv2d(config.lateral, config.head, 3, stride=2, bias=False)
         self.norm1 = DomainBatchNorm(config.head)
@@ -61,6 +67,8 @@ class ProjectHead(nn.Module):
         y = target[..., 1, None, None] + sin * self.grid[..., 0] + cos * self.grid[..., 1]
         z = target[..., 2, None, None].expand_as(x)
         where = self.project(torch.stack([x, y, z], dim=-1)) + offset[:, None, None, None]  # (b, n, cells, cells, 2)
+        if self.reach != 1:
+            where = (where + 1) / self.reach - 1
         crop = nn.functional.grid_sample(
             self.lateral(features), where.reshape(b, n * cells, cells, 2), align_corners=False
         )
@@ -73,24 +81,36 @@ class ProjectHead(nn.Module):
         return torch.relu(self.hidden(x.flatten(1))).unflatten(0, (b, n))
 
 
-class AddHead(nn.Module):
-    """Adds the embedded command to every cell of the feature map (Grasping44 of QT-Opt; Levine et al. 2016).
+class CommandEmbedding(nn.Module):
+    """Linear to 256, then to the feature map's channels, each normalized, as published. Lengths enter in units of
+    `LENGTH_UNIT`, where the published network takes metres."""
 
-    The command embedding is Linear(256), then Linear to the map's channels, each normalized, as published.
-    """
-
-    def __init__(self, config: GraspNetConfig) -> None:
+    def __init__(self, channels: int, eps: float = 1e-5) -> None:
         super().__init__()
-        channels = config.fine + config.coarse
-        self.embed1 = nn.Linear(5, 256, bias=False)
-        self.embed_norm1 = DomainBatchNorm(256)
-        self.embed2 = nn.Linear(256, channels, bias=False)
-        self.embed_norm2 = DomainBatchNorm(channels)
-        self.conv1 = nn.Conv2d(channels, config.head, 3, stride=2, padding=1, bias=False)
+        self.wide = nn.Linear(5, 256, bias=False)
+        self.wide_norm = DomainBatchNorm(256, eps=eps)
+        self.narrow = nn.Linear(256, channels, bias=False)
+        self.narrow_norm = DomainBatchNorm(channels, eps=eps)
+
+    def forward(self, commands: Float[Tensor, "bn 5"], domain: Domain) -> Float[Tensor, "bn c"]:
+        scale = torch.tensor([1 / LENGTH_UNIT] * 3 + [1.0, 1.0], device=commands.device)
+        embedded = torch.relu(self.wide_norm(self.wide(commands * scale), domain))
+        return torch.relu(self.narrow_norm(self.narrow(embedded), domain))
+
+
+class AddHead(nn.Module):
+    """Adds the embedded command to every cell of the halved feature map (after Levine et al. 2016), then two
+    convolutions."""
+
+    def __init__(self, config: GraspNetConfig, trunk: Trunk) -> None:
+        super().__init__()
+        self.embed = CommandEmbedding(trunk.channels)
+        self.pool = nn.MaxPool2d(2)
+        self.conv1 = nn.Conv2d(trunk.channels, config.head, 3, stride=2, padding=1, bias=False)
         self.norm1 = DomainBatchNorm(config.head)
         self.conv2 = nn.Conv2d(config.head, config.head, 3, stride=2, padding=1, bias=False)
         self.norm2 = DomainBatchNorm(config.head)
-        cells = -(-config.image_size // 16)  # the map is at half resolution; pooling and two strides follow
+        cells = -(-(trunk.side(config.image_size) // 2) // 4)
         self.hidden = nn.Linear(config.head * cells * cells, config.head)
 
     def forward(
@@ -103,15 +123,77 @@ class AddHead(nn.Module):
     ) -> Float[Tensor, "b n d"]:
         """Last hidden layer; pose and offset are not used: the published network sees the relative command alone."""
         b, n, _ = commands.shape
-        scale = torch.tensor([1 / LENGTH_UNIT] * 3 + [1.0, 1.0], device=commands.device)
-        embedded = torch.relu(self.embed_norm1(self.embed1(commands.reshape(b * n, 5) * scale), domain))
-        embedded = torch.relu(self.embed_norm2(self.embed2(embedded), domain))
-        pooled = nn.functional.max_pool2d(features, 2)
-        x = pooled.repeat_interleave(n, dim=0) + embedded[..., None, None]
+        embedded = self.embed(commands.flatten(0, 1), domain)
+        x = self.pool(features).repeat_interleave(n, dim=0) + embedded[..., None, None]
         x = torch.relu(self.norm1(self.conv1(x), domain))
         x = torch.relu(self.norm2(self.conv2(x), domain))
         return torch.relu(self.hidden(x.flatten(1))).unflatten(0, (b, n))
 
 
-HEADS: dict[str, type[ProjectHead] | type[AddHead]] = {"add": AddHead, "project": ProjectHead}
+class Grasping44Head(nn.Module):
+    """The second half of Grasping44: the embedded command is added to every cell of the feature map; six 3x3
+    convolutions, pooling, three 3x3 convolutions without padding, two linear layers, each normalized.
+
+    The first convolution is linear, so it runs once for the picture and once, on 3 x 3 cells, for each command: a
+    constant map's convolution has only nine different cells, those at the corners, at the edges, and inside.
+    """
+
+    def __init__(self, config: GraspNetConfig, trunk: Trunk, padded: int = 6, bare: int = 3) -> None:
+        super().__init__()
+        width, side = config.head, trunk.side(config.image_size)
+        needed = 4 * bare + 1  # halved, rounding up, and two cells less for each convolution without padding
+        if side < needed:
+            smallest = next(size for size in itertools.count(1) if trunk.side(size) >= needed)
+            raise UserError(
+                f"pictures of {config.image_size} pixels are too small for the head 'grasping44' on the trunk "
+                f"'{config.trunk}': give --image-size {smallest} or more (472 in the original)"
+            )
+        self.embed = CommandEmbedding(trunk.channels, GRASPING44_EPS)
+        channels = [trunk.channels] + [width] * (padded + bare)
+        self.convs = nn.ModuleList(
+            nn.Conv2d(a, b, 3, padding=int(index < padded), bias=False)
+            for index, (a, b) in enumerate(itertools.pairwise(channels))
+        )
+        self.norms = nn.ModuleList(DomainBatchNorm(width, eps=GRASPING44_EPS) for _ in self.convs)
+        self.pool = nn.MaxPool2d(2, ceil_mode=True)
+        self.padded = padded
+        cells = -(-side // 2) - 2 * bare
+        self.hidden = nn.ModuleList(nn.Linear(a, width, bias=False) for a in (width * cells * cells, width))
+        self.hidden_norms = nn.ModuleList(DomainBatchNorm(width, eps=GRASPING44_EPS) for _ in self.hidden)
+        initialize(self.modules())
+
+    def forward(
+        self,
+        features: Float[Tensor, "b c h w"],
+        poses: Float[Tensor, "b 4"],
+        commands: Float[Tensor, "b n 5"],
+        domain: Domain,
+        offset: Float[Tensor, "b 2"],
+    ) -> Float[Tensor, "b n d"]:
+        """Last hidden layer; pose and offset are not used, as in `AddHead`."""
+        b, n, _ = commands.shape
+        x = self.joined(features, self.embed(commands.flatten(0, 1), domain))
+        for index, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
+            x = torch.relu(norm(conv(x) if index else x, domain))
+            if index == self.padded - 1:
+                x = self.pool(x)
+        x = x.flatten(1)
+        for linear, norm in zip(self.hidden, self.hidden_norms, strict=True):
+            x = torch.relu(norm(linear(x), domain))
+        return x.unflatten(0, (b, n))
+
+    def joined(self, features: Float[Tensor, "b c h w"], embedded: Float[Tensor, "bn c"]) -> Float[Tensor, "bn d h w"]:
+        """The first convolution of every picture's feature map plus each of its commands."""
+        rows, columns = (torch.tensor([0] + [1] * (side - 2) + [2]) for side in features.shape[-2:])
+        constant = self.convs[0](embedded[..., None, None].expand(-1, -1, 3, 3))
+        picture = self.convs[0](features).repeat_interleave(len(embedded) // len(features), dim=0)
+        x = picture + constant[:, :, rows[:, None], columns]
+        return x.contiguous(memory_format=torch.channels_last)
+
+
+HEADS: dict[str, type[ProjectHead] | type[AddHead] | type[Grasping44Head]] = {
+    "add": AddHead,
+    "project": ProjectHead,
+    "grasping44": Grasping44Head,
+}
 """Names of the ways to join the command."""

@@ -134,7 +134,7 @@ class GraspTrainer:
             if supervised:
                 losses["sim"] = self._grasp_loss(sim)
                 if config.masks and sim.batch.masks is not None:
-                    losses["masks"] = config.masks * mask_loss(net.segment(sim.features), sim.batch.masks)
+                    losses["masks"] = config.masks * mask_loss(net.segment(sim.features), net.thinned(sim.batch.masks))
         if self.real is not None and supervised:
             batch = self.real.batch(generator(config.seed, "real", step), config.batch, self.device)
             losses["real"] = self._grasp_loss(self._see(batch, self.real_domain))

@@ -57,7 +57,7 @@ class GraspGanConfig(PixelConfig):
     def fitted(self, image_size: int, camera: Camera) -> GraspGanConfig:
         """As `PixelConfig.fitted`."""
         self.discriminators.check(image_size)
-        return replace(self, grasp=replace(self.grasp, image_size=image_size, camera=camera))
+        return replace(self, grasp=self.grasp.fitted(image_size, camera))
 
     def build(self) -> GraspGan:
         """As `PixelConfig.build`."""
