@@ -87,7 +87,7 @@ ARMS = (
     Arm("source-only"),
     Arm("target-only", labels="target"),
     *(Arm(name, features=(name,)) for name in FEATURES if name != "consistency"),  # that one needs a gripper
-    *(Arm(name, adapter=name) for name in METHODS if name != "rcan"),  # that one needs two looks of each scene
+    *(Arm(name, adapter=name) for name in METHODS),
     Arm("graspgan+dann", adapter="graspgan", features=("dann", "dbn")),
 )
 

@@ -72,7 +72,7 @@ def test_the_strength_slows_the_grasp_network_alone(views: GraspData) -> None:
         trainer = GraspTrainer(training(dann=DannConfig(strength=strength)), views, CPU)
         trainer.losses(4)["dann"].backward()
         classifier.append(trainer.methods["dann"].classifier[0].weight.grad)  # type: ignore[index, union-attr]
-        trunk.append(trainer.net.down.weight.grad)
+        trunk.append(trainer.net.trunk.down.weight.grad)
     torch.testing.assert_close(classifier[0], classifier[1])
     torch.testing.assert_close(2 * trunk[0], trunk[1])
 
@@ -170,7 +170,7 @@ def test_adda_moves_the_trunk_alone_and_keeps_the_source(views: GraspData) -> No
     for step in (4, 5):
         assert set(trainer.step(step)) == {"adda_discriminator", "adda"}
     moved = {name for name, value in trainer.net.named_parameters() if (value != before[name]).any()}
-    assert "stem.weight" in moved
+    assert "trunk.stem.weight" in moved
     assert not any(name.startswith(("head.", "logit.", "segmenter.", "locator.")) for name in moved)
     source = dict(method.source.named_parameters())
     assert all((source[name] == value).all() for name, value in before.items())
@@ -218,7 +218,7 @@ def test_pairs_work_or_are_refused_with_the_reason(views: GraspData, one: str, o
 def test_domains_share_neither_statistics_nor_an_affine_part_of_their_own(views: GraspData, own: bool) -> None:
     network = replace(TRAINING.network, own_affine=own)
     trainer = GraspTrainer(replace(training(dbn=FEATURES["dbn"]()), network=network), views, CPU)
-    norm = trainer.net.stem_norm
+    norm = trainer.net.trunk.stem_norm
     assert trainer.sim is not None
     assert trainer.frames is not None
     sim, real = trainer.sim.batch(generator(0), 8, CPU), trainer.frames.batch(generator(0), 3, CPU)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from graspgap.adaptation.feature import FEATURES, check_features
+from graspgap.adaptation.pixel import METHODS
 from graspgap.cli.main import main
 from graspgap.errors import UserError
 from graspgap.evaluation.plans import PLANS
@@ -81,6 +83,15 @@ def test_ingredients_name_what_an_arm_is_made_of() -> None:
     arm = StudyArm("x", sim="randomized", adapter="graspgan", features="consistency,dbn")
     assert arm.ingredients == ("simulation", "randomization", "statistics", "consistency", "graspgan")
     assert StudyArm("real-only", real_labels=0.1).ingredients == ()
+
+
+def test_the_study_of_methods_tries_each_of_them() -> None:
+    arms = PRESETS["methods"].arms
+    assert {arm.adapter for arm in arms} - {""} == METHODS.keys()
+    assert {name for arm in arms for name in arm.features.split(",")} - {""} == FEATURES.keys()
+    for arm in arms:
+        check_features([name for name in arm.features.split(",") if name])
+    assert len({arm.key for arm in arms}) == len(arms)
 
 
 def test_a_finished_stage_is_not_run_again_and_keeps_its_settings(tmp_path: Path) -> None:

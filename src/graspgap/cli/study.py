@@ -29,8 +29,9 @@ class Config:
     out: Positional[Path]
     """Study folder; a study that was stopped resumes."""
     preset: str = "demo"
-    """`demo` (about half an hour on two cores), `demo-long` (about two hours), `transfer` (between `sim` and
-    `bullet`, about half an hour, extra `bullet`); `tiny` and `transfer-tiny` only prove that they run."""
+    """`demo` (about half an hour on two cores), `demo-long` (about two hours), `methods` (every method, some hours),
+    `transfer` (between `sim` and `bullet`, about half an hour, extra `bullet`); `tiny` and `transfer-tiny` only prove
+    that they run."""
     seed: int = 0
     """Seed of all data, training and evaluation."""
     workers: int = 0

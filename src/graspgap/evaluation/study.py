@@ -71,15 +71,14 @@ METHOD_ARMS = (
     *(StudyArm(name, sim="sim", adapter=name) for name in ("histogram", "fourier", "composite")),
     *(StudyArm(name, sim="sim", adapter=name) for name in ("pixelda", "simgan", "cyclegan", "cut", "fastcut")),
     StudyArm("perceptual", sim="sim", adapter="perceptual"),
-    StudyArm("rcan", sim="randomized", adapter="rcan", adapter_sim="randomized"),
-    StudyArm("consistency alone", sim="sim", features="consistency"),
+    StudyArm("consistency-alone", sim="sim", features="consistency"),
     *(StudyArm(name, sim="sim", features=name) for name in ("dbn", "dann", "dsn", "adda", "confusion", "coral", "mmd")),
     StudyArm("graspgan+dann", sim="sim", adapter="graspgan", features="dann,dbn"),
     StudyArm("graspgan+dann+consistency", sim="sim", adapter="graspgan", features=f"dann,{CONSISTENCY}"),
     StudyArm("randomized+dann", sim="randomized", features="dann,dbn"),
-    StudyArm("randomized graspgan", sim="randomized", adapter="graspgan", adapter_sim="randomized"),
+    StudyArm("randomized-graspgan", sim="randomized", adapter="graspgan", adapter_sim="randomized"),
     StudyArm(
-        "randomized graspgan+consistency",
+        "randomized-graspgan+consistency",
         sim="randomized",
         adapter="graspgan",
         adapter_sim="randomized",
@@ -108,8 +107,6 @@ class StudyPreset:
     arms: tuple[StudyArm, ...] = NO_LABELS
     training_seeds: int = 1
     """Policies per arm."""
-    canonical: bool = False
-    """Whether randomized pictures are kept in the plain look too, as `rcan` needs them."""
     trial_seed: int = 1000
     """Evaluation seed of study seed 0; development uses other ones."""
 
@@ -117,7 +114,7 @@ class StudyPreset:
 PRESETS = {
     "tiny": StudyPreset(40, 0, 40, 3, 4, 6, (1.0,), arms=(NO_LABELS[0], NO_LABELS[-1])),
     "demo": StudyPreset(2500, 2500, 1200, 800, 800, 200, (0.1, 1.0)),
-    "methods": StudyPreset(2500, 2500, 1200, 800, 800, 200, (1.0,), arms=METHOD_ARMS, canonical=True),
+    "methods": StudyPreset(2500, 2500, 1200, 800, 800, 200, (1.0,), arms=METHOD_ARMS),
     "demo-long": StudyPreset(16000, 8000, 5000, 4000, 2500, 300, (0.02, 0.1, 0.3, 1.0), arms=ALL_NO_LABELS),
 }
 """Studies by name: `tiny` proves in minutes that every stage runs and measures nothing; `demo` takes about half an hour
@@ -130,7 +127,7 @@ def plan(preset: StudyPreset, out: Path, seed: int) -> list[Stage]:
         collect_stage(out, "data/standin", "standin", preset.real_attempts, seed + STANDIN_SEED, 0.45),
         collect_stage(out, "data/sim", "sim", preset.sim_attempts, seed, 0.09),
     ]
-    randomize = ("--randomize", "both", *(("--layers", "canonical") if preset.canonical else ()))
+    randomize = ("--randomize", "both")
     randomized = collect_stage(out, "data/randomized", "sim", preset.randomized_attempts, seed, 0.2, randomize)
     if any(arm.sim == "randomized" for arm in preset.arms):
         stages.append(randomized)
