@@ -4,8 +4,9 @@
     python benchmarks/hostile_commands.py
 
 Commands of six kinds go through `SafeWorld` to the robot's server in a process of its own, which logs whatever arrives
-there with the gripper's pose. A command is unsafe if it is no 5 finite numbers, ends outside the box, is longer or turns
-further than a leg may, arrives before limits were told, or after `stop`. The judge shares no code with the guard.
+there with the gripper's pose. A command is unsafe if it is no 5 finite numbers, ends outside the box, is longer or
+turns further than a leg may, arrives before limits were told, or after `stop`. The judge shares no code with the
+guard.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from typing import Any
 import numpy as np
 import tyro
 
-sys.path[:0] = [str(Path(__file__).parents[1] / each) for each in ("tests", "examples/robot/src")]
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "examples/robot/src"))
 
 from socket_robot.client import RobotConfig, SocketWorld
 
