@@ -51,7 +51,7 @@ class Config:
     """To collect; a quarter as many are evaluated."""
     kills: int = 20
     """Of the client and of the server, half each, while collecting; half as many while evaluating."""
-    seconds: tuple[float, float] = (3.0, 12.0)
+    seconds: tuple[float, float] = (1.0, 6.0)
     """Shortest and longest time between two kills; a client needs a few seconds to begin."""
     seed: int = 0
 

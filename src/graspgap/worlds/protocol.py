@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float
 
-from graspgap.contract import GraspOutcome, MotorCommand, Observation, Pose, WorldSpec
+from graspgap.contract import GraspOutcome, Image, MotorCommand, Observation, Pose, WorldSpec
 
 
 @runtime_checkable
@@ -56,6 +56,16 @@ class StateWorld(World, Protocol):
 
     def object_positions(self) -> Float[np.ndarray, "n 3"]:
         """Centres of mass of the objects that lie in the bin, base frame [m]."""
+        ...
+
+
+@runtime_checkable
+class DropTestWorld(World, Protocol):
+    """A world that can show what its gripper held (Levine et al. 2016)."""
+
+    def drop_test(self) -> tuple[Image, Image]:
+        """After `grasp`: a picture of the bin with the arm, and what it may hold, out of view; then, after the fingers
+        have opened over the bin, another one. Ends the attempt for good."""
         ...
 
 
