@@ -15,6 +15,9 @@ from graspgap.worlds.protocol import World
 GROUP = "graspgap.worlds"
 """Entry point group. Each entry names a `Factory`."""
 
+ADAPTERS = {"lerobot": "graspgap.deployment.lerobot:make"}
+"""Worlds of graspgap's own that are made and guarded in the same way."""
+
 Factory = Callable[[Any, dict[str, Any]], World]
 """Makes a world of a `catalog.WorldChoice` and the tables of `--world-config`, without `[safety]`."""
 
@@ -28,7 +31,7 @@ def installed_worlds() -> dict[str, metadata.EntryPoint]:
     Raises:
         UserError: if two packages give the same name to different worlds.
     """
-    found: dict[str, metadata.EntryPoint] = {}
+    found = {name: metadata.EntryPoint(name, value, GROUP) for name, value in ADAPTERS.items()}
     for entry in metadata.entry_points(group=GROUP):
         other = found.setdefault(entry.name, entry)
         if other.value != entry.value:
@@ -107,4 +110,4 @@ def read_settings(path: Path) -> str:
 
 
 def _package(entry: metadata.EntryPoint) -> str:
-    return f"package {entry.dist.name}" if entry.dist else "an unknown package"
+    return f"package {entry.dist.name}" if entry.dist else "graspgap"
