@@ -18,8 +18,8 @@ the discriminator (24) as ours. Then each keeps its own plan: CUT's grow to 64 a
 parameters and multiply-adds of one forward pass stand beside the rates.
 
 The convolution rate is that of the step's own convolutions alone, with the same shapes and layout (channels last), on
-random tensors: forward, and the gradients that the step needs. `convolution_share` is the time that these take, in units of the step's. Nothing
-else should run meanwhile.
+random tensors: forward, and the gradients that the step needs. `convolution_share` is the time that these take, in
+units of the step's. Nothing else should run meanwhile.
 """
 
 from __future__ import annotations
