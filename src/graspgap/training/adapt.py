@@ -159,12 +159,12 @@ def adapted_view(
     if not path.exists():
         total, size = len(view.images), view.images.shape[-1]
         header = {"descr": "|u1", "fortran_order": False, "shape": (total, 6, size, size)}
-        with atomic(path) as temporary, progress("adapt pictures", total, unit="pairs") as advance:
-            with open(temporary, "wb") as file:
-                np.lib.format.write_array_header_1_0(file, header)
-                for chunk in _adapted_chunks(method, view, np.arange(total), 0, device):
-                    file.write(chunk.tobytes())
-                    advance(len(chunk))
+        work = progress("adapt pictures", total, unit="pairs")
+        with work as advance, atomic(path) as temporary, open(temporary, "wb") as file:
+            np.lib.format.write_array_header_1_0(file, header)
+            for chunk in _adapted_chunks(method, view, np.arange(total), 0, device):
+                file.write(chunk.tobytes())
+                advance(len(chunk))
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
