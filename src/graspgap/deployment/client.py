@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ssl
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -43,6 +44,7 @@ class PolicyClient:
         self.uri, self.api_key, self.timeout, self.wait = uri, api_key, timeout, wait
         self.certificate, self.ping_interval, self.max_bytes = certificate, ping_interval, max_bytes
         self._connection: ClientConnection | None = None
+        self._open = ExitStack()
         self._metadata: dict[str, Any] = {}
 
     @property
@@ -77,46 +79,45 @@ class PolicyClient:
 
     def close(self) -> None:
         """Close the connection; the next request opens another."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        self._connection = None
+        self._open.close()
 
     def _connected(self) -> ClientConnection:
-        if self._connection is not None:
-            return self._connection
+        if self._connection is None:
+            connection = self._connect()
+            try:
+                first = connection.recv(self.timeout)
+            except (TimeoutError, ConnectionClosed) as error:
+                self.close()
+                raise ConnectionError(f"{self.uri} is no policy server: it sends no metadata ({error})") from None
+            if isinstance(first, str):
+                self.close()
+                raise ServerError(first)
+            self._metadata, self._connection = dict(unpack(first)), connection
+        return self._connection
+
+    def _connect(self) -> ClientConnection:
         context = ssl.create_default_context(cafile=self.certificate) if self.uri.startswith("wss:") else None
-        headers = {"Authorization": f"Api-Key {self.api_key}"} if self.api_key else None
+        options: dict[str, Any] = {
+            "ssl": context,
+            "additional_headers": {"Authorization": f"Api-Key {self.api_key}"} if self.api_key else None,
+            "compression": None,
+            "max_size": self.max_bytes,
+            "open_timeout": self.timeout,
+            "close_timeout": 1.0,
+            "ping_interval": self.ping_interval,
+            "proxy": None,
+        }
         end = time.monotonic() + self.wait
         while True:
             try:
-                connection = connect(
-                    self.uri,
-                    ssl=context,
-                    additional_headers=headers,
-                    compression=None,
-                    max_size=self.max_bytes,
-                    open_timeout=self.timeout,
-                    close_timeout=1.0,
-                    ping_interval=self.ping_interval,
-                    proxy=None,
-                )
-                break
+                return self._open.enter_context(connect(self.uri, **options))
             except InvalidHandshake as error:
                 raise ConnectionError(f"{self.uri} refuses the connection ({error})") from None
             except OSError as error:
                 if time.monotonic() >= end or isinstance(error, ssl.SSLError):
                     raise ConnectionError(f"nobody answers at {self.uri} ({error})") from None
                 time.sleep(0.2)
-        try:
-            first = connection.recv(self.timeout)
-        except (TimeoutError, ConnectionClosed) as error:
-            connection.close()
-            raise ConnectionError(f"{self.uri} is no policy server: it sends no metadata ({error})") from None
-        if isinstance(first, str):
-            connection.close()
-            raise ServerError(first)
-        self._metadata, self._connection = dict(unpack(first)), connection
-        return connection
 
     def __enter__(self) -> PolicyClient:
         return self

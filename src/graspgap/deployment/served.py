@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from graspgap import __version__
-from graspgap.contract import MAX_SERVO_STEPS, NULL_COMMAND, Camera, Workspace
+from graspgap.contract import MAX_SERVO_STEPS, NULL_COMMAND, Camera, Observation, Workspace
 from graspgap.deployment.calibration import CALIBRATION, Calibration, load_calibration
 from graspgap.deployment.load import TrainedPredictor, open_predictor
 from graspgap.deployment.requests import Request
@@ -77,6 +77,11 @@ class ServedPolicy:
             "calibrated_on": calibration and f"{calibration.samples} held-out servo steps of {calibration.source}",
             "abstains_below": self.threshold,
         }
+
+    def warm_up(self) -> None:
+        """Answer a request of nothing, so that the first real one is as quick as any."""
+        black = np.zeros((self.image_size, self.image_size, 3), np.uint8)
+        self.answer(Request(Observation(black, black, np.zeros(4, np.float32)), None))
 
     def answer(self, request: Request) -> dict[str, Any]:
         """What to do: `actions` float32 [1, 5], `close` (close the fingers here; the action is then to stay),

@@ -8,6 +8,8 @@ import socket
 import ssl
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -55,23 +57,50 @@ class _Websocket(WebSocketsSansIOProtocol):
         self.loop.call_later(self.close_timeout, self.transport.abort)
 
 
-class _Server(uvicorn.Server):
+class PolicyServer(uvicorn.Server):
     """The first signal lets running requests finish and refuses new ones; a second one ends it at once."""
 
-    def __init__(self, config: uvicorn.Config, desk: Desk, grace: float) -> None:
-        super().__init__(config)
-        self.desk, self.grace, self.end = desk, grace, 0.0
+    def __init__(self, app: App, config: ServerConfig, door: socket.socket) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app.asgi,
+                http=_Patient,
+                ws=_Websocket,
+                loop="asyncio",
+                lifespan="off",
+                log_config=None,
+                log_level="error",
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                ws_max_size=config.max_bytes,
+                ws_ping_interval=config.ping_interval or None,
+                ws_ping_timeout=config.ping_timeout,
+                ws_per_message_deflate=False,
+                timeout_keep_alive=math.ceil(config.timeout),
+                timeout_graceful_shutdown=math.ceil(config.grace),
+                ssl_certfile=config.cert,
+                ssl_keyfile=config.key,
+            )
+        )
+        self.desk, self.grace, self.door, self.end = app.desk, config.grace, door, 0.0
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve at its address until it is told to stop."""
+        super().run(sockets or [self.door])
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """What SIGINT and SIGTERM do."""
         if self.desk.stopping:
             self.should_exit = self.force_exit = True
         self.desk.stopping = True
         self.end = self.end or time.monotonic() + self.grace
 
     async def on_tick(self, counter: int) -> bool:
+        """Ten times a second: whether to stop now."""
         if self.desk.stopping and (not self.desk.busy or time.monotonic() > self.end):
             self.should_exit = True
-        return await super().on_tick(counter)
+        return bool(await super().on_tick(counter))
 
 
 def serve(policy: ServedPolicy, config: ServerConfig) -> None:
@@ -80,47 +109,36 @@ def serve(policy: ServedPolicy, config: ServerConfig) -> None:
     Raises:
         UserError: if the key, the certificate or the address can't be used.
     """
-    key = config.api_key()
-    _check_certificate(config)
+    logging.basicConfig(format="%(asctime)s %(name)s: %(message)s")
     if config.api_key_file is not None and config.cert is None and config.host not in LOCAL:
         print("graspgap: warning: without --cert and --key, anyone on the way can read the key", file=sys.stderr)
-    listening = _listen(config.host, config.port)
-    logging.basicConfig(format="%(asctime)s %(name)s: %(message)s")
+    if policy.calibration is None:
+        print("graspgap: warning: the policy is not calibrated, so it never abstains", file=sys.stderr)
+    with listening(policy, config) as (server, address):
+        scheme = "s" if config.cert else ""
+        print(f"serving at ws{scheme}://{address} and http{scheme}://{address}/docs; Ctrl+C stops", flush=True)
+        server.run()
+
+
+@contextmanager
+def listening(policy: ServedPolicy, config: ServerConfig) -> Iterator[tuple[PolicyServer, str]]:
+    """A server that has its address, HOST:PORT, and that will serve when it is `run`.
+
+    Raises:
+        UserError: if the key, the certificate or the address can't be used.
+    """
+    gate = Gate(config.api_key(), config.rate)
+    _check_certificate(config)
+    door = _listen(config.host, config.port)
     desk = Desk(policy, config.stale_ms)
-    app = App(desk, Gate(key, config.rate), config)
-    server = _Server(
-        uvicorn.Config(
-            app.asgi,
-            http=_Patient,
-            ws=_Websocket,
-            loop="asyncio",
-            lifespan="off",
-            log_config=None,
-            log_level="error",
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            ws_max_size=config.max_bytes,
-            ws_ping_interval=config.ping_interval or None,
-            ws_ping_timeout=config.ping_timeout,
-            ws_per_message_deflate=False,
-            timeout_keep_alive=math.ceil(config.timeout),
-            timeout_graceful_shutdown=math.ceil(config.grace),
-            ssl_certfile=config.cert,
-            ssl_keyfile=config.key,
-        ),
-        desk,
-        config.grace,
-    )
-    host, port = listening.getsockname()[:2]
-    scheme = "s" if config.cert else ""
-    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    print(f"serving at ws{scheme}://{where} and http{scheme}://{where}/docs; Ctrl+C stops", flush=True)
     try:
-        server.run([listening])
+        host, port = door.getsockname()[:2]
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        policy.warm_up()
+        yield PolicyServer(App(desk, gate, config), config, door), address
     finally:
         desk.close()
-        listening.close()
+        door.close()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -1,0 +1,87 @@
+"""A policy server within the test's process, and policies that do as they are told."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+from graspgap.contract import Observation
+from graspgap.deployment.predictor import NetworkPredictor
+from graspgap.deployment.requests import Request
+from graspgap.deployment.served import ServedConfig, ServedPolicy
+from graspgap.deployment.settings import ServerConfig
+from graspgap.networks import GraspNet
+from graspgap.networks.normalization import Domain
+from trainers import NETWORK
+
+SIZE = NETWORK.image_size
+
+
+def tiny_policy(**settings: Any) -> ServedPolicy:
+    """An untrained network, always the same."""
+    torch.manual_seed(0)
+    return ServedPolicy(NetworkPredictor(GraspNet(NETWORK), Domain.SIMULATION), ServedConfig(**settings), "none")
+
+
+class Told(ServedPolicy):
+    """Does what it is told with each request but the first, which warms it up."""
+
+    def __init__(self, act: Callable[[Request], None]) -> None:
+        tiny = tiny_policy()
+        super().__init__(tiny.predictor, tiny.config, tiny.identity)
+        self.act: Callable[[Request], None] | None = None
+        self.next = act
+
+    def answer(self, request: Request) -> dict[str, Any]:
+        if self.act:
+            self.act(request)
+        self.act = self.next
+        return super().answer(request)
+
+
+class Blocked(Told):
+    """Computes only while `go` is set; `begun` is released when it begins; `seen` holds the steps it computed."""
+
+    def __init__(self) -> None:
+        self.begun, self.go, self.seen = threading.Semaphore(0), threading.Event(), []
+        super().__init__(self._wait)
+
+    def _wait(self, request: Request) -> None:
+        self.seen.append(request.step)
+        self.begun.release()
+        assert self.go.wait(20)
+
+
+@contextmanager
+def served(policy: ServedPolicy, **settings: Any) -> Iterator[tuple[str, Any]]:
+    """HOST:PORT of a running server, and the server."""
+    from graspgap.deployment.server import listening
+
+    with listening(policy, ServerConfig(**{"port": 0, **settings})) as (server, address):
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        try:
+            yield address, server
+        finally:
+            server.handle_exit(15, None)
+            thread.join(20)
+            assert not thread.is_alive()
+
+
+def observation(seed: int = 0, step: int | None = None) -> dict[str, Any]:
+    """What a client sends."""
+    rng = np.random.default_rng(seed)
+    before, now = rng.integers(0, 256, (2, SIZE, SIZE, 3), dtype=np.uint8)
+    pose = rng.uniform((0.47, -0.08, 0.02, -1.5), (0.63, 0.08, 0.2, 1.5)).astype(np.float32)
+    fields = {"image_before": before, "image_now": now, "pose": pose}
+    return fields if step is None else fields | {"step": step}
+
+
+def asked(fields: dict[str, Any]) -> Request:
+    """The same, in process."""
+    return Request(Observation(fields["image_before"], fields["image_now"], fields["pose"]), fields.get("step"))
