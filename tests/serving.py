@@ -5,18 +5,25 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from graspgap.contract import Observation
-from graspgap.deployment.predictor import NetworkPredictor
+from graspgap.contract import Observation, Workspace
+from graspgap.deployment.calibration import CALIBRATION, Calibration, save_calibration
+from graspgap.deployment.predictor import POLICY, NetworkPredictor
 from graspgap.deployment.requests import Request
 from graspgap.deployment.served import ServedConfig, ServedPolicy
 from graspgap.deployment.settings import ServerConfig
-from graspgap.networks import GraspNet
+from graspgap.grasping.cem import uniform_targets
+from graspgap.networks import GraspNet, GraspNetConfig
 from graspgap.networks.normalization import Domain
+from graspgap.runs import begin_run
+from graspgap.seeding import generator
+from graspgap.tensors import save_module
+from graspgap.training.grasp import GraspTrainingConfig, policy_facts
 from trainers import NETWORK
 
 SIZE = NETWORK.image_size
@@ -85,3 +92,21 @@ def observation(seed: int = 0, step: int | None = None) -> dict[str, Any]:
 def asked(fields: dict[str, Any]) -> Request:
     """The same, in process."""
     return Request(Observation(fields["image_before"], fields["image_now"], fields["pose"]), fields.get("step"))
+
+
+def write_policy(run: Path, network: GraspNetConfig, **facts: object) -> Path:
+    """A policy run of an untrained network that has batch statistics of one domain."""
+    torch.manual_seed(0)
+    net = GraspNet(network)
+    for norm in net.norms():
+        norm.momentum = 1.0
+    draw, size = generator(0, "statistics"), network.image_size
+    pictures = torch.from_numpy(draw.uniform(-1, 1, (8, 6, size, size))).float()
+    poses = torch.from_numpy(uniform_targets(draw, 8, Workspace())).float()
+    commands = torch.from_numpy(draw.normal(0, 0.1, (8, 4, 5))).float()
+    net.train()(pictures, poses, commands, Domain.REALITY)
+    config = GraspTrainingConfig(network=network)
+    begin_run(run, "policy", config, {"policy": policy_facts(config) | {"domain": "reality"} | facts})
+    save_module(run / POLICY, net)
+    save_calibration(run / CALIBRATION, Calibration("sim", 100, 0.5, -0.2, ((0.3, 0.05, 0.2),)))
+    return run

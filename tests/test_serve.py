@@ -282,8 +282,8 @@ def test_a_connection_that_breaks_off_leaves_nothing_behind() -> None:
             assert policy.begun.acquire(timeout=20)
             connection.send(pack(observation(step=1)))
             connection.socket.shutdown(socket.SHUT_RDWR)  # no goodbye
-        for _ in range(200):
-            if not server.server_state.connections:
+        for _ in range(400):
+            if not server.desk.busy:
                 break
             time.sleep(0.05)
         policy.go.set()
@@ -300,7 +300,8 @@ def test_a_request_that_a_newer_one_supersedes_is_not_computed() -> None:
         assert policy.begun.acquire(timeout=20)
         for step in (1, 2, 3):
             connection.send(pack(observation(step=step)))
-        time.sleep(0.3)  # until they have been read
+        assert connection.ping().wait(20)  # they have arrived,
+        time.sleep(0.2)  # and have been read
         policy.go.set()
         replies = [connection.recv(20) for _ in range(4)]
         assert [isinstance(reply, bytes) for reply in replies] == [True, False, False, True]

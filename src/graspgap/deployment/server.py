@@ -110,11 +110,11 @@ def serve(policy: ServedPolicy, config: ServerConfig) -> None:
         UserError: if the key, the certificate or the address can't be used.
     """
     logging.basicConfig(format="%(asctime)s %(name)s: %(message)s")
-    if config.api_key_file is not None and config.cert is None and config.host not in LOCAL:
-        print("graspgap: warning: without --cert and --key, anyone on the way can read the key", file=sys.stderr)
-    if policy.calibration is None:
-        print("graspgap: warning: the policy is not calibrated, so it never abstains", file=sys.stderr)
     with listening(policy, config) as (server, address):
+        if config.api_key_file is not None and config.cert is None and config.host not in LOCAL:
+            print("graspgap: warning: without --cert and --key, anyone on the way can read the key", file=sys.stderr)
+        if policy.calibration is None:
+            print("graspgap: warning: the policy is not calibrated, so it never abstains", file=sys.stderr)
         scheme = "s" if config.cert else ""
         print(f"serving at ws{scheme}://{address} and http{scheme}://{address}/docs; Ctrl+C stops", flush=True)
         server.run()
