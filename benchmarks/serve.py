@@ -51,8 +51,8 @@ PIECES = 10
 class Config:
     policy: Path | None = None
     """A policy run or an export. Default: an untrained network of the default size."""
-    requests: int = 1000
-    """Of the honest and the slow clients together."""
+    requests: int = 5000
+    """Of the honest and the slow clients together. Within 1,000 memory hasn't settled yet."""
     frames: int = 50
     """Different observations."""
     pause: float = 0.05

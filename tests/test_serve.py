@@ -353,6 +353,7 @@ def test_a_stop_lets_running_requests_finish_and_refuses_new_ones() -> None:
         second.send(pack(observation(step=1)))
         assert "stopping" in str(second.recv(20))
         assert post(address, as_json(observation(step=2)))[0] == 503
+        time.sleep(0.4)  # a server that doesn't wait would be gone
         policy.go.set()
         assert isinstance(first.recv(20), bytes)
         with pytest.raises(ConnectionClosed, match="1012"):

@@ -96,6 +96,7 @@ def array(**changes: object) -> bytes:
         array(dtype=4),
         array(shape=[1, 3]),
         array(shape=[-1, -2]),
+        array(data=b"", shape=[2**31 - 1]),  # eight gigabytes of nothing
         array(shape=[2**40, 2**40]),
         array(shape=[1] * 40),
         array(shape=2),

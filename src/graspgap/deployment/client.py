@@ -1,4 +1,5 @@
-"""A client of a policy server. It needs numpy, msgpack and websockets alone: copy it to a robot with `wire.py`.
+"""A client of a policy server. It needs numpy, msgpack and websockets alone: where graspgap is not installed, copy it
+with `wire.py`, and change the one import.
 
     with PolicyClient("ws://127.0.0.1:8000") as client:
         answer = client.infer({"image_before": before, "image_now": now, "pose": pose})
