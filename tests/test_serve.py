@@ -274,6 +274,23 @@ def test_silent_and_slow_clients_are_cut_off_while_others_are_served() -> None:
         assert b" 408 " in ends[2]
 
 
+def test_a_websocket_that_answers_no_ping_is_closed() -> None:
+    words = "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg=="
+    start = "\r\n".join(("GET / HTTP/1.1", "Host: x", *words, "Sec-WebSocket-Version: 13", "\r\n")).encode()
+    with served(tiny_policy(), ping_interval=0.2, ping_timeout=0.3) as (address, _):
+        with socket.create_connection(address.split(":"), timeout=20) as half:
+            half.sendall(start)
+            received = b""
+            while data := half.recv(4096):
+                received += data
+        assert received.startswith(b"HTTP/1.1 101")
+        assert b"\x03\xf3keepalive ping timeout" in received  # 1011
+        with raw(address) as connection:  # one that does
+            time.sleep(0.8)
+            connection.send(pack(observation()))
+            assert isinstance(connection.recv(20), bytes)
+
+
 def test_a_connection_that_breaks_off_leaves_nothing_behind() -> None:
     policy = Blocked()
     with served(policy) as (address, server):

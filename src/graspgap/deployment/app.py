@@ -31,17 +31,17 @@ class App:
     def __init__(self, desk: Desk, gate: Gate, config: ServerConfig) -> None:
         self.desk, self.gate, self.config = desk, gate, config
         self.clients = 0
-        self.description = openapi(desk.policy, gate.expected is not None)
-        self.docs = DOCS.read_text(encoding="utf-8")
+        docs = HTMLResponse(DOCS.read_text(encoding="utf-8"))
+        description = JSONResponse(openapi(desk.policy, gate.expected is not None))
         self.asgi = Starlette(
             routes=[
                 WebSocketRoute("/", self.talk),
                 Route("/act", self.act, methods=["POST"]),
                 Route("/metadata", self.metadata),
-                Route("/healthz", lambda _: PlainTextResponse("OK\n")),
-                Route("/openapi.json", lambda _: JSONResponse(self.description)),
-                Route("/docs", lambda _: HTMLResponse(self.docs)),
-                Route("/", lambda _: HTMLResponse(self.docs)),
+                Route("/healthz", PlainTextResponse("OK\n"), methods=["GET"]),
+                Route("/openapi.json", description, methods=["GET"]),
+                Route("/docs", docs, methods=["GET"]),
+                Route("/", docs, methods=["GET"]),
             ]
         )
 

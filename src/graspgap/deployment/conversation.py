@@ -71,11 +71,12 @@ class Conversation:
             read = _refuse_text
             if data is not None:
                 read = partial(from_wire, data, policy.image_size, policy.config.steps_per_attempt)
-            ask = Ask(read, self.gate.too_often(self.address))
-            if self.newest and not ask.refusal:
-                self.newest.superseded = True
-                self.newest.read = _refuse_text  # so that its pictures can be forgotten; it is never read now
-            if not ask.refusal:
+            refusal = self.gate.too_often(self.address)
+            ask = Ask(_refuse_text if refusal else read, refusal)
+            if not refusal:
+                if self.newest:
+                    self.newest.superseded = True
+                    self.newest.read = _refuse_text  # never called: what it held can be forgotten
                 self.newest = ask
             await self.waiting.put(ask)
 
