@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from websockets.sync.client import ClientConnection, connect
 
 from graspgap.contract import Observation, Workspace
 from graspgap.deployment.calibration import CALIBRATION, Calibration, save_calibration
@@ -110,3 +114,38 @@ def write_policy(run: Path, network: GraspNetConfig, **facts: object) -> Path:
     save_module(run / POLICY, net)
     save_calibration(run / CALIBRATION, Calibration("sim", 100, 0.5, -0.2, ((0.3, 0.05, 0.2),)))
     return run
+
+
+def post(address: str, body: bytes, scheme: str = "http", **headers: str) -> tuple[int, Any]:
+    """Status and JSON of POST /act."""
+    request = urllib.request.Request(f"{scheme}://{address}/act", body, headers)
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+def get(address: str, path: str) -> tuple[int, bytes]:
+    with urllib.request.urlopen(f"http://{address}{path}", timeout=20) as answer:
+        return answer.status, answer.read()
+
+
+def as_json(fields: dict[str, Any]) -> bytes:
+    return json.dumps({key: np.asarray(value).tolist() for key, value in fields.items()}).encode()
+
+
+@contextmanager
+def raw(address: str) -> Iterator[ClientConnection]:
+    """A connection that has read the metadata."""
+    with connect(f"ws://{address}", compression=None, proxy=None, close_timeout=1) as connection:
+        assert isinstance(connection.recv(20), bytes)
+        yield connection
+
+
+def same(answer: dict[str, Any], expected: dict[str, Any]) -> bool:
+    """Whether they are equal but for the time they took."""
+    left, right = ({key: np.asarray(v).tolist() for key, v in one.items()} for one in (answer, expected))
+    left.pop("server_timing")
+    return left == right

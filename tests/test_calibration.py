@@ -14,7 +14,6 @@ from graspgap.deployment.calibration import CALIBRATION, Calibration, load_calib
 from graspgap.errors import UserError
 from graspgap.evaluation.calibrate import calibrate
 from graspgap.evaluation.statistics import reliability
-from serving import asked, observation, tiny_policy
 
 
 def overconfident(count: int = 20_000) -> tuple[np.ndarray, np.ndarray]:
@@ -80,17 +79,3 @@ def test_a_policy_run_holds_its_calibration(tmp_path: Path, sim_data: Path) -> N
     (tmp_path / "run" / CALIBRATION).unlink()  # as a run of an earlier version
     assert main(words) == 0
     assert load_calibration(tmp_path / "run" / CALIBRATION) == found
-
-
-def test_a_served_policy_abstains_below_its_threshold() -> None:
-    plain = tiny_policy()
-    answer = plain.answer(asked(observation()))
-    assert not answer["abstain"]
-    raw = answer["predicted_best"]
-    for threshold, abstains in ((0.29, False), (0.31, True)):
-        shift = special.logit(0.3) - special.logit(raw)
-        plain.calibration = Calibration("sim", 9, 1.0, float(shift), ((threshold, 0.05, 0.5),))
-        policy = type(plain)(plain.predictor, plain.config, plain.identity, plain.calibration)
-        answer = policy.answer(asked(observation()))
-        assert answer["predicted_best"] == pytest.approx(0.3)
-        assert answer["abstain"] == abstains

@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 import torch
 
+pytest.importorskip("msgpack", reason="extra serve")
+pytest.importorskip("websockets", reason="extra serve")
 pytest.importorskip("onnxruntime", reason="extra onnx")
 pytest.importorskip("onnxscript", reason="extra onnx")
 

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytest.importorskip("msgpack", reason="extra serve")
+pytest.importorskip("websockets", reason="extra serve")
 pytest.importorskip("uvicorn", reason="extra serve")
 pytest.importorskip("starlette", reason="extra serve")
 
@@ -82,6 +84,14 @@ def test_wrong_words_get_one_line(
     (tmp_path / "binary").write_bytes(bytes(range(128, 160)))
     used = [word.replace("TMP", str(tmp_path)) for word in words]
     assert hint in refused(capsys, "serve", "--policy", run, *used)
+
+
+def test_a_missing_package_is_named(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "graspgap.deployment.server", raising=False)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    assert "serving needs uvicorn: pip install 'graspgap[serve]'" in refused(capsys, "serve", "--policy", run)
 
 
 def test_a_port_in_use_is_named(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import struct
 
-import msgpack
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+
+pytest.importorskip("msgpack", reason="extra serve")
+
+import msgpack
 
 from graspgap.deployment.requests import from_json, from_wire
 from graspgap.deployment.wire import WireError, pack, unpack

@@ -9,7 +9,6 @@ from tyro.conf import OmitArgPrefixes
 
 from graspgap.cli.checks import at_least
 from graspgap.contract import Workspace
-from graspgap.deployment.served import ServedConfig, load_served
 from graspgap.deployment.settings import ServerConfig
 from graspgap.errors import UserError
 from graspgap.worlds.camera_file import read_camera, require_sight
@@ -43,9 +42,10 @@ def run(config: Config) -> None:
     camera = read_camera(config.camera).camera if config.camera else None
     if camera is not None:
         require_sight(camera, config.workspace, "--camera")
-    served = ServedConfig(config.seed, config.steps_per_attempt, config.abstain_rate, config.workspace, camera)
     try:
+        from graspgap.deployment.served import ServedConfig, load_served
         from graspgap.deployment.server import serve
     except ImportError as error:
         raise UserError(f"serving needs {error.name}: pip install 'graspgap[serve]'") from None
+    served = ServedConfig(config.seed, config.steps_per_attempt, config.abstain_rate, config.workspace, camera)
     serve(load_served(config.policy, served, config.device, config.threads), config.server)
