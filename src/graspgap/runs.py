@@ -17,6 +17,7 @@ KINDS = {
     "adapter": "an adapter run",
     "policy": "a policy run",
     "evaluation": "an evaluation",
+    "scores": "scores of adapters and policies",
     "study": "a study",
     "rounds": "on-policy rounds",
 }

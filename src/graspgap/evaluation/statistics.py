@@ -237,6 +237,33 @@ def auc(scores: Float[np.ndarray, " n"], outcomes: Bool[np.ndarray, " n"]) -> fl
     return float((ranks[outcomes].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
 
+def rank_correlation(
+    first: Float[np.ndarray, " n"],
+    second: Float[np.ndarray, " n"],
+    confidence: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Interval:
+    """Spearman's rank correlation of pairs, with the interval of a bootstrap over the pairs.
+
+    NaN where all values of one side are equal, and the interval is [-1, 1] for fewer than four pairs. With few pairs
+    it promises too much: about 20 are needed for it to hold what it says.
+    """
+    value = _spearman(first, second)
+    if len(first) < 4 or math.isnan(value):
+        return Interval(value, -1.0, 1.0)
+    draws = generator(seed, "pairs").integers(len(first), size=(resamples, len(first)))
+    low, high = _ends(np.array([_spearman(first[draw], second[draw]) for draw in draws]), len(first), confidence)
+    return Interval(value, low, high)
+
+
+def _spearman(first: Float[np.ndarray, " n"], second: Float[np.ndarray, " n"]) -> float:
+    """Correlation of the ranks, ties sharing theirs; NaN where one side has no spread."""
+    ranks = [stats.rankdata(values) - (len(values) + 1) / 2 for values in (first, second)]
+    size = math.sqrt(float((ranks[0] ** 2).sum() * (ranks[1] ** 2).sum()))
+    return float((ranks[0] * ranks[1]).sum()) / size if size else math.nan
+
+
 @dataclass(frozen=True)
 class Reliability:
     """Predicted against observed success, in bins of equal width over [0, 1]; only bins that hold attempts."""
