@@ -54,14 +54,8 @@ class Ranking:
 
 def scored_runs(folder: Path) -> list[ScoredRun]:
     """Every scored run below `folder` that was tried, with its success rate. A trial belongs to the policy whose folder
-    has its name. Policies that learned from real labels are left out.
-
-    Raises:
-        UserError: if there are no scores, or none of a run that was tried.
-    """
+    has its name. Policies that learned from real labels are left out."""
     runs = find_scores(folder)
-    if not runs:
-        raise UserError(f"{folder} holds no scores.json: run 'graspgap score' first")
     rates = {path.parent.name: load(path).interval.value for path in sorted(folder.rglob(FILE_NAME))}
     policies = [run for run in runs if run.kind == "policy" and run.name in rates and not run.real_labels]
     found = [ScoredRun(run, rates[run.name]) for run in policies]
@@ -72,8 +66,6 @@ def scored_runs(folder: Path) -> list[ScoredRun]:
     for run in runs:
         if run.kind == "adapter" and (run.name, run.sim) in alone:
             found.append(ScoredRun(run, float(np.mean(alone[run.name, run.sim]))))
-    if not found:
-        raise UserError(f"{folder} holds scores, but no results.json of a run that was scored: evaluate the policies")
     return found
 
 
@@ -95,7 +87,7 @@ def rankings(runs: Sequence[ScoredRun]) -> list[Ranking]:
             regret = float(rates.max() - rates[top].mean())
             correlation = rank_correlation(good[known], rates[known])
             of_kind.append(Ranking(kind, name, int(known.sum()), correlation, regret, own[int(top[0])].run.name))
-        of_kind.sort(key=lambda each: -math.inf if math.isnan(each.correlation.value) else -each.correlation.value)
+        of_kind.sort(key=lambda each: math.inf if math.isnan(each.correlation.value) else -each.correlation.value)
         chance = Interval(0.0, -1.0, 1.0)
         found += [*of_kind, Ranking(kind, CHANCE, len(own), chance, float(rates.max() - rates.mean()), "")]
     return found
@@ -108,8 +100,15 @@ def ranking_table(runs: Sequence[ScoredRun]) -> list[list[str]]:
 
 
 def ranking_markdown(folder: Path) -> str:
-    """`ranking_table` of a folder in Markdown."""
-    header, *rows = ranking_table(scored_runs(folder))
+    """`ranking_table` of a folder in Markdown.
+
+    Raises:
+        UserError: if nothing below it was both scored and tried.
+    """
+    runs = scored_runs(folder)
+    if not runs:
+        raise UserError(f"{folder} holds no policy with both scores and trials: run 'graspgap score' and 'evaluate'")
+    header, *rows = ranking_table(runs)
     return markdown(header, "llrrrrl", rows)
 
 

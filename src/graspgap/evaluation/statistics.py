@@ -249,19 +249,22 @@ def rank_correlation(
     NaN where all values of one side are equal, and the interval is [-1, 1] for fewer than four pairs. With few pairs
     it promises too much: about 20 are needed for it to hold what it says.
     """
-    value = _spearman(first, second)
+    value = float(_spearman(first[None], second[None])[0])
     if len(first) < 4 or math.isnan(value):
         return Interval(value, -1.0, 1.0)
     draws = generator(seed, "pairs").integers(len(first), size=(resamples, len(first)))
-    low, high = _ends(np.array([_spearman(first[draw], second[draw]) for draw in draws]), len(first), confidence)
+    low, high = _ends(_spearman(first[draws], second[draws]), len(first), confidence)
     return Interval(value, low, high)
 
 
-def _spearman(first: Float[np.ndarray, " n"], second: Float[np.ndarray, " n"]) -> float:
+def _spearman(
+    first: Float[np.ndarray, "*draws n"], second: Float[np.ndarray, "*draws n"]
+) -> Float[np.ndarray, "*draws"]:
     """Correlation of the ranks, ties sharing theirs; NaN where one side has no spread."""
-    ranks = [stats.rankdata(values) - (len(values) + 1) / 2 for values in (first, second)]
-    size = math.sqrt(float((ranks[0] ** 2).sum() * (ranks[1] ** 2).sum()))
-    return float((ranks[0] * ranks[1]).sum()) / size if size else math.nan
+    middle = (first.shape[-1] + 1) / 2
+    x, y = stats.rankdata(first, axis=-1) - middle, stats.rankdata(second, axis=-1) - middle
+    sizes = np.sqrt((x**2).sum(axis=-1) * (y**2).sum(axis=-1))
+    return np.divide((x * y).sum(axis=-1), sizes, out=np.full(sizes.shape, math.nan), where=sizes > 0)
 
 
 @dataclass(frozen=True)

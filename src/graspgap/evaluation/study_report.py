@@ -18,7 +18,6 @@ from graspgap.evaluation.stages import Stage, finished_seconds
 from graspgap.evaluation.tables import pool, results_markdown, write_csv
 from graspgap.files import read_json, write_text
 from graspgap.runs import CONFIG
-from graspgap.selection.record import find_scores
 from graspgap.tensors import choose_device
 from graspgap.training.adapt import load_adapter
 
@@ -64,11 +63,11 @@ def write_study_report(out: Path, stages: Sequence[Stage]) -> Path:
 
 
 def selection(out: Path) -> dict[str, Any]:
-    """The study of the scores below `out`, if there are any, as arguments of `ReportInput`; also as `selection.md` and
-    figures."""
-    if not find_scores(out):
-        return {}
+    """The study of the scores below `out`, where something was scored and tried, as arguments of `ReportInput`; also
+    as `selection.md` and figures."""
     runs = scored_runs(out)
+    if not runs:
+        return {}
     shown = []
     for kind, panels in scatters(runs).items():
         title = f"Scores of {'adapters' if kind == 'adapter' else 'policies'} and true success"

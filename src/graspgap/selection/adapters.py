@@ -44,17 +44,12 @@ def adapter_scores(
     theirs = real.pairs(real_frames)
     rng = generator(settings.seed, "folds")
     folds = (half_of_scenes(sim, frames, rng), half_of_scenes(real, real_frames, rng))
-    shape, look = (
-        [compute(pairs) for pairs in (made, theirs)]
-        for compute in (
-            lambda pairs: judge_features(judge, pairs, device),
-            lambda pairs: random_features(pairs, settings.seed, device),
-        )
-    )
+    shapes = [judge_features(judge, pairs, device) for pairs in (made, theirs)]
+    looks = [random_features(pairs, settings.seed, device) for pairs in (made, theirs)]
     return {
         "mask_consistency": mean_iou(drawn_masks(judge, made, device), sim.mask_pairs(frames)[:, :, ::2, ::2]),
-        "kernel_distance": kernel_distance(*(scaled(x, shape[1]) for x in shape)),
-        "random_kernel_distance": kernel_distance(*(scaled(x, look[1]) for x in look)),
+        "kernel_distance": kernel_distance(*(scaled(x, shapes[1]) for x in shapes)),
+        "random_kernel_distance": kernel_distance(*(scaled(x, looks[1]) for x in looks)),
         "domain_confusion": domain_error(
             PictureClassifier,
             to_float(made, device),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Integer
 
 from graspgap.contract import SemanticClass
 
@@ -20,13 +20,13 @@ def overlap(one: Bool[np.ndarray, "*n"], other: Bool[np.ndarray, "*n"]) -> float
 
 
 def mean_iou(
-    drawn: Int[np.ndarray, "*n"], true: Int[np.ndarray, "*n"], classes: Sequence[SemanticClass] = JUDGED
+    drawn: Integer[np.ndarray, "*n"], true: Integer[np.ndarray, "*n"], classes: Sequence[SemanticClass] = JUDGED
 ) -> float:
     """Mean over the classes of intersection over union, each over all pixels of all pictures together."""
     return float(np.mean([overlap(drawn == kind, true == kind) for kind in classes]))
 
 
-def agreement(before: Int[np.ndarray, "b h w"], now: Int[np.ndarray, "b h w"]) -> float:
+def agreement(before: Integer[np.ndarray, "b h w"], now: Integer[np.ndarray, "b h w"]) -> float:
     """Overlap of the objects drawn in I0 and in It, over the pixels where no arm is drawn in It. While the gripper
     approaches, nothing else moves."""
     clear = now != SemanticClass.ARM

@@ -21,7 +21,7 @@ def mean_entropy(p: Float[np.ndarray, " n"]) -> float:
 def information(p: Float[np.ndarray, " n"]) -> float:
     """Entropy of the mean prediction less the mean entropy [bits]: high for decided predictions of both kinds, 0 for
     constant ones (Shi and Sha 2012, information-theoretical learning of discriminative clusters)."""
-    return float(entropy(np.asarray(p.mean()))) - mean_entropy(p)
+    return float(entropy(p.mean(keepdims=True))[0]) - mean_entropy(p)
 
 
 def intraclass_correlation(values: Float[np.ndarray, " n"], groups: Int[np.ndarray, " n"]) -> float:

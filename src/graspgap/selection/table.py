@@ -99,6 +99,6 @@ POLICY_SCORES: dict[str, Score] = {
 KINDS: dict[str, dict[str, Score]] = {"adapter": ADAPTER_SCORES, "policy": POLICY_SCORES}
 """Scores by what is scored."""
 
-DEFAULTS = {"adapter": "random_kernel_distance", "policy": "attempt_agreement"}
+DEFAULTS = {"adapter": "kernel_distance", "policy": "feature_distance"}
 """The scores that `graspgap score` ranks by: a provisional choice, until the study of scores (`evaluation/ranking.py`)
 has said which ones follow true success. Change them here."""
