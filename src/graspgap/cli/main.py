@@ -25,6 +25,8 @@ COMMANDS = {
     "replay": "Make an attempt of a dataset again and compare every bit.",
     "report": "Write report.html of a study, or of any folder with evaluations.",
     "view": "Draw the objects of a set, or what a randomization makes of a world (PNG).",
+    "serve": "Serve a policy over websocket (openpi's protocol) and HTTP.",
+    "export onnx": "Write a policy as ONNX files, compared with PyTorch.",
     "import images": "Turn a folder of pictures into an unlabelled dataset.",
     "import rlds": "Turn RLDS/TFDS records into an unlabelled dataset.",
     "dataset info": "Tell what a dataset holds, and which policy made it.",

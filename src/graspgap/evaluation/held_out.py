@@ -12,11 +12,15 @@ import torch
 from jaxtyping import Float64, Int64, UInt8
 
 from graspgap.datasets import LabelledView, UnlabelledView
+from graspgap.deployment.calibration import CALIBRATION, save_calibration
+from graspgap.evaluation.calibrate import calibrate
 from graspgap.evaluation.statistics import auc, reliability
 from graspgap.files import write_json
 from graspgap.networks import GraspNet
 from graspgap.networks.normalization import Domain
 from graspgap.training.batches import to_float
+
+FIGURES = "held_out.json"
 
 
 @torch.no_grad()
@@ -64,10 +68,18 @@ def _metrics(predicted: np.ndarray, success: np.ndarray) -> dict[str, Any]:
 
 
 def save_held_out_metrics(
-    path: Path, net: GraspNet, views: Mapping[str, LabelledView], device: torch.device
+    out: Path, net: GraspNet, views: Mapping[str, LabelledView], device: torch.device, domain: Domain
 ) -> dict[str, dict[str, Any]]:
-    """Measure the network on each view (with the batch statistics of simulation, or of reality where it has its own)
-    and write the figures as JSON."""
-    metrics = {name: held_out_metrics(predicted_success(net, view, device), view) for name, view in views.items()}
-    write_json(path, metrics)
+    """Measure the network on the views `sim` and `real`, as far as they are there, and write the figures to
+    `out/held_out.json`, and the calibration on `real`, or else on `sim`, to `out/calibration.json`. `domain` says whose
+    batch statistics the policy uses in reality."""
+    domains = {"sim": Domain.SIMULATION, "real": domain}
+    predicted = {name: predicted_success(net, view, device, domains[name]) for name, view in views.items()}
+    calibration = None
+    for name in ("real", "sim"):
+        if name in views and calibration is None:
+            calibration = calibrate(name, predicted[name], views[name].success[views[name].owner])
+    save_calibration(out / CALIBRATION, calibration)
+    metrics = {name: held_out_metrics(predicted[name], view) for name, view in views.items()}
+    write_json(out / FIGURES, metrics)
     return metrics

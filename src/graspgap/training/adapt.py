@@ -170,13 +170,14 @@ def adapted_view(
     """Adapted pictures of every servo step of a view, kept in `folder/adapted-<name>.npy` for the next run."""
     path = folder / f"adapted-{name}.npy"
     if not path.exists():
-        chunks, total = [], len(view.images)
-        with progress("adapt pictures", total, unit="pairs") as advance:
+        total, size = len(view.images), view.images.shape[-1]
+        header = {"descr": "|u1", "fortran_order": False, "shape": (total, 6, size, size)}
+        work = progress("adapt pictures", total, unit="pairs")
+        with work as advance, atomic(path) as temporary, open(temporary, "wb") as file:
+            np.lib.format.write_array_header_1_0(file, header)
             for chunk in _adapted_chunks(method, view, np.arange(total), 0, device):
-                chunks.append(chunk)
+                file.write(chunk.tobytes())
                 advance(len(chunk))
-        with atomic(path) as temporary, open(temporary, "wb") as file:
-            np.save(file, np.concatenate(chunks), allow_pickle=False)
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 

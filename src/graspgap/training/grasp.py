@@ -111,7 +111,9 @@ class GraspTrainer:
         self.separate = any(method.separate for method in self.methods.values())
         self.average = AveragedModel(self.net, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
         learned = [*self.net.parameters(), *self.method_modules.parameters()]
-        self.optimizer = torch.optim.AdamW(learned, lr=config.learning_rate, weight_decay=config.weight_decay)
+        self.optimizer = torch.optim.AdamW(
+            learned, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+        )
 
     @property
     def real_domain(self) -> Domain:
