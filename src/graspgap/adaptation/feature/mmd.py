@@ -56,8 +56,9 @@ def median_variances(sim: Float[Tensor, "b d"], real: Float[Tensor, "c d"]) -> F
 class MmdConfig(FeatureConfig):
     """Settings of MMD."""
 
-    layer: str = "head"
-    """Features that are made alike: `trunk` or `head` (Long et al. 2015: the last layers)."""
+    layer: str = "trunk"
+    """Features that are made alike: `trunk` or `head`. Long et al. 2015 take the last layers; ours mix the picture with
+    a command that in reality is as random as its outcome is unknown, and alike they taught little about digits."""
     weight: float = 1.0
     """Weight of the loss (Long et al. 2015 choose 0.3 to 1 by cross-validation)."""
 
