@@ -19,6 +19,7 @@ COMMANDS = {
     "adapt": "Train an adapter that makes simulated pictures look real, from unlabelled real ones.",
     "train": "Train a grasp network.",
     "evaluate": "Run closed-loop attempts with unseen objects and count successes.",
+    "score": "Rank adapters and policies without a real label, mask or test object.",
     "rounds": "Collect, train, and collect again with the better policy plus noise. Resumes.",
     "study": "Run a whole study: collect, adapt, train, evaluate, report. Resumes.",
     "replay": "Make an attempt of a dataset again and compare every bit.",
