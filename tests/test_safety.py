@@ -102,6 +102,7 @@ def test_a_robot_that_was_moved_meanwhile_is_asked_where_it_is(robot: PaperRobot
     robot.paper.pose = robot.paper.pose + np.float32([0, 0, -0.15, 0])
     world.move(np.array([0, 0, -0.1, 0, 1], np.float32))
     require_safe(robot, REAL.workspace, config)
+    assert robot.pose()[2] == pytest.approx(REAL.workspace.low[2], abs=1e-6)  # down from there, not to where it was
 
 
 def test_a_gripper_outside_the_box_is_left_there(robot: PaperRobot, config: SafetyConfig) -> None:
