@@ -28,6 +28,7 @@ COMMANDS = {
     "export onnx": "Write a policy as ONNX files, compared with PyTorch.",
     "import images": "Turn a folder of pictures into an unlabelled dataset.",
     "import rlds": "Turn RLDS/TFDS records into an unlabelled dataset.",
+    "import lerobot": "Turn a LeRobotDataset (v3.0, v2.1) into a dataset, labelled or not.",
     "dataset info": "Tell what a dataset holds, and which policy made it.",
     "dataset verify": "Check every byte, picture and attempt number of a dataset.",
     "dataset merge": "Make one dataset of several.",
