@@ -26,6 +26,7 @@ from test_import import put, shade
 class Frame:
     turn: float = 0.0
     axes: tuple[str, str, str] = ("x", "y", "z")
+    tool: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Mapping:
     images: tuple[str, ...] = ()
     pose: str | None = None
     hand: Literal["right", "left"] = "right"
-    frame: Frame = field(default_factory=Frame)
+    frame: Frame = field(default_factory=lambda: Frame(tool=0.5))  # another default than Frame's own
 
 
 class Killed(BaseException):
@@ -155,9 +156,9 @@ def test_mapping_files_hold_the_options(tmp_path):
     file = tmp_path / "m.toml"
     file.write_text('images = ["a", "b"]\npose = "p"\nhand = "left"\n[frame]\nturn = 90\naxes = ["y", "-x", "z"]\n')
     found = read_mapping(file, Mapping())
-    assert found == Mapping(images=("a", "b"), pose="p", hand="left", frame=Frame(90, ("y", "-x", "z")))
-    given = Mapping(pose="q", frame=Frame(axes=("x", "z", "y")))
-    assert read_mapping(file, given) == replace(found, pose="q", frame=Frame(90, ("x", "z", "y")))
+    assert found == Mapping(images=("a", "b"), pose="p", hand="left", frame=Frame(90, ("y", "-x", "z"), 0.5))
+    given = Mapping(pose="q", frame=Frame(0.0, ("x", "z", "y"), 0.5))
+    assert read_mapping(file, given) == replace(found, pose="q", frame=Frame(90, ("x", "z", "y"), 0.5))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from graspgap.config import from_json
 from graspgap.errors import UserError, choose
 
 T = TypeVar("T")
@@ -29,18 +28,28 @@ def read_mapping(path: Path, options: T) -> T:
     except ValueError as error:
         raise UserError(f"{path} is not valid TOML ({error}): correct it") from None
     _check_table(type(options), values, f"{path}")
-    return _over(from_json(type(options), values), options)
+    default = type(options)()
+    return _over(_filled(default, values), options, default)
 
 
-def _over(below: T, above: T) -> T:
+def _filled(default: T, table: dict[str, Any]) -> T:
+    """The defaults with the values of a table."""
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        mine = getattr(default, key)
+        nested = _filled(mine, value) if isinstance(value, dict) else value
+        values[key] = tuple(nested) if isinstance(nested, list) else nested
+    return dataclasses.replace(default, **values)  # type: ignore[type-var]
+
+
+def _over(below: T, above: T, default: T) -> T:
     """`below` with what differs from the defaults in `above`."""
-    default: Any = type(above)()
     changed: dict[str, Any] = {}
     for field in dataclasses.fields(above):  # type: ignore[arg-type]
-        mine = getattr(above, field.name)
+        low, mine, usual = (getattr(one, field.name) for one in (below, above, default))
         if dataclasses.is_dataclass(mine):
-            changed[field.name] = _over(getattr(below, field.name), mine)
-        elif mine != getattr(default, field.name):
+            changed[field.name] = _over(low, mine, usual)
+        elif mine != usual:
             changed[field.name] = mine
     return dataclasses.replace(below, **changed)  # type: ignore[type-var]
 
