@@ -30,6 +30,7 @@ COMMANDS = {
     "import rlds": "Turn RLDS/TFDS records into an unlabelled dataset.",
     "import lerobot": "Turn a LeRobotDataset (v3.0, v2.1) into a dataset, labelled or not.",
     "import google-grasping": "Turn the public grasping dataset of Levine et al. 2016 into a labelled dataset.",
+    "import video": "Turn videos into an unlabelled dataset.",
     "dataset info": "Tell what a dataset holds, and which policy made it.",
     "dataset verify": "Check every byte, picture and attempt number of a dataset.",
     "dataset merge": "Make one dataset of several.",

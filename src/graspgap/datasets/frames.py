@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float, Int64
+
+T = TypeVar("T")
+
+
+def natural(path: Path) -> list[list[str | int]]:
+    """Sort key by which frame_2 comes before frame_10."""
+    return [[int(word) if word.isdigit() else word for word in re.split(r"(\d+)", part)] for part in path.parts]
+
+
+def chunks(items: Iterator[T], length: int, otherwise: T) -> Iterator[list[T]]:
+    """Lists of up to `length` items; one list of `otherwise` alone where there are none."""
+    first = list(islice(items, length)) or [otherwise]
+    yield first
+    while more := list(islice(items, length)):
+        yield more
 
 
 def spread(steps: int, count: int) -> Int64[np.ndarray, "t"]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby, islice
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from graspgap.contract import MAX_SERVO_STEPS, Image
+from graspgap.datasets.frames import chunks, natural
 from graspgap.datasets.importing import Advance, Report, Skip, Unit, run_import
 from graspgap.datasets.pictures import decode_whole_picture, square
 from graspgap.datasets.schema import PictureRow
@@ -49,7 +49,7 @@ class _Pictures:
     def __init__(self, source: Path, config: ImportImagesConfig) -> None:
         if not source.is_dir():
             raise UserError(f"{source} is no folder: expected one with {', '.join(ENDINGS)} pictures")
-        files = sorted((path for path in source.rglob("*") if path.suffix.lower() in ENDINGS), key=_natural)
+        files = sorted((path for path in source.rglob("*") if path.suffix.lower() in ENDINGS), key=natural)
         if not files:
             raise UserError(f"{source} has no pictures: expected {', '.join(ENDINGS)} files in it or below it")
         groups = groupby(files, key=lambda path: path.parent if config.by_folder else source)
@@ -65,7 +65,7 @@ class _Pictures:
         pictures = self._pictures(self.groups[unit][1], skipped, advance)
         before = next(pictures, None)
         if before is not None:
-            for images in _chunks(pictures, self.config.frames_per_attempt, otherwise=before):
+            for images in chunks(pictures, self.config.frames_per_attempt, otherwise=before):
                 yield from skipped
                 skipped.clear()
                 yield PictureRow(0, 0, before, images, self.kind)
@@ -83,16 +83,3 @@ class _Pictures:
             except (UserError, OSError):
                 skipped.append(Skip("not a whole PNG or JPEG picture", str(path.relative_to(self.source))))
             advance(1)
-
-
-def _chunks(pictures: Iterator[Image], length: int, otherwise: Image) -> Iterator[list[Image]]:
-    """Lists of up to `length` pictures; one list of `otherwise` alone where there are none."""
-    first = list(islice(pictures, length)) or [otherwise]
-    yield first
-    while more := list(islice(pictures, length)):
-        yield more
-
-
-def _natural(path: Path) -> list[list[str | int]]:
-    """Sort key by which frame_2 comes before frame_10."""
-    return [[int(word) if word.isdigit() else word for word in re.split(r"(\d+)", part)] for part in path.parts]

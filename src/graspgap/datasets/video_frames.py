@@ -45,17 +45,19 @@ def frames_every(path: Path, seconds: float) -> Iterator[tuple[float, Image]]:
     """(time [s], picture) of the first frame and then of the next after each `seconds`; 0: of all frames.
 
     Raises:
-        UserError: as `frames_at`.
+        UserError: as `frames_at`; also if the video ends a second before it says.
     """
     with opened(path) as (container, stream):
-        due = float("-inf")
+        due = now = float("-inf")
         for frame in container.decode(stream):
             if frame.time is None:
                 raise UserError(f"{path} has frames without a time: convert it, for instance with ffmpeg")
             now = frame.time - _start(stream)
             if now >= due - 1e-6:
-                due = now + seconds if due == float("-inf") else max(due + seconds, now)
+                due = max(due, now) + seconds
                 yield now, _rgb(frame)
+        if now < _length(container, stream) - 1:
+            raise UserError(f"{path} ends at {now:.1f} s, before it says: it is damaged or cut short, copy it again")
 
 
 def duration(path: Path) -> float:
@@ -64,10 +66,8 @@ def duration(path: Path) -> float:
     Raises:
         UserError: as `frames_at`.
     """
-    import av
-
-    with opened(path) as (container, _):
-        return (container.duration or 0) / av.time_base
+    with opened(path) as (container, stream):
+        return _length(container, stream)
 
 
 @contextmanager
@@ -95,6 +95,13 @@ def opened(path: Path) -> Iterator[tuple[Any, Any]]:
 
 def _start(stream: Any) -> float:
     return float((stream.start_time or 0) * stream.time_base)
+
+
+def _length(container: Any, stream: Any) -> float:
+    """As the stream says, or the container where it holds nothing else (sound may be longer); else 0."""
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    return (container.duration or 0) / 1e6 if len(container.streams) == 1 else 0.0
 
 
 def _rgb(frame: Any) -> Image:
