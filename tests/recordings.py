@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import struct
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import cv2
 import datasets
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
+
+av = pytest.importorskip("av", reason="extra recordings")
+MCAP = pytest.importorskip("mcap.writer", reason="extra recordings")
 
 FPS = 10
 TOP, WRIST = "observation.images.top", "observation.images.wrist"
@@ -140,3 +144,60 @@ def write_lerobot(root: Path, version: str, lengths: list[int], video: bool = Tr
     else:
         (root / "meta/episodes.jsonl").write_text("".join(json.dumps(fact) + "\n" for fact in facts))
     return root
+
+
+class Cdr:
+    """Writes values as ROS 2 does: aligned to their size after a header of 4 bytes."""
+
+    def __init__(self, order: str = "<") -> None:
+        self.order, self.data = order, b""
+
+    def put(self, kind: str, *values: float) -> Cdr:
+        for value in values:
+            self.data += b"\0" * (-len(self.data) % struct.calcsize(kind)) + struct.pack(self.order + kind, value)
+        return self
+
+    def many(self, data: bytes) -> Cdr:
+        self.put("I", len(data))
+        self.data += data
+        return self
+
+    def text(self, text: str) -> Cdr:
+        return self.many(text.encode() + b"\0")
+
+    def header(self, time: float, frame: str = "base") -> Cdr:
+        return self.put("i", int(time)).put("I", round(time % 1 * 1e9)).text(frame)
+
+    def done(self) -> bytes:
+        return (b"\0\1\0\0" if self.order == "<" else b"\0\0\0\0") + self.data
+
+
+def raw(picture: np.ndarray, encoding: str, time: float, pad: int = 0, order: str = "<", frame: str = "base") -> bytes:
+    """sensor_msgs/msg/Image; `picture` has the channels of the encoding, `pad` bytes stand after each row."""
+    rows = np.pad(picture.reshape(len(picture), -1), ((0, 0), (0, pad)))
+    head = Cdr(order).header(time, frame).put("I", *picture.shape[:2]).text(encoding).put("B", 0)
+    return head.put("I", rows.shape[1]).many(rows.tobytes()).done()
+
+
+def compressed(picture: np.ndarray, time: float) -> bytes:
+    """sensor_msgs/msg/CompressedImage."""
+    return Cdr().header(time).text("png").many(png(picture)).done()
+
+
+def pose_stamped(values: list[float], time: float, frame: str = "base") -> bytes:
+    return Cdr().header(time, frame).put("d", *values).done()
+
+
+def write_mcap(path: Path, channels: dict[str, str], rows: list[tuple[str, float, bytes]], **options: Any) -> Path:
+    """`channels`: topic to type; `rows`: topic, time of recording [s], message."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writer = MCAP.Writer(str(path), **options)
+    writer.start(profile="ros2", library="test")
+    numbers = {}
+    for topic, kind in channels.items():
+        schema = writer.register_schema(kind, "ros2msg", b"")
+        numbers[topic] = writer.register_channel(topic, "json" if kind == "json" else "cdr", schema)
+    for topic, time, data in rows:
+        writer.add_message(numbers[topic], round(time * 1e9), data, round(time * 1e9))
+    writer.finish()
+    return path

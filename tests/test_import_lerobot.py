@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from graspgap.contract import command_between
 from graspgap.datasets import open_dataset
@@ -17,8 +19,6 @@ from graspgap.datasets.import_lerobot import LerobotMapping, import_lerobot
 from graspgap.datasets.importing import read_report
 from graspgap.datasets.poses import FrameConfig
 from graspgap.errors import UserError
-
-pytest.importorskip("av", reason="needs the extra recordings")
 from recordings import TOP, WRIST, level, state, write_lerobot
 
 LENGTHS = [6, 8, 7]
@@ -200,3 +200,21 @@ def test_a_picture_that_is_damaged_is_skipped_and_one_camera_needs_no_name(tmp_p
     meta = import_lerobot(root, tmp_path / "out", replace(PLAIN, images=()))
     assert firsts(open_dataset(tmp_path / "out").unlabelled().images) == [131, 131, 133]
     assert meta["notes"]["skipped"] == {"picture is missing or damaged": 1}
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 10**6), st.binary(min_size=1, max_size=8), st.integers(0, 3))
+def test_damaged_bytes_are_rows_or_our_error(source, tmp_path_factory, place: int, junk: bytes, which: int) -> None:
+    copy = shutil.copytree(source, tmp_path_factory.mktemp("lerobot") / "in")
+    names = ("meta/info", "meta/episodes", "data", "videos")
+    path = min(
+        one for one in copy.rglob("*.*") if str(one.relative_to(copy)).startswith(names[which]) and one.is_file()
+    )
+    data = path.read_bytes()
+    place %= len(data)
+    path.write_bytes(data[:place] + junk + data[place + len(junk) :])
+    try:
+        meta = import_lerobot(copy, copy.parent / "out", LABELLED)
+    except UserError:
+        return
+    assert meta["attempts"] >= 1

@@ -11,12 +11,10 @@ from hypothesis import strategies as st
 from graspgap.cli.main import main
 from graspgap.datasets import open_dataset
 from graspgap.datasets.import_video import ImportVideoConfig, import_video
-from graspgap.errors import UserError
-from test_import import firsts
-
-pytest.importorskip("av", reason="needs the extra recordings")
 from graspgap.datasets.video_frames import frames_at
+from graspgap.errors import UserError
 from recordings import FPS, shade, write_video
+from test_import import firsts
 
 ALL = ImportVideoConfig(every=0, image_size=16, frames_per_attempt=3)
 
@@ -72,7 +70,7 @@ def test_a_video_that_was_cut_short_is_our_error(tmp_path: Path, ending: str, co
     assert not (tmp_path / "out/meta.json").exists()
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 10**6), st.binary(min_size=1, max_size=8))
 def test_damaged_bytes_are_pictures_or_our_error(tmp_path_factory, place: int, junk: bytes) -> None:
     folder = tmp_path_factory.mktemp("video")

@@ -31,6 +31,7 @@ COMMANDS = {
     "import lerobot": "Turn a LeRobotDataset (v3.0, v2.1) into a dataset, labelled or not.",
     "import google-grasping": "Turn the public grasping dataset of Levine et al. 2016 into a labelled dataset.",
     "import video": "Turn videos into an unlabelled dataset.",
+    "import rosbag": "Turn MCAP files of ROS 2 into an unlabelled dataset, with gripper poses if recorded.",
     "dataset info": "Tell what a dataset holds, and which policy made it.",
     "dataset verify": "Check every byte, picture and attempt number of a dataset.",
     "dataset merge": "Make one dataset of several.",
