@@ -79,7 +79,7 @@ def test_poses_success_and_the_moment_of_the_grasp_make_labelled_attempts(source
 
 
 def test_the_commanded_pose_is_the_target_where_it_is_mapped(source, tmp_path):
-    import_lerobot(source, tmp_path / "out", replace(LABELLED, target="action", grasp="last frame"))
+    import_lerobot(source, tmp_path / "out", replace(LABELLED, target="action", grasp="last-frame"))
     view = open_dataset(tmp_path / "out").labelled(1.0)
     np.testing.assert_allclose(view.commands[2], [0, 0, -0.05, 0, 1], atol=1e-6)
     np.testing.assert_allclose(view.poses[2], poses([(0, 5)])[0], atol=1e-6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,8 +16,11 @@ from graspgap.cli.main import main
 from graspgap.contract import GraspAttempt, GraspOutcome
 from graspgap.datasets import importing, open_dataset
 from graspgap.datasets.check import verify
+from graspgap.datasets.import_lerobot import LerobotMapping
+from graspgap.datasets.import_rosbag import RosbagMapping
 from graspgap.datasets.importing import REPORT, Report, Skip, Unit, read_report, run_import
 from graspgap.datasets.mapping import read_mapping
+from graspgap.datasets.poses import check_frame
 from graspgap.datasets.schema import PictureRow
 from graspgap.errors import UserError
 from test_import import put, shade
@@ -186,3 +190,16 @@ def test_wrong_mapping_files_are_refused(tmp_path, text, words):
         read_mapping(file, Mapping())
     with pytest.raises(UserError, match="can't read --mapping"):
         read_mapping(tmp_path / "absent.toml", Mapping())
+
+
+def test_the_mapping_files_of_the_guide_are_right(tmp_path):
+    guide = (Path(__file__).parents[1] / "docs/recordings.md").read_text()
+    lerobot, rosbag = re.findall(r"```toml\n(.*?)```", guide, re.DOTALL)
+    for text, options, pose in (
+        (lerobot, LerobotMapping(), "observation.state"),
+        (rosbag, RosbagMapping(), "/ee_pose"),
+    ):
+        (tmp_path / "m.toml").write_text(text)
+        found = read_mapping(tmp_path / "m.toml", options)
+        assert (found.pose, found.frame.rotation) == (pose, "quat-xyzw")
+        check_frame(found.frame)

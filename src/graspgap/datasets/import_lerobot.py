@@ -39,7 +39,7 @@ class LerobotMapping:
     success: str | None = None
     """Feature of frames, whose last value counts, or column of meta/episodes, with how the grasp ended; none:
     unlabelled."""
-    grasp: Literal["unknown", "last frame", "gripper"] = "unknown"
+    grasp: Literal["unknown", "last-frame", "gripper"] = "unknown"
     """When the fingers close: what comes after is no part of the attempt. Must be said where there is a `success`."""
     gripper: str | None = None
     """Feature with the opening of the gripper, or its command."""
@@ -187,9 +187,7 @@ def _check(folder: LerobotFolder, mapping: LerobotMapping) -> list[str]:
     if mapping.pose is None:
         raise UserError("a success without poses makes no labelled attempt, which needs motor commands: map pose too")
     if mapping.grasp == "unknown":
-        raise UserError(
-            "a success needs the moment of the grasp: give --grasp 'last frame', or 'gripper' and --gripper"
-        )
+        raise UserError("a success needs the moment of the grasp: give --grasp last-frame, or 'gripper' and --gripper")
     if mapping.grasp == "gripper":
         if mapping.gripper is None:
             raise UserError("--grasp gripper needs the feature with its opening: give --gripper")

@@ -99,8 +99,8 @@ class _Bags:
         known = None if mapping.pose is None else self._poses(self.files[unit], mapping.pose)
         for time, found in self._pictures(unit, advance):
             name = f"{self.units[unit].name} at {time:.3f} s"
-            if isinstance(found, str):
-                yield Skip(found, name)
+            if isinstance(found, Broken):
+                yield Skip("picture can't be read", f"{name}: {found}")
                 continue
             if before is None:
                 before = found
@@ -139,7 +139,7 @@ class _Bags:
                 raise UserError(f"poses of {mapping.pose} have no stamp: give --clock log, or record PoseStamped")
         return image
 
-    def _pictures(self, unit: int, advance: Advance) -> Iterator[tuple[float, Image | str]]:
+    def _pictures(self, unit: int, advance: Advance) -> Iterator[tuple[float, Image | Broken]]:
         """(time [s], picture, or why there is none) of each picture that is due."""
         due, done = float("-inf"), 0
         for message, read in messages(self.files[unit], self.images[unit]):
@@ -153,7 +153,7 @@ class _Bags:
                 due = max(due, time) + self.mapping.every
                 yield time, square(picture(message), self.mapping.image_size)
             except Broken as error:
-                yield message.logged, f"picture can't be read: {error}"
+                yield message.logged, error
 
     def _time(self, message: Message) -> float:
         if self.mapping.clock == "log":
