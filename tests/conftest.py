@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from graspgap.contract import (
     Camera,
@@ -24,6 +25,9 @@ from graspgap.datasets.writer import finish, write_shard
 from graspgap.grasping.attempt import run_attempt
 from graspgap.grasping.policies import RandomPolicy, ScriptedPolicy
 from graspgap.seeding import generator
+
+settings.register_profile("same", derandomize=True, deadline=None, database=None)
+settings.load_profile("same")
 
 SIM = WorldSpec("paper", 32, Workspace(), Camera(), has_masks=True, has_state=True, is_reality=False)
 REAL = replace(SIM, name="paper-reality", has_masks=False, has_state=False, is_reality=True)

@@ -22,9 +22,6 @@ from worlds_at_random import check_attempt, random_prisms, random_ranges, random
 SEEDS = st.integers(0, 2**31 - 1)
 FLOATS = st.floats(width=32, allow_nan=True, allow_infinity=True)
 
-settings.register_profile("same", derandomize=True, deadline=None, database=None)
-settings.load_profile("same")
-
 
 @settings(max_examples=60)
 @given(SEEDS, st.integers(0, 10**8))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tyro.conf import OmitArgPrefixes, Positional
 
-from graspgap.cli.checks import at_least
+from graspgap.cli.importing import checked, show
 from graspgap.datasets.import_rlds import RldsMapping, import_rlds
 
 
@@ -17,12 +17,12 @@ class Config:
     """Folder with TFRecord files, searched with its sub-folders."""
     out: Positional[Path]
     """Dataset folder to write."""
+    mapping: Path | None = None
+    """TOML file with the options below; an option that is given here wins."""
     options: OmitArgPrefixes[RldsMapping] = field(default_factory=RldsMapping)
 
 
 def run(config: Config) -> None:
     """Import, and say what was taken and skipped."""
-    at_least("--image-size", config.options.image_size, 16)
-    at_least("--frames-per-attempt", config.options.frames_per_attempt, 1)
-    meta = import_rlds(config.folder, config.out, config.options)
-    print(f"{config.out}: {meta['frames']} pictures in {meta['attempts']} rows, unlabelled; {meta['notes']}")
+    options = checked(config.options, config.mapping)
+    show(config.out, import_rlds(config.folder, config.out, options))

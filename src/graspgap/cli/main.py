@@ -29,6 +29,10 @@ COMMANDS = {
     "export onnx": "Write a policy as ONNX files, compared with PyTorch.",
     "import images": "Turn a folder of pictures into an unlabelled dataset.",
     "import rlds": "Turn RLDS/TFDS records into an unlabelled dataset.",
+    "import lerobot": "Turn a LeRobotDataset (v3.0, v2.1) into a dataset, labelled or not.",
+    "import google-grasping": "Turn the public grasping dataset of Levine et al. 2016 into a labelled dataset.",
+    "import video": "Turn videos into an unlabelled dataset.",
+    "import rosbag": "Turn MCAP files of ROS 2 into an unlabelled dataset, with gripper poses if recorded.",
     "dataset info": "Tell what a dataset holds, and which policy made it.",
     "dataset verify": "Check every byte, picture and attempt number of a dataset.",
     "dataset merge": "Make one dataset of several.",
@@ -84,7 +88,7 @@ def _run(words: list[str]) -> int:
         print(f"graspgap {__version__}")
         return 0
     name, rest = _command(words)
-    module = importlib.import_module(f"graspgap.cli.{name.replace(' ', '_')}")
+    module = importlib.import_module(f"graspgap.cli.{name.replace(' ', '_').replace('-', '_')}")
     config = tyro.cli(module.Config, args=rest, prog=f"graspgap {name}", description=COMMANDS[name])
     module.run(config)
     return 0

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from itertools import groupby, islice
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from graspgap.contract import MAX_SERVO_STEPS, Image
+from graspgap.datasets.frames import chunks, natural
+from graspgap.datasets.importing import Advance, Report, Skip, Unit, run_import
 from graspgap.datasets.pictures import decode_whole_picture, square
 from graspgap.datasets.schema import PictureRow
-from graspgap.datasets.writer import ImportedSpec, config_hash, finish, write_rows
 from graspgap.errors import UserError
-from graspgap.progress import progress
-from graspgap.runs import begin_run
 
 ENDINGS = (".png", ".jpg", ".jpeg")
 
@@ -36,62 +34,52 @@ class ImportImagesConfig:
 def import_images(source: Path, out: Path, config: ImportImagesConfig | None = None) -> dict[str, Any]:
     """Import the pictures below `source`, in the order of their names (numbers by value), to the dataset `out`.
 
-    Unreadable files are skipped; their number and names are in the meta that is returned, under "notes".
+    Unreadable files are skipped; their number and names are in the meta that is returned, under "notes". Resumes.
 
     Raises:
         UserError: if `source` has no readable picture, or `out` holds something else.
     """
     config = config or ImportImagesConfig()
-    if not source.is_dir():
-        raise UserError(f"{source} is no folder: expected one with {', '.join(ENDINGS)} pictures")
-    files = sorted((path for path in source.rglob("*") if path.suffix.lower() in ENDINGS), key=_natural)
-    if not files:
-        raise UserError(f"{source} has no pictures: expected {', '.join(ENDINGS)} files in it or below it")
-    begin_run(out, "dataset", config, {"source": str(source)})
-    skipped: list[str] = []
-    with progress("import", len(files), unit="pictures") as advance:
-        shards = write_rows(out, _rows(source, files, config, skipped, advance), settings=config_hash(asdict(config)))
-    if shards == 0:
-        raise UserError(
+    return run_import(out, source, _Pictures(source, config), config, config.image_size)
+
+
+class _Pictures:
+    kind, counted = "pictures", "pictures"
+
+    def __init__(self, source: Path, config: ImportImagesConfig) -> None:
+        if not source.is_dir():
+            raise UserError(f"{source} is no folder: expected one with {', '.join(ENDINGS)} pictures")
+        files = sorted((path for path in source.rglob("*") if path.suffix.lower() in ENDINGS), key=natural)
+        if not files:
+            raise UserError(f"{source} has no pictures: expected {', '.join(ENDINGS)} files in it or below it")
+        groups = groupby(files, key=lambda path: path.parent if config.by_folder else source)
+        self.source, self.config = source, config
+        self.groups = [(folder, list(group)) for folder, group in groups]
+        self.units = [Unit(str(folder.relative_to(source)), len(group)) for folder, group in self.groups]
+        self.nothing = (
             f"{source} has {len(files)} pictures, and none of them can be read: expected whole PNG or JPEG files"
         )
-    notes = {"source": str(source), "pictures": len(files), "skipped": len(skipped), "skipped_files": skipped}
-    return finish(out, asdict(config), ImportedSpec("pictures", config.image_size), shards, notes)
 
-
-def _rows(
-    source: Path, files: list[Path], config: ImportImagesConfig, skipped: list[str], advance: Callable[..., None]
-) -> Iterator[PictureRow]:
-    attempt = 0
-    for scene, (_, group) in enumerate(groupby(files, key=lambda path: path.parent if config.by_folder else source)):
-        pictures = _pictures(source, group, config.image_size, skipped, advance)
+    def read(self, unit: int, advance: Advance) -> Iterator[PictureRow | Skip]:
+        skipped: list[Skip] = []
+        pictures = self._pictures(self.groups[unit][1], skipped, advance)
         before = next(pictures, None)
-        if before is None:
-            continue
-        for images in _chunks(pictures, config.frames_per_attempt, otherwise=before):
-            yield PictureRow(attempt, scene, before, images, "pictures")
-            attempt += 1
+        if before is not None:
+            for images in chunks(pictures, self.config.frames_per_attempt, otherwise=before):
+                yield from skipped
+                skipped.clear()
+                yield PictureRow(0, 0, before, images, self.kind)
+        yield from skipped
 
+    def notes(self, report: Report) -> dict[str, Any]:
+        names = [name for reason in report.skipped.values() for name in reason.names]
+        pictures = sum(unit.size for unit in self.units)
+        return {"source": str(self.source), "pictures": pictures, "skipped": report.skips, "skipped_files": names}
 
-def _pictures(
-    source: Path, files: Iterator[Path], size: int, skipped: list[str], advance: Callable[..., None]
-) -> Iterator[Image]:
-    for path in files:
-        try:
-            yield square(decode_whole_picture(path.read_bytes()), size)
-        except (UserError, OSError):
-            skipped.append(str(path.relative_to(source)))
-        advance(1)
-
-
-def _chunks(pictures: Iterator[Image], length: int, otherwise: Image) -> Iterator[list[Image]]:
-    """Lists of up to `length` pictures; one list of `otherwise` alone where there are none."""
-    first = list(islice(pictures, length)) or [otherwise]
-    yield first
-    while more := list(islice(pictures, length)):
-        yield more
-
-
-def _natural(path: Path) -> list[list[str | int]]:
-    """Sort key by which frame_2 comes before frame_10."""
-    return [[int(word) if word.isdigit() else word for word in re.split(r"(\d+)", part)] for part in path.parts]
+    def _pictures(self, files: list[Path], skipped: list[Skip], advance: Advance) -> Iterator[Image]:
+        for path in files:
+            try:
+                yield square(decode_whole_picture(path.read_bytes()), self.config.image_size)
+            except (UserError, OSError):
+                skipped.append(Skip("not a whole PNG or JPEG picture", str(path.relative_to(self.source))))
+            advance(1)
