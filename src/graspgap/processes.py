@@ -107,7 +107,7 @@ def share(size: int, option: str) -> slice:
 class _Whole(torch.autograd.Function):
     @staticmethod
     def forward(ctx: torch.autograd.function.FunctionCtx, x: Tensor) -> Tensor:
-        parts = [torch.empty_like(x) for _ in range(count())]
+        parts = [torch.empty_like(x, memory_format=torch.contiguous_format) for _ in range(count())]
         distributed.all_gather(parts, x.contiguous())
         return torch.cat(parts)
 

@@ -14,15 +14,16 @@ from graspgap.cli.place import Place
 from graspgap.config import from_json
 from graspgap.contract import Camera
 from graspgap.datasets import Dataset, LabelledView, open_dataset
+from graspgap.deployment.calibration import CALIBRATION
 from graspgap.deployment.predictor import POLICY, load_predictor
 from graspgap.errors import UserError
-from graspgap.evaluation.held_out import save_held_out_metrics
+from graspgap.evaluation.held_out import FIGURES, save_held_out_metrics
 from graspgap.networks.presets import resized
 from graspgap.parallel import choose_workers
 from graspgap.runs import begin_run
 from graspgap.tensors import choose_device
 from graspgap.training.adapt import adapted_view, load_adapter
-from graspgap.training.grasp import GraspData, GraspTrainingConfig, policy_facts, train_grasp
+from graspgap.training.grasp import GraspData, GraspTrainingConfig, policy_domain, policy_facts, train_grasp
 
 HELD_OUT = 0.1
 """Share of the scenes of each dataset kept from training, for calibration and AUC."""
@@ -104,10 +105,10 @@ def run(config: Config) -> None:
         if view is not None
     }
     facts = {"policy": policy_facts(training), "adapter": str(config.adapter) if config.adapter else None}
-    trained, measured = (config.out / POLICY).exists(), config.out / "held_out.json"
+    trained, measured = (config.out / POLICY).exists(), [config.out / FIGURES, config.out / CALIBRATION]
     method = load_adapter(config.adapter, device) if config.adapter and not trained else None
     begin_run(config.out, "policy", training, inputs | facts)
-    if trained and measured.exists():
+    if trained and all(path.exists() for path in measured):
         print(f"{config.out}: already trained")
         return
     if config.adapter and method and views.sim:
@@ -119,7 +120,7 @@ def run(config: Config) -> None:
         held_out["sim"] = sim_held.simulated()
     if real_held and config.real_labels:
         held_out["real"] = real_held.labelled(config.real_labels, config.seed)
-    metrics = save_held_out_metrics(measured, net, held_out, device)
+    metrics = save_held_out_metrics(config.out, net, held_out, device, policy_domain(training))
     print(f"{config.out}: trained; held-out AUC " + ", ".join(f"{k} {v['auc']}" for k, v in metrics.items()))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -87,14 +88,25 @@ def decoded(column: pa.ChunkedArray, shape: tuple[int, ...], path: Location) -> 
     structs = column.combine_chunks()
     if pa.types.is_list(structs.type):
         structs = structs.flatten()
-    for row, data in enumerate(structs.field("bytes")):
+    for row, data in enumerate(_blobs(structs.field("bytes"))):
         try:
-            picture = decode_mask(data.as_py()) if len(shape) == 2 else decode_picture(data.as_py()).transpose(2, 0, 1)
+            picture = decode_mask(data) if len(shape) == 2 else decode_picture(data).transpose(2, 0, 1)
         except UserError as error:
             raise damaged(path, f"picture {row}: {error}", "a PNG") from None
         if picture.shape != shape:
             raise damaged(path, f"picture {row} has shape {picture.shape}", f"{shape}")
         yield picture
+
+
+def _blobs(column: pa.BinaryArray) -> Iterator[memoryview]:
+    """The values of a column of bytes without a copy; null is empty."""
+    if not len(column):
+        return
+    _, offsets, values = column.buffers()
+    bounds = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1].tolist()
+    data = memoryview(values) if values else memoryview(b"")
+    for start, end in itertools.pairwise(bounds):
+        yield data[start:end]
 
 
 def decode_into(out: UInt8[np.ndarray, "f *size"], column: pa.ChunkedArray, path: Location) -> None:

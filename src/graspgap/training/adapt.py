@@ -12,16 +12,15 @@ from jaxtyping import Int64, UInt8
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from graspgap import processes
-
 from graspgap.adaptation.augment import DRAWS
 from graspgap.adaptation.pixel import METHODS, AdapterBatch, Losses, PixelConfig, PixelMethod
 from graspgap.adaptation.pixel.graspgan import GraspGanConfig
 from graspgap.config import from_json
 from graspgap.datasets import SimulatedView, UnlabelledView
 from graspgap.errors import UserError, choose
-from graspgap.files import atomic
+from graspgap.files import atomic, write_json
 from graspgap.progress import progress
-from graspgap.runs import read_run
+from graspgap.runs import CONFIG, read_run
 from graspgap.seeding import generator
 from graspgap.tensors import load_module, save_module
 from graspgap.training.batches import to_float, to_uint8
@@ -30,6 +29,8 @@ from graspgap.training.health import picture_health
 from graspgap.training.loop import CHECKPOINT, Watch, run_steps
 
 ADAPTER = "adapter.safetensors"
+SNAPSHOTS = "snapshots"
+"""Folder of a run with its adapters of earlier steps."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class AdapterTrainingConfig:
     """`fp32`, `bf16` or `fp16`, from `choose_precision`."""
     checkpoint_seconds: float = 60.0
     """Interval of the checkpoints."""
+    keep_every: int = 0
+    """Steps between the adapters that are kept in `snapshots`, to choose among; 0: the last one alone."""
     seed: int = 0
 
 
@@ -169,12 +172,24 @@ def train_adapter(
     method without anything to train is done once it has looked at the data."""
     trainer = AdapterTrainer(config, sim, real, device)
     steps = config.steps if trainer.optimizers else 0
-    run_steps(out, "adapt", trainer, steps, config.checkpoint_seconds, watch or Watch())
+
+    def keep(step: int) -> None:
+        if config.keep_every and step % config.keep_every == 0:
+            save_snapshot(out, step, trainer.finished())
+
+    run_steps(out, "adapt", trainer, steps, config.checkpoint_seconds, watch or Watch(), keep)
     method = trainer.finished()
     if processes.is_main():
         save_module(out / ADAPTER, method)
         (out / CHECKPOINT).unlink()
     return method
+
+
+def save_snapshot(out: Path, step: int, method: PixelMethod) -> None:
+    """Keep the adapter as it is after `step` steps in `out/snapshots/<step>`, which is an adapter run of its own."""
+    folder = out / SNAPSHOTS / f"{step:06d}"
+    write_json(folder / CONFIG, read_run(out, "adapter"))
+    save_module(folder / ADAPTER, method)
 
 
 def adapt_frames(
@@ -208,13 +223,14 @@ def adapted_view(
     """Adapted pictures of every servo step of a view, kept in `folder/adapted-<name>.npy` for the next run."""
     path = folder / f"adapted-{name}.npy"
     if not path.exists():
-        chunks, total = [], len(view.images)
-        with progress("adapt pictures", total, unit="pairs") as advance:
+        total, size = len(view.images), view.images.shape[-1]
+        header = {"descr": "|u1", "fortran_order": False, "shape": (total, 6, size, size)}
+        work = progress("adapt pictures", total, unit="pairs")
+        with work as advance, atomic(path) as temporary, open(temporary, "wb") as file:
+            np.lib.format.write_array_header_1_0(file, header)
             for chunk in _adapted_chunks(method, view, np.arange(total), 0, device):
-                chunks.append(chunk)
+                file.write(chunk.tobytes())
                 advance(len(chunk))
-        with atomic(path) as temporary, open(temporary, "wb") as file:
-            np.save(file, np.concatenate(chunks), allow_pickle=False)
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 

@@ -54,9 +54,18 @@ class Watch:
     """From `chosen_trackers`."""
 
 
-def run_steps(out: Path, what: str, trainer: Trainer, steps: int, checkpoint_seconds: float, watch: Watch) -> None:
+def run_steps(
+    out: Path,
+    what: str,
+    trainer: Trainer,
+    steps: int,
+    checkpoint_seconds: float,
+    watch: Watch,
+    after: Callable[[int], None] | None = None,
+) -> None:
     """Do all steps that an earlier run has not done. A checkpoint of the last one remains in `out`, which the caller
-    removes when the result is written. Of several processes the first alone writes.
+    removes when the result is written. Of several processes the first alone writes, and calls `after` with the number
+    of steps done.
 
     Raises:
         UserError: if a loss is not finite, or a file can't be read or written.
@@ -92,6 +101,8 @@ def run_steps(out: Path, what: str, trainer: Trainer, steps: int, checkpoint_sec
                         print(f"{what}: warning at step {step + 1}: {warning}", file=sys.stderr)
                 if watch.draw and watch.look_every and (step + 1) % watch.look_every == 0:
                     watch.draw(out / "looks" / f"{step + 1:06d}.png", trainer.look())
+                if after:
+                    after(step + 1)
             if time.monotonic() - saved >= checkpoint_seconds:
                 save(step + 1)
                 saved = time.monotonic()
