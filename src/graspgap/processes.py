@@ -24,9 +24,18 @@ PATIENCE = timedelta(days=1)
 _alone = False
 
 
-def begin(device: torch.device) -> torch.device:
-    """Join the processes that `accelerate launch` started; returns this one's device, `device` itself when alone.
-    Processes but the first are silent on standard output."""
+@contextmanager
+def joined(device: torch.device) -> Iterator[torch.device]:
+    """Inside, this is one of the processes that `accelerate launch` started; yields its device, `device` itself when
+    alone. Processes but the first are silent on standard output."""
+    try:
+        yield _join(device)
+    finally:
+        if distributed.is_available() and distributed.is_initialized():
+            distributed.destroy_process_group()
+
+
+def _join(device: torch.device) -> torch.device:
     if int(os.environ.get("WORLD_SIZE", "1")) < 2 or "LOCAL_RANK" not in os.environ:
         return device
     from accelerate import PartialState  # half a second
@@ -36,12 +45,6 @@ def begin(device: torch.device) -> torch.device:
     if not state.is_main_process:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return state.device
-
-
-def end() -> None:
-    """Leave the other processes, after the last word between them."""
-    if distributed.is_available() and distributed.is_initialized():
-        distributed.destroy_process_group()
 
 
 def count() -> int:
@@ -146,8 +149,6 @@ def average(tensors: list[Tensor]) -> None:
     """Replace tensors, in place, by their means over all processes; one message for all of them."""
     if count() == 1 or not tensors:
         return
-    from accelerate.utils import reduce
-
-    flat = reduce(torch.cat([tensor.flatten() for tensor in tensors]), "mean")
+    flat = _summed(torch.cat([tensor.flatten() for tensor in tensors])) / count()
     for tensor, mean in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
         tensor.copy_(mean.view_as(tensor))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -25,5 +26,6 @@ class GraspBatch:
 
     def part(self, rows: slice) -> GraspBatch:
         """Some of the samples."""
-        values = (getattr(self, field.name) for field in fields(self))
-        return GraspBatch(*(value if value is None else value[rows] for value in values))
+        values: list[Any] = [getattr(self, field.name) for field in fields(self)]
+        parts = [value if value is None else value[rows] for value in values]
+        return GraspBatch(*parts)

@@ -57,7 +57,8 @@ class Engine:
         """One step of `optimizer` down the sum of the losses, averaged over processes. Only its own parameters get
         gradients: nobody else's are worked out."""
         optimizer.zero_grad(set_to_none=True)
-        own = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        learned = (parameter for group in optimizer.param_groups for parameter in group["params"])
+        own = [parameter for parameter in learned if parameter.requires_grad]  # a method may hold some still
         loss = torch.stack(list(losses.values())).sum()
         (self.scaler.scale(loss) if self.scaler else loss).backward(inputs=own)
         gradients = [parameter.grad for parameter in own if parameter.grad is not None]

@@ -102,6 +102,8 @@ class GraspTrainer:
             self.real = GraspSamples(data.real, augment_config=augment)
         if config.methods and data.unlabelled is not None:
             self.frames = AttemptFrames(data.unlabelled, FRAMES, augment)
+            attempts = processes.share(config.unlabelled, "--training.unlabelled")
+            self.share_of_frames = slice(attempts.start * FRAMES, attempts.stop * FRAMES)
         torch.manual_seed(int(generator(config.seed, "weights").integers(2**31)))
         self.net = GraspNet(config.network).to(device)
         self.methods = {name: options.build(self.net).to(device) for name, options in config.methods.items()}
@@ -120,8 +122,12 @@ class GraspTrainer:
         self.optimizer = torch.optim.AdamW(
             groups, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
-        self.modules = {"net": self.net, "average": self.average, "methods": self.method_modules}
-        self.optimizers = {"adam": self.optimizer}
+        self.modules: dict[str, nn.Module] = {
+            "net": self.net,
+            "average": self.average,
+            "methods": self.method_modules,
+        }
+        self.optimizers: dict[str, torch.optim.Optimizer] = {"adam": self.optimizer}
 
     @property
     def real_domain(self) -> Domain:
@@ -153,9 +159,7 @@ class GraspTrainer:
             losses["real"] = self._grasp_loss(self._see(batch.part(self.share), self.real_domain))
         if self.frames is not None and any(method.looks for method in self.methods.values()):
             batch = self.frames.batch(generator(config.seed, "unlabelled", step), config.unlabelled, self.device)
-            rows = processes.share(config.unlabelled, "--training.unlabelled")
-            attempts = slice(rows.start * FRAMES, rows.stop * FRAMES)
-            real = self._see(batch.part(attempts), self.real_domain)
+            real = self._see(batch.part(self.share_of_frames), self.real_domain)
             for method in self.methods.values():
                 losses |= method.losses(net, sim, real, progress)
         return losses

@@ -70,9 +70,9 @@ class HealthWatch:
             lost = ((1 - real) ** 2 + made**2) / 2 < CRITIC_LOSS and (1 - made) ** 2 > GENERATOR_LOSS
             if self._lasts("won", lost, WON_FOR):
                 found.append(
-                    f"the discriminators have won: they give real pictures {real:.2f} and made ones {made:.2f}, and the "
-                    "generator learns little from that; lower their learning rate, show them more real pictures, or "
-                    "augment what they see where the method can"
+                    f"the discriminators have won: they give real pictures {real:.2f} and made ones {made:.2f}, and "
+                    "the generator learns little from that; lower their learning rate, show them more real pictures, "
+                    "or augment what they see where the method can"
                 )
         if "variety" in health and self._lasts("variety", health["variety"] < VARIETY):
             found.append(
@@ -83,8 +83,8 @@ class HealthWatch:
         excess = health.get("saturated", 0.0) - health.get("saturated_real", 0.0)
         if self._lasts("saturated", excess > SATURATED):
             found.append(
-                f"{health.get('saturated', 0.0):.0%} of made pictures is black or white, {excess:.0%} more than of real "
-                "ones; lower the learning rate, or raise the weight of the content or cycle loss"
+                f"{health.get('saturated', 0.0):.0%} of made pictures is black or white, {excess:.0%} more than of "
+                "real ones; lower the learning rate, or raise the weight of the content or cycle loss"
             )
         for name, norm in health.items():
             if name.startswith("gradient_"):
@@ -95,8 +95,8 @@ class HealthWatch:
         found, before = [], self.norms.setdefault(side, [])
         if self._lasts(f"vanished {side}", norm < VANISHED):
             found.append(
-                f"the gradient of '{side}' has vanished (norm {norm:.1e}): nothing moves it any more; check the weights "
-                "of its losses, or raise the learning rate"
+                f"the gradient of '{side}' has vanished (norm {norm:.1e}): nothing moves it any more; check the "
+                "weights of its losses, or raise the learning rate"
             )
         if len(before) >= LASTS and norm > max(LARGE, EXPLODED * median(before)):
             if f"exploded {side}" not in self.said:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import nn
 from torch.optim import Optimizer
@@ -23,12 +23,13 @@ from graspgap.training.trackers import tracking
 CHECKPOINT = "checkpoint.safetensors"
 
 
+@runtime_checkable
 class Trainer(Protocol):
     """What is trained, and all that a step depends on besides its number."""
 
     engine: Engine
-    modules: Mapping[str, nn.Module]
-    optimizers: Mapping[str, Optimizer]
+    modules: dict[str, nn.Module]
+    optimizers: dict[str, Optimizer]
     config: Any
     """A dataclass."""
 
@@ -49,7 +50,7 @@ class Watch:
     look_every: int = 0
     """Steps between two pictures in `looks/`; 0: none."""
     draw: Callable[[Path, Any], None] | None = None
-    """Draws such a picture of `Trainer.look`."""
+    """Writes such a picture, a PNG, of what `Trainer.look` returns."""
     trackers: tuple[str, ...] = ()
     """From `chosen_trackers`."""
 

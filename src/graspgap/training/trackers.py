@@ -14,22 +14,23 @@ from graspgap.errors import UserError, choose
 TENSORBOARD = "tensorboard"
 
 
-def chosen_trackers(tensorboard: bool, tracker: str) -> tuple[str, ...]:
-    """Names for `tracking`, of `--tensorboard` and `--tracker NAME`.
+def chosen_trackers(tensorboard: bool, trackers: str) -> tuple[str, ...]:
+    """Names for `tracking`, of `--tensorboard` and `--trackers NAME,NAME`.
 
     Raises:
-        UserError: if accelerate doesn't know the name, or the package is not installed; names the fix.
+        UserError: if accelerate doesn't know a name, or the package is not installed; names the fix.
     """
-    names = tuple(dict.fromkeys([TENSORBOARD] * tensorboard + [tracker] * bool(tracker)))
+    others = [name for name in trackers.split(",") if name]
+    names = tuple(dict.fromkeys([TENSORBOARD] * tensorboard + others))
     if not names:
         return ()
     from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
 
     for name in names:
-        choose("--tracker", name, LOGGER_TYPE_TO_CLASS)
+        choose("--trackers", name, LOGGER_TYPE_TO_CLASS)
         if name not in [str(found) for found in get_available_trackers()]:
             package = "'graspgap[tensorboard]'" if name == TENSORBOARD else name.replace("_", "-")
-            flag = "--tensorboard" if name == TENSORBOARD else f"--tracker {name}"
+            flag = "--tensorboard" if tensorboard and name == TENSORBOARD else f"--trackers {name}"
             raise UserError(f"{flag} needs a package that is not installed: pip install {package}")
     return names
 
