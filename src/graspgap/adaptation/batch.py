@@ -26,6 +26,6 @@ class GraspBatch:
 
     def part(self, rows: slice) -> GraspBatch:
         """Some of the samples."""
-        values: list[Any] = [getattr(self, field.name) for field in fields(self)]
-        parts = [value if value is None else value[rows] for value in values]
+        values = [getattr(self, field.name) for field in fields(self)]
+        parts: list[Any] = [None if value is None else value[rows] for value in values]
         return GraspBatch(*parts)
