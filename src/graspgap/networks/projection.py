@@ -27,7 +27,7 @@ class Projection(nn.Module):
 
     def forward(self, points: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 2"]:
         kind = points.device.type
-        if torch.is_autocast_enabled(kind):  # in 16 bits a matrix product is off by up to a pixel
+        if kind != "meta" and torch.is_autocast_enabled(kind):  # in 16 bits a matrix product is off by up to a pixel
             with torch.autocast(kind, enabled=False):
                 return self(points)
         seen = (points - self.eye) @ self.rotation.T

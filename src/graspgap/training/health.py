@@ -12,14 +12,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 CRITIC_LOSS, GENERATOR_LOSS = 0.05, 0.8
-"""Discriminators have won when LSGAN's losses of their mean verdicts (0.125 and 0.25 where they can't tell) are below
+"""Discriminators have won when LSGAN's losses of their mean verdicts (0.25 both where they can't tell) are below
 the first for them, and above the second for the generator. On 225 real pictures that were learned by heart they were
 0.035 and 0.90; with augmentation, which mended it, 0.118 and 0.61 (docs/decisions.md)."""
 WON_FOR = 8
 """Measurements in a row that this takes: 200 steps, since a phase of the game may look so for a while."""
 VARIETY = 0.25
 """Made pictures have lost their variety when they differ from each other by less than this share of what simulated or
-real ones do, whichever differ less. A generator that repaints everything but keeps what is where stays above 0.5."""
+real ones do, whichever differ less. Chosen, as the limits below are: low, so that a warning is rarely wrong."""
 SATURATED = 0.3
 """Saturated noise: so much more of made pictures than of real ones lies within 1% of black or white."""
 VANISHED = 1e-6
