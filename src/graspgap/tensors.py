@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -53,9 +55,14 @@ def load_module(path: Path, module: nn.Module, what: str) -> None:
 
 
 def save_checkpoint(
-    path: Path, step: int, modules: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.Optimizer]
+    path: Path,
+    step: int,
+    modules: Mapping[str, nn.Module],
+    optimizers: Mapping[str, torch.optim.Optimizer],
+    notes: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write everything that the next step depends on. Batches depend on (seed, step) alone, so nothing else does."""
+    """Write everything that the next step depends on. Batches depend on (seed, step) alone, so nothing else does.
+    `notes` are JSON-able, such as sums of a log; floating-point numbers come back as they were."""
     tensors: dict[str, Tensor] = {}
     for name, module in modules.items():
         tensors |= {f"module/{name}/{key}": value.contiguous() for key, value in module.state_dict().items()}
@@ -63,22 +70,25 @@ def save_checkpoint(
         for index, state in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer/{name}/{index}/{key}": value.contiguous() for key, value in state.items()}
     with atomic(path) as temporary:
-        save_file({key: value.clone() for key, value in tensors.items()}, temporary, metadata={"step": str(step)})
+        metadata = {"step": str(step), "notes": json.dumps(notes or {})}
+        save_file({key: value.clone() for key, value in tensors.items()}, temporary, metadata)
 
 
 def load_checkpoint(
     path: Path, modules: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.Optimizer]
-) -> int:
-    """Restore what `save_checkpoint` wrote, in place; returns the number of steps done, 0 without a checkpoint.
+) -> tuple[int, dict[str, Any]]:
+    """Restore what `save_checkpoint` wrote, in place; returns the number of steps done, 0 without a checkpoint, and
+    the notes.
 
     Raises:
         UserError: if the file is damaged.
     """
     if not path.exists():
-        return 0
+        return 0, {}
     try:
         with safe_open(path, framework="pt") as file:
-            step = int((file.metadata() or {})["step"])
+            metadata = file.metadata() or {}
+            step, notes = int(metadata["step"]), json.loads(metadata.get("notes", "{}"))
         tensors = load_file(path)
     except (SafetensorError, KeyError) as error:
         raise UserError(f"{path} is damaged ({error}): delete it and run again; training starts anew") from None
@@ -96,4 +106,4 @@ def load_checkpoint(
         for parameter, state in optimizer.state.items():  # fused optimizers take moments to lie as their weights do
             like_weights = {key: value for key, value in state.items() if value.shape == parameter.shape}
             state |= {key: torch.empty_like(parameter).copy_(value) for key, value in like_weights.items()}
-    return step
+    return step, notes

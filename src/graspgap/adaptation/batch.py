@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -22,3 +23,9 @@ class GraspBatch:
     """By how much the pictures were moved, in half pictures (u, v)."""
     masks: Int[Tensor, "b 2 h2 w2"] | None = None
     """Semantic masks of both pictures at half resolution, moved with them; of simulation only."""
+
+    def part(self, rows: slice) -> GraspBatch:
+        """Some of the samples."""
+        values = [getattr(self, field.name) for field in fields(self)]
+        parts: list[Any] = [None if value is None else value[rows] for value in values]
+        return GraspBatch(*parts)

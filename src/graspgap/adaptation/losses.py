@@ -1,13 +1,45 @@
-"""Losses as pure functions of tensors. Every one returns a scalar, the mean over the batch."""
+"""Losses as pure functions of tensors. Every one returns a scalar, the mean over the batch.
+
+Under `torch.autocast` they are computed in 32 bits all the same: 16 can't hold sums over a picture's pixels.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from graspgap.processes import whole
 
+
+def full_precision(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """`loss` without autocast, its 16-bit arguments made 32-bit ones."""
+
+    @wraps(loss)
+    def precise(*args: Any, **more: Any) -> Tensor:
+        first = args[0] if isinstance(args[0], Tensor) else args[0][0]
+        kind = first.device.type
+        if not torch.is_autocast_enabled(kind):
+            return loss(*args, **more)
+        with torch.autocast(kind, enabled=False):
+            return loss(*map(_raised, args), **more)
+
+    return precise
+
+
+def _raised(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_raised(item) for item in value]
+    sixteen = isinstance(value, Tensor) and value.dtype in (torch.bfloat16, torch.float16)
+    return value.float() if sixteen else value
+
+
+@full_precision
 def pmse(made: Float[Tensor, "b *n"], source: Float[Tensor, "b *n"]) -> Float[Tensor, ""]:
     """Pairwise mean squared error (Eigen et al. 2014; Bousmalis et al. 2017): the mean over all unordered pairs (i, j)
     of elements of ((d_i - d_j)^2), d = made - source, which is twice the unbiased variance of d.
@@ -18,6 +50,7 @@ def pmse(made: Float[Tensor, "b *n"], source: Float[Tensor, "b *n"]) -> Float[Te
     return 2 * (made - source).flatten(1).var(dim=1, unbiased=True).mean()
 
 
+@full_precision
 def masked_pmse(
     made: Float[Tensor, "b c h w"], source: Float[Tensor, "b c h w"], mask: Bool[Tensor, "b h w"]
 ) -> Float[Tensor, ""]:
@@ -34,6 +67,7 @@ def masked_pmse(
     return (2 * deviation / (count - 1).clamp(min=1)).mean()
 
 
+@full_precision
 def lsgan_discriminator(
     real: list[Float[Tensor, "b 1 _ _"]], made: list[Float[Tensor, "b 1 _ _"]]
 ) -> Float[Tensor, ""]:
@@ -43,27 +77,39 @@ def lsgan_discriminator(
     return torch.stack(losses).mean()
 
 
+@full_precision
 def lsgan_generator(made: list[Float[Tensor, "b 1 _ _"]]) -> Float[Tensor, ""]:
     """Least-squares GAN, the generator's side: made patches towards 1, not halved, averaged over scales."""
     return torch.stack([(m - 1).square().mean() for m in made]).mean()
 
 
+def mean_verdict(verdicts: list[Float[Tensor, "b 1 _ _"]]) -> Float[Tensor, ""]:
+    """Mean verdict of patch discriminators, every scale weighing the same. No loss: it is for the log."""
+    return torch.stack([verdict.float().mean() for verdict in verdicts]).mean()
+
+
+@full_precision
 def mask_loss(logits: Float[Tensor, "b k c h w"], masks: Int[Tensor, "b k h w"]) -> Float[Tensor, ""]:
     """Cross-entropy of predicted semantic masks; k pictures per sample, c classes."""
     return functional.cross_entropy(logits.flatten(0, 1), masks.flatten(0, 1).long())
 
 
+@full_precision
 def grasp_loss(logits: Float[Tensor, "b n"], success: Float[Tensor, "b n"]) -> Float[Tensor, ""]:
-    """Binary cross-entropy of grasp success; `success` is 0 or 1, or NaN where a command has no label."""
+    """Binary cross-entropy of grasp success; `success` is 0 or 1, or NaN where a command has no label. The mean is over
+    the labels of all processes, which may have unequal numbers of them."""
+    logits, success = whole(logits), whole(success)
     known = ~success.isnan()
     return functional.binary_cross_entropy_with_logits(logits[known], success[known])
 
 
+@full_precision
 def feature_matching(made: Float[Tensor, "b *n"], source: Float[Tensor, "b *n"]) -> Float[Tensor, ""]:
     """Mean squared difference between the grasp network's features of a made picture and of its source."""
     return (made - source.detach()).square().mean()
 
 
+@full_precision
 def patch_nce(made: Float[Tensor, "b p d"], source: Float[Tensor, "b p d"], temperature: float) -> Float[Tensor, ""]:
     """PatchNCE (Park et al. 2020): each of p places of a made picture must find itself among the p places of its own
     source, by the cosine of their features. Other pictures of the batch are not looked at; `source` is a target and
@@ -78,6 +124,7 @@ def patch_nce(made: Float[Tensor, "b p d"], source: Float[Tensor, "b p d"], temp
     return functional.cross_entropy(similar.flatten(0, 1), own)
 
 
+@full_precision
 def mask_disagreement(one: Float[Tensor, "b *k c h w"], other: Float[Tensor, "b *k c h w"]) -> Float[Tensor, ""]:
     """How far two soft segmentations, given as logits, are apart: 1 less their Dice overlap 2pq / (p^2 + q^2), class by
     class and picture by picture, averaged. 0 if they are equal, nearly 1 if they share nothing.

@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 from tyro.conf import Positional
 
-from graspgap.adaptation.pixel import METHODS, PixelConfig
-from graspgap.cli.checks import at_least
+from graspgap import processes
+from graspgap.adaptation.pixel import METHODS, PixelConfig, PixelMethod
+from graspgap.cli.checks import at_least, share_below_one
 from graspgap.cli.place import Place
 from graspgap.config import from_json
 from graspgap.contract import Camera
@@ -21,6 +22,9 @@ from graspgap.parallel import choose_workers
 from graspgap.runs import begin_run
 from graspgap.tensors import choose_device
 from graspgap.training.adapt import ADAPTER, AdapterTrainingConfig, load_adapter, train_adapter
+from graspgap.training.engine import choose_precision
+from graspgap.training.loop import Watch
+from graspgap.training.trackers import chosen_trackers
 
 
 @dataclass(frozen=True)
@@ -37,10 +41,14 @@ class Config:
     steps: int = 1500
     """Training steps."""
     batch: int = 16
-    """Pairs of pictures per step."""
+    """Pairs of pictures per step, of all processes together."""
+    ema: float = 0.0
+    """Decay of an exponential moving average of the weights, which the adapter is then made of; 0: none."""
     keep_every: int = 0
     """Keep the adapter every so many steps in OUT/snapshots, each an adapter run of its own; `graspgap score --adapter
     OUT` ranks them. 0: only the last one."""
+    look_every: int = 0
+    """Draw OUT/looks/STEP.png every so many steps, as the grid at the end; 0: never."""
     methods: dict[str, PixelConfig] = field(default_factory=lambda: {name: kind() for name, kind in METHODS.items()})
     """Networks and loss weights of each method; those of the chosen one count."""
     networks: str = "demo"
@@ -53,6 +61,12 @@ class Config:
     """Threads; 0: one per core."""
     device: str = "auto"
     """`auto`, `cpu`, `cuda`."""
+    precision: str = "auto"
+    """`fp32`, `bf16`, `fp16` (GPUs alone), or `auto`: bf16 on GPUs that compute in it, else fp32."""
+    tensorboard: bool = False
+    """Log to OUT/tensorboard too (extra `tensorboard`); OUT/log.jsonl is always written."""
+    trackers: str = ""
+    """Other trackers that accelerate knows, joined by commas, such as `wandb`."""
 
 
 def run(config: Config) -> None:
@@ -62,9 +76,18 @@ def run(config: Config) -> None:
     at_least("--steps", config.steps, 1)
     at_least("--batch", config.batch, 1)
     at_least("--keep-every", config.keep_every, 0)
+    at_least("--look-every", config.look_every, 0)
+    share_below_one("--ema", config.ema)
+    trackers = chosen_trackers(config.tensorboard, config.trackers)
     device = choose_device(config.device)
+    precision = choose_precision(config.precision, device)
     if config.workers:
         torch.set_num_threads(choose_workers(config.workers))
+    with processes.joined(device) as device:
+        _train(config, device, precision, trackers)
+
+
+def _train(config: Config, device: torch.device, precision: str, trackers: tuple[str, ...]) -> None:
     sim_data, real_data = open_dataset(config.sim), open_dataset(config.real)
     for data in (sim_data, real_data):
         data.require_image_size(config.image_size)
@@ -72,11 +95,27 @@ def run(config: Config) -> None:
     options = with_networks(config.methods[config.method], config.networks, config.method)
     options = options.fitted(config.image_size, from_json(Camera, sim_data.meta["camera"]))
     training = AdapterTrainingConfig(
-        config.method, options, config.steps, config.batch, keep_every=config.keep_every, seed=config.seed
+        config.method,
+        options,
+        config.steps,
+        config.batch,
+        config.ema,
+        precision,
+        keep_every=config.keep_every,
+        seed=config.seed,
     )
-    begin_run(config.out, "adapter", training, {"sim": sim.provenance(), "real": real.provenance()})
+    with processes.main_first():
+        begin_run(config.out, "adapter", training, {"sim": sim.provenance(), "real": real.provenance()})
+
+    def draw(path: Path, method: PixelMethod) -> None:
+        save_adaptation_grid(path, method, sim, real, device)
+
     grid, trained = config.out / "grid.png", (config.out / ADAPTER).exists()
+    if not trained:
+        watch = Watch(config.look_every, draw, trackers)
+        method = train_adapter(config.out, training, sim, real, device, watch)
+    if not processes.is_main():
+        return
     if not (trained and grid.exists()):
-        method = load_adapter(config.out, device) if trained else train_adapter(config.out, training, sim, real, device)
-        save_adaptation_grid(grid, method, sim, real, device)
+        draw(grid, load_adapter(config.out, device) if trained else method)
     print(f"{config.out}: adapter trained; look at {grid}")

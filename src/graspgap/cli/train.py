@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from tyro.conf import Positional
 
+from graspgap import processes
 from graspgap.adaptation.feature import FEATURES, FeatureConfig, check_features
 from graspgap.cli.checks import at_least
 from graspgap.cli.place import Place
@@ -18,12 +19,18 @@ from graspgap.deployment.calibration import CALIBRATION
 from graspgap.deployment.predictor import POLICY, load_predictor
 from graspgap.errors import UserError
 from graspgap.evaluation.held_out import FIGURES, save_held_out_metrics
+from graspgap.evaluation.pictures import save_prediction_grid
+from graspgap.networks import GraspNet
+from graspgap.networks.normalization import Domain
 from graspgap.networks.presets import resized
 from graspgap.parallel import choose_workers
 from graspgap.runs import begin_run
 from graspgap.tensors import choose_device
 from graspgap.training.adapt import adapted_view, load_adapter
+from graspgap.training.engine import choose_precision
 from graspgap.training.grasp import GraspData, GraspTrainingConfig, policy_domain, policy_facts, train_grasp
+from graspgap.training.loop import Watch
+from graspgap.training.trackers import chosen_trackers
 
 HELD_OUT = 0.1
 """Share of the scenes of each dataset kept from training, for calibration and AUC."""
@@ -61,6 +68,15 @@ class Config:
     """Threads; 0: one per core."""
     device: str = "auto"
     """`auto`, `cpu`, `cuda`."""
+    precision: str = "auto"
+    """`fp32`, `bf16`, `fp16` (GPUs alone), or `auto`: bf16 on GPUs that compute in it, else fp32."""
+    look_every: int = 0
+    """Draw OUT/looks/STEP.png every so many steps: the held-out pictures whose commands look most and least promising;
+    0: never."""
+    tensorboard: bool = False
+    """Log to OUT/tensorboard too (extra `tensorboard`); OUT/log.jsonl is always written."""
+    trackers: str = ""
+    """Other trackers that accelerate knows, joined by commas, such as `wandb`."""
 
 
 def run(config: Config) -> None:
@@ -68,13 +84,21 @@ def run(config: Config) -> None:
     at_least("--seed", config.seed, 0)
     at_least("--steps", config.steps, 1)
     at_least("--training.batch", config.training.batch, 1)
+    at_least("--look-every", config.look_every, 0)
+    trackers = chosen_trackers(config.tensorboard, config.trackers)
     device = choose_device(config.device)
+    precision = choose_precision(config.precision, device)
     if config.workers:
         torch.set_num_threads(choose_workers(config.workers))
     if config.adapter and not config.sim:
         raise UserError("--adapter makes simulated pictures look real: give --sim DATA too")
     if config.real_labels and not config.real:
         raise UserError(f"--real-labels {config.real_labels:g} asks for labels of no dataset: give --real DATA too")
+    with processes.joined(device) as device:
+        _train(config, device, precision, trackers)
+
+
+def _train(config: Config, device: torch.device, precision: str, trackers: tuple[str, ...]) -> None:
     sim, sim_held = _split(config.sim, config)
     real, real_held = _split(config.real, config)
     known = sim or real
@@ -92,7 +116,9 @@ def run(config: Config) -> None:
     network = resized(config.training.network, config.networks).fitted(
         config.image_size, from_json(Camera, camera) if camera else None
     )
-    training = replace(config.training, network=network, methods=methods, steps=config.steps, seed=config.seed)
+    training = replace(
+        config.training, network=network, methods=methods, steps=config.steps, precision=precision, seed=config.seed
+    )
     views = GraspData(
         sim=sim.simulated() if sim else None,
         real=real.labelled(config.real_labels, config.seed) if real and config.real_labels else None,
@@ -107,20 +133,34 @@ def run(config: Config) -> None:
     facts = {"policy": policy_facts(training), "adapter": str(config.adapter) if config.adapter else None}
     trained, measured = (config.out / POLICY).exists(), [config.out / FIGURES, config.out / CALIBRATION]
     method = load_adapter(config.adapter, device) if config.adapter and not trained else None
-    begin_run(config.out, "policy", training, inputs | facts)
+    with processes.main_first():
+        begin_run(config.out, "policy", training, inputs | facts)
     if trained and all(path.exists() for path in measured):
         print(f"{config.out}: already trained")
         return
     if config.adapter and method and views.sim:
         name = f"{views.sim.provenance()['meta_sha256'][:12]}-{len(views.sim)}-{config.seed}"
-        views = replace(views, adapted=adapted_view(config.adapter, method, views.sim, name, device))
-    net = load_predictor(config.out, config.device).net if trained else train_grasp(config.out, training, views, device)
+        with processes.main_first():
+            views = replace(views, adapted=adapted_view(config.adapter, method, views.sim, name, device))
     held_out: dict[str, LabelledView] = {}
     if sim_held:
         held_out["sim"] = sim_held.simulated()
     if real_held and config.real_labels:
         held_out["real"] = real_held.labelled(config.real_labels, config.seed)
-    metrics = save_held_out_metrics(config.out, net, held_out, device, policy_domain(training))
+    domain = policy_domain(training)
+
+    def draw(path: Path, net: GraspNet) -> None:
+        name, view = next(iter(held_out.items()))
+        save_prediction_grid(path, net, view, device, domain if name == "real" else Domain.SIMULATION)
+
+    if trained:
+        net = load_predictor(config.out, config.device).net
+    else:
+        watch = Watch(config.look_every, draw, trackers)
+        net = train_grasp(config.out, training, views, device, watch)
+    if not processes.is_main():
+        return
+    metrics = save_held_out_metrics(config.out, net, held_out, device, domain)
     print(f"{config.out}: trained; held-out AUC " + ", ".join(f"{k} {v['auc']}" for k, v in metrics.items()))
 
 

@@ -9,8 +9,11 @@ import torch
 
 from graspgap.adaptation.pixel import PixelMethod
 from graspgap.contract import Image
-from graspgap.datasets import SimulatedView, UnlabelledView
+from graspgap.datasets import LabelledView, SimulatedView, UnlabelledView
 from graspgap.datasets.view import colour_masks, image_grid, save_png
+from graspgap.evaluation.held_out import predicted_success
+from graspgap.networks import GraspNet
+from graspgap.networks.normalization import Domain
 from graspgap.seeding import generator
 from graspgap.training.adapt import adapt_frames
 
@@ -42,4 +45,18 @@ def save_adaptation_grid(
 ) -> None:
     """Write the grid as a PNG."""
     rows = adaptation_rows(method, sim, real, device)
+    save_png(image_grid(list(rows.values()), list(rows), 3), path)
+
+
+def save_prediction_grid(
+    path: Path, net: GraspNet, view: LabelledView, device: torch.device, domain: Domain, pairs: int = 6, most: int = 400
+) -> None:
+    """Write as a PNG the pairs, of up to `most` servo steps, whose own commands the network thinks most and least
+    promising, best first, and how many of their attempts succeeded."""
+    chosen = generator(0, "predictions").permutation(len(view.images))[:most]
+    ranked = chosen[np.argsort(-predicted_success(net, view, device, domain, chosen), kind="stable")]
+    rows = {}
+    for name, frames in (("most", ranked[:pairs]), ("least", ranked[-pairs:])):
+        succeeded = int(view.success[view.owner[frames]].sum())
+        rows[f"{name} promising: {succeeded} of {len(frames)} succeeded"] = pair_images(view.pairs(frames))
     save_png(image_grid(list(rows.values()), list(rows), 3), path)

@@ -20,6 +20,7 @@ from graspgap.files import read_json, write_text
 from graspgap.runs import CONFIG
 from graspgap.tensors import choose_device
 from graspgap.training.adapt import load_adapter
+from graspgap.training.log import LOG, read_warnings
 
 
 def write_report(out: Path, **more: Any) -> Path:
@@ -45,8 +46,10 @@ def write_study_report(out: Path, stages: Sequence[Stage]) -> Path:
     missing = [name for name, value in seconds.items() if value is None]
     warnings = [f"{len(missing)} of {len(stages)} stages have not finished: {', '.join(missing)}."] if missing else []
     logs: dict[str, Curves] = {
-        str(path.parent.relative_to(out)): read_log(path) for path in sorted(out.glob("*/*/log.jsonl"))
+        str(path.parent.relative_to(out)): read_log(path) for path in sorted(out.glob("*/*/" + LOG))
     }
+    for run in logs:
+        warnings += [f"{run}, {warning}." for warning in read_warnings(out / run / LOG)]
     configurations = {
         str(path.parent.relative_to(out)): read_json(path, "a run") for path in sorted(out.glob("*/*/" + CONFIG))
     }

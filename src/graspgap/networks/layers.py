@@ -39,6 +39,7 @@ class InstanceNorm(nn.GroupNorm):
         super().__init__(channels, channels)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        x = x.to(self.weight.dtype)  # sums over a picture need 32 bits
         if x.device.type == "cpu" and x.is_contiguous(memory_format=torch.channels_last):
             return _ChannelsLastNorm.apply(x, self.weight, self.bias, self.eps)
         return super().forward(x)

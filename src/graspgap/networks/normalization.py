@@ -8,6 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from graspgap import processes
+from graspgap.networks.synchronized import synchronized_batch_norm
+
 
 class Domain(IntEnum):
     """Where a batch comes from; the index of its batch statistics."""
@@ -42,15 +45,13 @@ class DomainBatchNorm(nn.Module):
         self.bias = nn.Parameter(self.bias.detach().expand(len(Domain), -1).clone())
 
     def forward(self, x: Float[Tensor, "b c *size"], domain: Domain) -> Float[Tensor, "b c *size"]:
-        """Normalize a batch of one domain; in training mode, only that domain's running statistics move."""
+        """Normalize a batch of one domain; in training mode, only that domain's running statistics move. The batch is
+        that of all processes."""
         own = self.weight.ndim == 2
+        weight, bias = (self.weight[domain], self.bias[domain]) if own else (self.weight, self.bias)
+        statistics = self.running_mean[domain], self.running_var[domain]
+        if self.training and processes.count() > 1:
+            return synchronized_batch_norm(x, *statistics, weight, bias, self.momentum, self.eps)
         return nn.functional.batch_norm(
-            x,
-            self.running_mean[domain],
-            self.running_var[domain],
-            self.weight[domain] if own else self.weight,
-            self.bias[domain] if own else self.bias,
-            training=self.training,
-            momentum=self.momentum,
-            eps=self.eps,
+            x, *statistics, weight, bias, training=self.training, momentum=self.momentum, eps=self.eps
         )

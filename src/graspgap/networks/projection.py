@@ -26,5 +26,9 @@ class Projection(nn.Module):
         self.rotation.copy_(torch.from_numpy(camera.projection()))
 
     def forward(self, points: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 2"]:
+        kind = points.device.type
+        if kind != "meta" and torch.is_autocast_enabled(kind):  # in 16 bits a matrix product is off by up to a pixel
+            with torch.autocast(kind, enabled=False):
+                return self(points)
         seen = (points - self.eye) @ self.rotation.T
         return seen[..., :2] / seen[..., 2:]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,23 +9,26 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Int64, UInt8
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from graspgap import processes
 from graspgap.adaptation.augment import DRAWS
 from graspgap.adaptation.pixel import METHODS, AdapterBatch, Losses, PixelConfig, PixelMethod
 from graspgap.adaptation.pixel.graspgan import GraspGanConfig
 from graspgap.config import from_json
 from graspgap.datasets import SimulatedView, UnlabelledView
-from graspgap.errors import choose
+from graspgap.errors import UserError, choose
 from graspgap.files import atomic, write_json
 from graspgap.progress import progress
 from graspgap.runs import CONFIG, read_run
 from graspgap.seeding import generator
-from graspgap.tensors import load_checkpoint, load_module, save_checkpoint, save_module
+from graspgap.tensors import load_module, save_module
 from graspgap.training.batches import to_float, to_uint8
-from graspgap.training.log import TrainingLog
+from graspgap.training.engine import Engine
+from graspgap.training.health import picture_health
+from graspgap.training.loop import CHECKPOINT, Watch, run_steps
 
 ADAPTER = "adapter.safetensors"
-CHECKPOINT = "checkpoint.safetensors"
 SNAPSHOTS = "snapshots"
 """Folder of a run with its adapters of earlier steps."""
 
@@ -42,7 +44,12 @@ class AdapterTrainingConfig:
     steps: int = 1500
     """Steps, in each of which every side of the method has its turn."""
     batch: int = 16
-    """Simulated and real pairs per step."""
+    """Simulated and real pairs per step, of all processes together."""
+    ema: float = 0.0
+    """Decay of the averaged weights that the adapter is made of; 0: the last weights themselves, as in the papers of
+    these methods."""
+    precision: str = "fp32"
+    """`fp32`, `bf16` or `fp16`, from `choose_precision`."""
     checkpoint_seconds: float = 60.0
     """Interval of the checkpoints."""
     keep_every: int = 0
@@ -57,46 +64,94 @@ class AdapterTrainer:
         self, config: AdapterTrainingConfig, sim: SimulatedView, real: UnlabelledView, device: torch.device
     ) -> None:
         self.config, self.sim, self.real, self.device = config, sim, real, device
+        self.engine = Engine(device, config.precision)
+        self.share = processes.share(config.batch, "--batch")
         torch.manual_seed(int(generator(config.seed, "weights").integers(2**31)))
         self.method = config.options.build()
         self.method.prepare(sim, real, config.seed)
         self.method.to(device).train()
         self.optimizers = self.method.optimizers()
+        if processes.count() > 1 and self.optimizers and not self.method.divisible:
+            raise UserError(
+                f"--method {config.method} with these settings can't share a batch out among {processes.count()} "
+                "processes: what one sample gives depends on the whole batch; use one process, or another method"
+            )
+        self.modules: dict[str, torch.nn.Module] = {"method": self.method}
+        self.average = None
+        if config.ema:
+            self.average = AveragedModel(self.method, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
+            self.modules["average"] = self.average
 
     def batch(self, step: int) -> AdapterBatch:
-        """Unpaired simulated and real servo steps, drawn from (seed, step) alone."""
+        """Unpaired simulated and real servo steps, drawn from (seed, step) alone: this process's share of them."""
         rng, sim, size = generator(self.config.seed, "adapt", step), self.sim, self.config.batch
         frames, real = rng.integers(len(sim.images), size=size), rng.integers(len(self.real.images), size=size)
+        shape = (size, self.method.noise_channels, *sim.images.shape[-2:])
+        noise = rng.standard_normal(shape, dtype=np.float32)[self.share]
+        draws = rng.random((2, size, DRAWS), dtype=np.float32)[:, self.share]
+        frames, real = frames[self.share], real[self.share]
         assert sim.poses is not None
         assert sim.commands is not None
-        pictures = to_float(sim.pairs(frames), self.device)
 
         def tensor(array: np.ndarray) -> torch.Tensor:
             return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
 
         return AdapterBatch(
-            pictures=pictures,
+            pictures=to_float(sim.pairs(frames), self.device),
             masks=tensor(sim.mask_pairs(frames)).long(),
             poses=tensor(sim.poses[frames]),
             commands=tensor(sim.commands[frames])[:, None],
             success=tensor(sim.success[sim.owner[frames]].astype(np.float32))[:, None],
             real=to_float(self.real.pairs(real), self.device),
-            noise=noise_like(rng, pictures, self.method.noise_channels),
-            draws=tensor(rng.random((2, size, DRAWS), dtype=np.float32)),
+            noise=tensor(noise),
+            draws=tensor(draws),
         )
 
     def step(self, step: int) -> dict[str, float]:
         """Every side's turn, in order; returns all losses."""
         torch.manual_seed(int(generator(self.config.seed, "step", step).integers(2**31)))
+        self.method.train()
         losses: Losses = {}
-        for side, parts in self.method.turns(self.batch(step), step / self.config.steps):
-            optimizer = self.optimizers[side]
-            optimizer.zero_grad(set_to_none=True)
-            own = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-            torch.stack(list(parts.values())).sum().backward(inputs=own)  # nobody else's gradients are worked out
-            optimizer.step()
+        self.seen = self.batch(step)
+        turns = self.method.turns(self.seen, step / self.config.steps)
+        while turn := self._next(turns):
+            side, parts = turn
+            self.engine.descend(side, parts, self.optimizers[side])
             losses |= parts
-        return {name: float(loss.detach()) for name, loss in losses.items()}
+        if self.average:
+            self.average.update_parameters(self.method)
+        return self.engine.means(losses)
+
+    def _next(self, turns: Iterator[tuple[str, Losses]]) -> tuple[str, Losses] | None:
+        with self.engine.autocast():
+            return next(turns, None)
+
+    @torch.no_grad()
+    def health(self) -> dict[str, float]:
+        """As `Trainer.health`: gradients, verdicts of the discriminators, and what the pictures are like."""
+        found = {f"gradient_{side}": norm for side, norm in self.engine.norms.items()}
+        batch, method = self.seen, self.method.eval()
+        made = method.adapt(batch.pictures, batch.masks, batch.noise)
+        for name, pairs in (("verdict_real", batch.real), ("verdict_made", made)):
+            verdict = method.verdict(pairs)
+            if verdict is not None:
+                found[name] = float(verdict)
+        return found | picture_health(made, batch.pictures, batch.real)
+
+    def look(self) -> PixelMethod:
+        """As `Trainer.look`."""
+        return self.finished()
+
+    def finished(self) -> PixelMethod:
+        """The method with its averaged weights, if there are any, and its own buffers."""
+        if self.average is None:
+            return self.method.eval()
+        method = self.average.module
+        assert isinstance(method, PixelMethod)
+        buffers = dict(self.method.named_buffers())
+        for name, buffer in method.named_buffers():
+            buffer.copy_(buffers[name])
+        return method.eval()
 
 
 def noise_like(rng: np.random.Generator, pictures: torch.Tensor, channels: int) -> torch.Tensor:
@@ -106,30 +161,28 @@ def noise_like(rng: np.random.Generator, pictures: torch.Tensor, channels: int) 
 
 
 def train_adapter(
-    out: Path, config: AdapterTrainingConfig, sim: SimulatedView, real: UnlabelledView, device: torch.device
+    out: Path,
+    config: AdapterTrainingConfig,
+    sim: SimulatedView,
+    real: UnlabelledView,
+    device: torch.device,
+    watch: Watch | None = None,
 ) -> PixelMethod:
     """Train, writing `log.jsonl`, `checkpoint.safetensors` and at last `adapter.safetensors` to `out`; resumes. A
     method without anything to train is done once it has looked at the data."""
     trainer = AdapterTrainer(config, sim, real, device)
-    modules = {"method": trainer.method}
     steps = config.steps if trainer.optimizers else 0
-    done = load_checkpoint(out / CHECKPOINT, modules, trainer.optimizers)
-    log = TrainingLog(out / "log.jsonl", done)
-    saved = time.monotonic()
-    with progress("adapt", steps, done) as advance:
-        for step in range(done, steps):
-            losses = trainer.step(step)
-            log.write(step, losses)
-            advance(1, " ".join(f"{name} {value:.3f}" for name, value in losses.items()))
-            if config.keep_every and (step + 1) % config.keep_every == 0:
-                save_snapshot(out, step + 1, trainer.method)
-            if time.monotonic() - saved >= config.checkpoint_seconds:
-                save_checkpoint(out / CHECKPOINT, step + 1, modules, trainer.optimizers)
-                saved = time.monotonic()
-    save_checkpoint(out / CHECKPOINT, steps, modules, trainer.optimizers)
-    save_module(out / ADAPTER, trainer.method)
-    (out / CHECKPOINT).unlink()
-    return trainer.method.eval()
+
+    def keep(step: int) -> None:
+        if config.keep_every and step % config.keep_every == 0:
+            save_snapshot(out, step, trainer.finished())
+
+    run_steps(out, "adapt", trainer, steps, config.checkpoint_seconds, watch or Watch(), keep)
+    method = trainer.finished()
+    if processes.is_main():
+        save_module(out / ADAPTER, method)
+        (out / CHECKPOINT).unlink()
+    return method
 
 
 def save_snapshot(out: Path, step: int, method: PixelMethod) -> None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from graspgap import processes
 from graspgap.adaptation.batch import GraspBatch
 from graspgap.adaptation.feature import FRAMES, FeatureConfig, Losses, Seen
 from graspgap.adaptation.feature.statistics import recalibrate
@@ -23,13 +23,11 @@ from graspgap.deployment.predictor import POLICY
 from graspgap.errors import UserError
 from graspgap.networks import GraspNet, GraspNetConfig
 from graspgap.networks.normalization import Domain
-from graspgap.progress import progress
 from graspgap.seeding import generator
-from graspgap.tensors import load_checkpoint, save_checkpoint, save_module
+from graspgap.tensors import save_module
 from graspgap.training.batches import AttemptFrames, AugmentConfig, GraspSamples
-from graspgap.training.log import TrainingLog
-
-CHECKPOINT = "checkpoint.safetensors"
+from graspgap.training.engine import Engine
+from graspgap.training.loop import CHECKPOINT, Watch, run_steps
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class GraspTrainingConfig:
     steps: int = 1500
     """Optimizer steps."""
     batch: int = 32
-    """Pictures per step and source of labels."""
+    """Pictures per step and source of labels, of all processes together."""
     commands_per_image: int = 6
     """Simulation only: labelled commands per picture, from attempts that share its settled scene."""
     learning_rate: float = 2e-3
@@ -59,6 +57,8 @@ class GraspTrainingConfig:
     grasp gives one. Real data has none."""
     recalibration: int = 40
     """Batches from which the batch statistics of the averaged weights are taken at the end."""
+    precision: str = "fp32"
+    """`fp32`, `bf16` or `fp16`, from `choose_precision`. Losses of feature-level methods are always in fp32."""
     checkpoint_seconds: float = 30.0
     """Interval of the checkpoints."""
     seed: int = 0
@@ -92,7 +92,8 @@ class GraspTrainer:
 
     def __init__(self, config: GraspTrainingConfig, data: GraspData, device: torch.device) -> None:
         data.check(config.methods)
-        self.config, self.device = config, device
+        self.config, self.device, self.engine = config, device, Engine(device, config.precision)
+        self.share = processes.share(config.batch, "--training.batch")
         augment = config.augment
         self.sim = self.real = self.frames = None
         if data.sim is not None:
@@ -101,6 +102,8 @@ class GraspTrainer:
             self.real = GraspSamples(data.real, augment_config=augment)
         if config.methods and data.unlabelled is not None:
             self.frames = AttemptFrames(data.unlabelled, FRAMES, augment)
+            attempts = processes.share(config.unlabelled, "--training.unlabelled")
+            self.share_of_frames = slice(attempts.start * FRAMES, attempts.stop * FRAMES)
         torch.manual_seed(int(generator(config.seed, "weights").integers(2**31)))
         self.net = GraspNet(config.network).to(device)
         self.methods = {name: options.build(self.net).to(device) for name, options in config.methods.items()}
@@ -108,12 +111,23 @@ class GraspTrainer:
         for name, method in self.methods.items():
             if method.needs_simulation and self.sim is None:
                 raise UserError(f"--features {name} compares reality with simulation: give --sim DATA")
+            if processes.count() > 1 and not method.divisible:
+                raise UserError(
+                    f"--features {name} can't share a batch out among {processes.count()} processes: what one sample "
+                    "gives depends on the whole batch; use one process, or another method"
+                )
         self.separate = any(method.separate for method in self.methods.values())
         self.average = AveragedModel(self.net, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
         groups = [{"params": list(module.parameters())} for module in (self.net, self.method_modules)]
         self.optimizer = torch.optim.AdamW(
             groups, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
+        self.modules: dict[str, nn.Module] = {
+            "net": self.net,
+            "average": self.average,
+            "methods": self.method_modules,
+        }
+        self.optimizers: dict[str, torch.optim.Optimizer] = {"adam": self.optimizer}
 
     @property
     def real_domain(self) -> Domain:
@@ -132,28 +146,34 @@ class GraspTrainer:
         losses: Losses = {}
         sim = None
         if self.sim is not None:
-            sim = self._see(self.sim.batch(generator(config.seed, "sim", step), config.batch, self.device))
+            batch = self.sim.batch(generator(config.seed, "sim", step), config.batch, self.device)
+            sim = self._see(batch.part(self.share))
             if supervised:
                 losses["sim"] = self._grasp_loss(sim)
                 if config.masks and sim.batch.masks is not None:
-                    losses["masks"] = config.masks * mask_loss(net.segment(sim.features), net.thinned(sim.batch.masks))
+                    with self.engine.autocast():
+                        drawn = net.segment(sim.features)
+                    losses["masks"] = config.masks * mask_loss(drawn.float(), net.thinned(sim.batch.masks))
         if self.real is not None and supervised:
             batch = self.real.batch(generator(config.seed, "real", step), config.batch, self.device)
-            losses["real"] = self._grasp_loss(self._see(batch, self.real_domain))
+            losses["real"] = self._grasp_loss(self._see(batch.part(self.share), self.real_domain))
         if self.frames is not None and any(method.looks for method in self.methods.values()):
             batch = self.frames.batch(generator(config.seed, "unlabelled", step), config.unlabelled, self.device)
-            real = self._see(batch, self.real_domain)
+            real = self._see(batch.part(self.share_of_frames), self.real_domain)
             for method in self.methods.values():
                 losses |= method.losses(net, sim, real, progress)
         return losses
 
     def _see(self, batch: GraspBatch, domain: Domain = Domain.SIMULATION) -> Seen:
-        return Seen(batch, self.net.encode(batch.pictures, domain), domain)
+        with self.engine.autocast():
+            features = self.net.encode(batch.pictures, domain)
+        return Seen(batch, features.float(), domain)
 
-    def _grasp_loss(self, seen: Seen) -> Tensor:
+    def _grasp_loss(self, seen: Seen) -> torch.Tensor:
         batch = seen.batch
-        logits = self.net.score(seen.features, batch.poses, batch.commands, seen.domain, batch.shift)
-        return grasp_loss(logits, batch.success)
+        with self.engine.autocast():
+            logits = self.net.score(seen.features, batch.poses, batch.commands, seen.domain, batch.shift)
+        return grasp_loss(logits.float(), batch.success)
 
     def step(self, step: int) -> dict[str, float]:
         """One optimizer step; returns its losses."""
@@ -163,11 +183,17 @@ class GraspTrainer:
         methods["lr"] = self.learning_rate(step)
         own["lr"] = methods["lr"] * math.prod(m.rate(step / self.config.steps) for m in self.methods.values())
         losses = self.losses(step)
-        self.optimizer.zero_grad(set_to_none=True)
-        torch.stack(list(losses.values())).sum().backward()
-        self.optimizer.step()
+        self.engine.descend("net", losses, self.optimizer)
         self.average.update_parameters(self.net)
-        return {name: float(loss.detach()) for name, loss in losses.items()}
+        return self.engine.means(losses)
+
+    def health(self) -> dict[str, float]:
+        """As `Trainer.health`."""
+        return {f"gradient_{side}": norm for side, norm in self.engine.norms.items()}
+
+    def look(self) -> GraspNet:
+        """As `Trainer.look`, but with the newest weights: batch statistics of the averaged ones come at the end."""
+        return self.net.eval()
 
     def finished(self) -> GraspNet:
         """The averaged network, with batch statistics of its own weights for each domain it has seen."""
@@ -195,26 +221,17 @@ class GraspTrainer:
             yield self.frames.batch(draw, max(1, self.config.batch // FRAMES), self.device)
 
 
-def train_grasp(out: Path, config: GraspTrainingConfig, data: GraspData, device: torch.device) -> GraspNet:
+def train_grasp(
+    out: Path, config: GraspTrainingConfig, data: GraspData, device: torch.device, watch: Watch | None = None
+) -> GraspNet:
     """Train, writing `log.jsonl`, `checkpoint.safetensors` and at last `policy.safetensors` to `out`; resumes."""
     trainer = GraspTrainer(config, data, device)
-    modules = {"net": trainer.net, "average": trainer.average, "methods": trainer.method_modules}
-    optimizers = {"adam": trainer.optimizer}
-    done = load_checkpoint(out / CHECKPOINT, modules, optimizers)
-    log = TrainingLog(out / "log.jsonl", done)
-    saved = time.monotonic()
-    with progress("train", config.steps, done) as advance:
-        for step in range(done, config.steps):
-            losses = trainer.step(step)
-            log.write(step, losses)
-            advance(1, " ".join(f"{name} {value:.3f}" for name, value in losses.items()))
-            if time.monotonic() - saved >= config.checkpoint_seconds:
-                save_checkpoint(out / CHECKPOINT, step + 1, modules, optimizers)
-                saved = time.monotonic()
-    save_checkpoint(out / CHECKPOINT, config.steps, modules, optimizers)
-    net = trainer.finished()
-    save_module(out / POLICY, net)
-    (out / CHECKPOINT).unlink()
+    run_steps(out, "train", trainer, config.steps, config.checkpoint_seconds, watch or Watch())
+    with processes.alone():  # every process does the same, on whole batches
+        net = trainer.finished()
+    if processes.is_main():
+        save_module(out / POLICY, net)
+        (out / CHECKPOINT).unlink()
     return net
 
 

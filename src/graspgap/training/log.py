@@ -4,21 +4,34 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from graspgap.errors import UserError
 from graspgap.files import write_text
 
+LOG = "log.jsonl"
+
+
+def check_finite(step: int, losses: Mapping[str, float]) -> None:
+    """Raises UserError if a loss is not finite: the run has diverged."""
+    for name, value in losses.items():
+        if not math.isfinite(value):
+            raise UserError(f"loss '{name}' is {value} at step {step}: lower the learning rate, or check the data")
+
 
 class TrainingLog:
-    """Means of the losses over every `every` steps, appended to a JSONL file."""
+    """Means of the losses over every `every` steps, and how healthy the training is, appended to a JSONL file."""
 
-    def __init__(self, path: Path, done: int, every: int = 25) -> None:
-        """A log that resumes after `done` steps; lines of later steps, from before a crash, are dropped."""
+    def __init__(self, path: Path, done: int, state: Mapping[str, Any] | None = None, every: int = 25) -> None:
+        """A log that resumes after `done` steps from the `state` of that time; lines of later steps, from before a
+        crash, are dropped."""
         self.path, self.every = path, every
-        self.sums: dict[str, float] = {}
-        self.count = 0
-        kept = []
+        self.sums: dict[str, float] = dict(state["sums"]) if state else {}
+        self.count: int = state["count"] if state else 0
+        self.entries: list[dict[str, Any]] = []
+        """What was kept of an earlier run."""
         if path.exists():
             for line in path.read_text(encoding="utf-8").splitlines():
                 try:
@@ -27,22 +40,44 @@ class TrainingLog:
                     break
                 if entry["step"] > done:
                     break
-                kept.append(line)
-        write_text(path, "".join(line + "\n" for line in kept))
+                self.entries.append(entry)
+        write_text(path, "".join(json.dumps(entry) + "\n" for entry in self.entries))
 
-    def write(self, step: int, losses: dict[str, float]) -> None:
-        """Add one step.
+    def state(self) -> dict[str, Any]:
+        """The sums of the steps since the last line, which a checkpoint keeps."""
+        return {"sums": self.sums, "count": self.count}
 
-        Raises:
-            UserError: if a loss is not finite: the run has diverged.
-        """
+    def due(self, step: int) -> bool:
+        """Whether a line follows this step."""
+        return (step + 1) % self.every == 0
+
+    def add(self, losses: Mapping[str, float]) -> None:
+        """Add the losses of one step."""
         for name, value in losses.items():
-            if not math.isfinite(value):
-                raise UserError(f"loss '{name}' is {value} at step {step}: lower the learning rate, or check the data")
             self.sums[name] = self.sums.get(name, 0.0) + value
         self.count += 1
-        if (step + 1) % self.every == 0:
-            means = {name: round(total / self.count, 5) for name, total in self.sums.items()}
-            with open(self.path, "a", encoding="utf-8") as file:
-                file.write(json.dumps({"step": step + 1} | means) + "\n")
-            self.sums, self.count = {}, 0
+
+    def write(self, step: int, health: Mapping[str, float], warnings: Sequence[str]) -> dict[str, float]:
+        """Write the line after `step`; returns its numbers by name."""
+        means = {name: round(total / self.count, 5) for name, total in self.sums.items()}
+        finite = {name: float(f"{value:.4g}") for name, value in health.items() if math.isfinite(value)}
+        entry: dict[str, Any] = {"step": step + 1} | means
+        entry |= {"health": finite} if finite else {}
+        entry |= {"warnings": list(warnings)} if warnings else {}
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+        self.sums, self.count = {}, 0
+        return means | {f"health/{name}": value for name, value in finite.items()}
+
+
+def read_warnings(path: Path) -> list[str]:
+    """What a training log warns of, each with its step; a torn last line is left out."""
+    found = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(row, dict):
+            found += [f"step {row.get('step')}: {warning}" for warning in row.get("warnings", ())]
+    return found

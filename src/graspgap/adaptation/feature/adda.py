@@ -42,6 +42,7 @@ class AddaConfig(FeatureConfig):
 class Adda(FeatureMethod):
     """A discriminator, and the source encoder once there is one. Real pictures have batch statistics of their own."""
 
+    divisible = True
     separate = True
 
     def __init__(self, config: AddaConfig, net: GraspNet) -> None:

@@ -41,6 +41,9 @@ class FeatureMethod(nn.Module):
     looks: bool = True
     """Whether `losses` reads reality's pictures while training."""
     needs_simulation: bool = True
+    divisible: bool = False
+    """Whether several processes may share out a batch: every loss is a mean over pictures or attempts, or asks for the
+    features of all processes (`processes.whole`)."""
 
     def losses(self, net: GraspNet, sim: Seen | None, real: Seen, progress: float) -> Losses:
         """Losses of a step. `sim` (labelled) is there if the method needs it; `real` is unlabelled: its pictures come

@@ -20,6 +20,7 @@ from graspgap.adaptation.feature.base import FeatureConfig, FeatureMethod, Losse
 from graspgap.adaptation.frozen import frozen
 from graspgap.networks import GraspNet
 from graspgap.networks.heads import LENGTH_UNIT
+from graspgap.processes import whole
 
 
 def confusion_loss(logits: Float[Tensor, "b 1"]) -> Float[Tensor, ""]:
@@ -69,6 +70,8 @@ class ConfusionConfig(FeatureConfig):
 class Confusion(FeatureMethod):
     """An undecided domain classifier, and pairs of pictures that are nearly alike."""
 
+    divisible = True
+
     def __init__(self, config: ConfusionConfig, net: GraspNet) -> None:
         super().__init__()
         self.config = config
@@ -86,6 +89,6 @@ class Confusion(FeatureMethod):
             "confusion": config.weight * confused,
         }
         if config.pairs:
-            nearest, distance = nearest_pose(sim.batch.poses, real.batch.poses)
-            losses["pairs"] = config.pairs * pair_loss(ours[nearest], theirs, distance, config.reach)
+            nearest, distance = nearest_pose(whole(sim.batch.poses), real.batch.poses)
+            losses["pairs"] = config.pairs * pair_loss(whole(ours)[nearest], theirs, distance, config.reach)
         return losses

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from graspgap.adaptation.feature.base import FRAMES, FeatureConfig, FeatureMethod, Losses, Seen
 from graspgap.networks import GraspNet
+from graspgap.processes import whole
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class ConsistencyConfig(FeatureConfig):
 class Consistency(FeatureMethod):
     """Learns in simulation where the gripper is seen, and in reality that one attempt has one target."""
 
+    divisible = True
+
     def __init__(self, config: ConsistencyConfig) -> None:
         super().__init__()
         self.config = config
@@ -54,7 +57,7 @@ class Consistency(FeatureMethod):
         projected = (net.project(batch.poses[:, :3]) + batch.shift).unflatten(0, groups)
         losses["consistency"] = config.weight * consistency_loss(located, projected)
         if real.domain != sim.domain:
-            update_offset(net.offset[real.domain], located, projected, config.momentum)
+            update_offset(net.offset[real.domain], whole(located), whole(projected), config.momentum)
         if config.agreement:
             logits = net.score(real.features, batch.poses, batch.commands, real.domain, batch.shift)
             losses["agreement"] = config.agreement * agreement_loss(logits.reshape(groups))

@@ -11,6 +11,7 @@ from torch import Tensor
 from graspgap.adaptation.feature.aligned import LAYERS, width
 from graspgap.adaptation.feature.base import FeatureConfig, FeatureMethod, Losses, Seen
 from graspgap.networks import GraspNet
+from graspgap.processes import whole
 
 
 def coral_loss(sim: Float[Tensor, "b d"], real: Float[Tensor, "c d"]) -> Float[Tensor, ""]:
@@ -37,6 +38,8 @@ class CoralConfig(FeatureConfig):
 class Coral(FeatureMethod):
     """Equal covariances."""
 
+    divisible = True
+
     def __init__(self, config: CoralConfig, net: GraspNet) -> None:
         super().__init__()
         self.config = config
@@ -45,5 +48,5 @@ class Coral(FeatureMethod):
     def losses(self, net: GraspNet, sim: Seen | None, real: Seen, progress: float) -> Losses:
         """`coral_loss` of both batches."""
         assert sim is not None
-        features = LAYERS[self.config.layer]
-        return {"coral": self.config.weight * coral_loss(features(net, sim), features(net, real))}
+        ours, theirs = (whole(LAYERS[self.config.layer](net, seen)) for seen in (sim, real))
+        return {"coral": self.config.weight * coral_loss(ours, theirs)}

@@ -41,6 +41,8 @@ class DannConfig(FeatureConfig):
 class Dann(FeatureMethod):
     """A domain classifier behind a gradient reversal."""
 
+    divisible = True
+
     def __init__(self, config: DannConfig, net: GraspNet) -> None:
         super().__init__()
         self.config = config

@@ -27,6 +27,7 @@ from graspgap.adaptation.feature.mmd import median_variances, mmd_loss
 from graspgap.adaptation.losses import pmse
 from graspgap.errors import choose
 from graspgap.networks import GraspNet
+from graspgap.processes import whole
 
 SIMILARITIES = ("dann", "mmd")
 """Ways to make shared features alike."""
@@ -72,6 +73,8 @@ def _private_encoder(channels: int) -> nn.Sequential:
 class Dsn(FeatureMethod):
     """Private encoders, the decoder, and a domain classifier for shared features."""
 
+    divisible = True
+
     def __init__(self, config: DsnConfig, net: GraspNet) -> None:
         super().__init__()
         choose("similarity", config.similarity, SIMILARITIES)
@@ -97,7 +100,7 @@ class Dsn(FeatureMethod):
             rebuilt = self.decoder(self.shrink(shared) + private)  # the sum, as in the paper
             reconstruction.append(pmse(rebuilt, functional.adaptive_avg_pool2d(seen.batch.pictures, cells)))
             pooled = functional.adaptive_avg_pool2d(private, 4).flatten(1)
-            difference.append(difference_loss(trunk_features(net, seen), pooled))
+            difference.append(difference_loss(whole(trunk_features(net, seen)), whole(pooled)))
         return {
             "reconstruction": config.reconstruction * torch.stack(reconstruction).sum(),
             "difference": config.difference * torch.stack(difference).sum(),
@@ -106,6 +109,7 @@ class Dsn(FeatureMethod):
 
     def _similarity(self, sim: Tensor, real: Tensor, progress: float) -> Tensor:
         if self.config.similarity == "mmd":
+            sim, real = whole(sim), whole(real)
             return self.config.similar * mmd_loss(sim, real, median_variances(sim, real))
         strength = self.config.similar * ganin_schedule(progress)
         return domain_loss(*(self.classifier(reverse_gradient(x, strength)) for x in (sim, real)))

@@ -12,6 +12,7 @@ from torch import Tensor
 from graspgap.adaptation.feature.aligned import LAYERS, width
 from graspgap.adaptation.feature.base import FeatureConfig, FeatureMethod, Losses, Seen
 from graspgap.networks import GraspNet
+from graspgap.processes import whole
 
 SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Variances of the kernels, times the median of all squared distances (Long et al. 2015, section 5, have such a family
@@ -70,6 +71,8 @@ class MmdConfig(FeatureConfig):
 class Mmd(FeatureMethod):
     """A small maximum mean discrepancy."""
 
+    divisible = True
+
     def __init__(self, config: MmdConfig, net: GraspNet) -> None:
         super().__init__()
         self.config = config
@@ -78,5 +81,5 @@ class Mmd(FeatureMethod):
     def losses(self, net: GraspNet, sim: Seen | None, real: Seen, progress: float) -> Losses:
         """`mmd_loss` of both batches, with kernels as wide as this batch's distances."""
         assert sim is not None
-        ours, theirs = (LAYERS[self.config.layer](net, seen) for seen in (sim, real))
+        ours, theirs = (whole(LAYERS[self.config.layer](net, seen)) for seen in (sim, real))
         return {"mmd": self.config.weight * mmd_loss(ours, theirs, median_variances(ours, theirs))}

@@ -18,6 +18,7 @@ class SeparateStatistics(FeatureMethod):
     With `--training.network.own-affine`, scale and shift are each domain's own too (Chang et al. 2019)."""
 
     separate = True
+    divisible = True
     looks = False
     needs_simulation = False
 
@@ -26,6 +27,7 @@ class RealStatistics(FeatureMethod):
     """AdaBN (Li et al. 2016): after training, batch statistics are taken from pictures of the target domain."""
 
     recalibrate = True
+    divisible = True
     looks = False
     needs_simulation = False
 

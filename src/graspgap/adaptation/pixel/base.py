@@ -41,6 +41,9 @@ class PixelMethod(nn.Module):
 
     noise_channels: int = 0
     """Channels of noise N(0, 1) that `adapt` reads."""
+    divisible: bool = False
+    """Whether several processes may share out a batch: every loss is a mean over samples (`grasp_loss` sees to that for
+    missing labels), and what a sample gives depends neither on the others nor on random numbers drawn for the batch."""
 
     def prepare(self, sim: SimulatedView, real: UnlabelledView, seed: int) -> None:
         """Look at the data once before the first step. What is kept of it must be buffers."""
@@ -53,6 +56,11 @@ class PixelMethod(nn.Module):
         """The turns of one step, in order: (optimizer, weighted losses). The losses are descended before the next
         turn begins, so that each side answers to the other's newest weights. `progress` is in [0, 1)."""
         raise NotImplementedError
+
+    def verdict(self, pairs: Float[Tensor, "b 6 h w"]) -> Float[Tensor, ""] | None:
+        """What the discriminators think of pairs (I0, It), on average: 1 means real and 0 made. For the log alone; None
+        for a method that has none."""
+        return None
 
     def adapt(
         self, pictures: Float[Tensor, "b 6 h w"], masks: Int[Tensor, "b 2 h w"], noise: Float[Tensor, "b k h w"]

@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from graspgap.adaptation.frozen import frozen
-from graspgap.adaptation.losses import lsgan_discriminator, lsgan_generator, patch_nce
+from graspgap.adaptation.losses import lsgan_discriminator, lsgan_generator, mean_verdict, patch_nce
 from graspgap.adaptation.pixel.base import AdapterBatch, Losses, PixelConfig, PixelMethod
 from graspgap.contract import Camera
 from graspgap.networks import Discriminators, DiscriminatorsConfig, GeneratorConfig, Translator
@@ -95,6 +95,8 @@ class Projections(nn.Module):
 class Cut(PixelMethod):
     """The networks of CUT and FastCUT, and the two sides of the game."""
 
+    divisible = True
+
     def __init__(self, config: CutConfig) -> None:
         super().__init__()
         self.config = config
@@ -156,6 +158,10 @@ class Cut(PixelMethod):
         queries = self.projections(made, places)
         pairs = zip(queries, keys, strict=True)
         return torch.stack([patch_nce(query, key, self.config.temperature) for query, key in pairs]).mean()
+
+    def verdict(self, pairs: Float[Tensor, "b 6 h w"]) -> Float[Tensor, ""]:
+        """As `PixelMethod.verdict`."""
+        return mean_verdict(self.discriminators(pairs))
 
     def adapt(
         self, pictures: Float[Tensor, "b 6 h w"], masks: Int[Tensor, "b 2 h w"], noise: Float[Tensor, "b k h w"]

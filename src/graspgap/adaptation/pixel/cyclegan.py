@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import l1_loss
 
 from graspgap.adaptation.frozen import frozen
-from graspgap.adaptation.losses import lsgan_discriminator, lsgan_generator
+from graspgap.adaptation.losses import lsgan_discriminator, lsgan_generator, mean_verdict
 from graspgap.adaptation.pixel.base import AdapterBatch, Losses, PixelConfig, PixelMethod
 from graspgap.adaptation.pixel.history import History
 from graspgap.contract import Camera
@@ -90,6 +90,7 @@ class CycleGan(PixelMethod):
         shape = (6, config.image_size, config.image_size)
         self.made, self.simulated = History(config.history, shape), History(config.history, shape)
         self.noise_channels = config.generator.noise
+        self.divisible = not config.history  # the pools keep the order of the whole batch
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Adam (0.5, 0.999), one for both generators and one for both discriminators, as in the paper."""
@@ -141,6 +142,10 @@ class CycleGan(PixelMethod):
             "critic": lsgan_discriminator(self.critic_real(batch.real), self.critic_real(made)),
             "critic_back": lsgan_discriminator(self.critic_sim(batch.pictures), self.critic_sim(simulated)),
         }
+
+    def verdict(self, pairs: Float[Tensor, "b 6 h w"]) -> Float[Tensor, ""]:
+        """As `PixelMethod.verdict`, of the discriminator of reality."""
+        return mean_verdict(self.critic_real(pairs))
 
     def adapt(
         self, pictures: Float[Tensor, "b 6 h w"], masks: Int[Tensor, "b 2 h w"], noise: Float[Tensor, "b k h w"]

@@ -23,6 +23,7 @@ from graspgap.adaptation.losses import (
     lsgan_generator,
     mask_loss,
     masked_pmse,
+    mean_verdict,
 )
 from graspgap.adaptation.pixel.base import AdapterBatch, Losses, PixelConfig, PixelMethod
 from graspgap.contract import Camera, SemanticClass
@@ -66,6 +67,8 @@ class GraspGanConfig(PixelConfig):
 
 class GraspGan(PixelMethod):
     """The networks of GraspGAN and its two sides of the game."""
+
+    divisible = True
 
     def __init__(self, config: GraspGanConfig) -> None:
         super().__init__()
@@ -134,6 +137,10 @@ class GraspGan(PixelMethod):
             adapted = self.grasp(made, batch.poses, batch.commands, Domain.REALITY)
             losses["grasp"] = grasp_loss(source, batch.success) + grasp_loss(adapted, batch.success)
         return losses
+
+    def verdict(self, pairs: Float[Tensor, "b 6 h w"]) -> Float[Tensor, ""]:
+        """As `PixelMethod.verdict`."""
+        return mean_verdict(self.discriminators(pairs))
 
     def adapt(
         self, pictures: Float[Tensor, "b 6 h w"], masks: Int[Tensor, "b 2 h w"], noise: Float[Tensor, "b k h w"]

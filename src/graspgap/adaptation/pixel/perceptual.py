@@ -61,6 +61,7 @@ class Perceptual(CycleGan):
         super().__init__(config)
         self.settings = config
         self.judge = Segmenter(config.judge)
+        self.divisible = False  # the judge's colours are drawn for the batch
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """CycleGAN's, and Adam for the judge."""

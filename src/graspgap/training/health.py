@@ -1,0 +1,118 @@
+"""Signs that a training has gone wrong, measured whenever a line of the log is due, each with what to try."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from statistics import median
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+CRITIC_LOSS, GENERATOR_LOSS = 0.05, 0.8
+"""Discriminators have won when LSGAN's losses of their mean verdicts (0.25 both where they can't tell) are below
+the first for them, and above the second for the generator. On 225 real pictures that were learned by heart they were
+0.035 and 0.90; with augmentation, which mended it, 0.118 and 0.61 (docs/decisions.md)."""
+WON_FOR = 8
+"""Measurements in a row that this takes: 200 steps, since a phase of the game may look so for a while."""
+VARIETY = 0.25
+"""Made pictures have lost their variety when they differ from each other by less than this share of what simulated or
+real ones do, whichever differ less. Chosen, as the limits below are: low, so that a warning is rarely wrong."""
+SATURATED = 0.3
+"""Saturated noise: so much more of made pictures than of real ones lies within 1% of black or white."""
+VANISHED = 1e-6
+"""Norm of a side's gradient below which its steps are rounding, or Adam's answer to rounding."""
+EXPLODED, LARGE = 100.0, 10.0
+"""A side's gradient has exploded when its norm is so many times the median of those before, and above `LARGE`."""
+LASTS = 4
+"""Measurements in a row before the other warnings; an explosion needs no second one."""
+
+
+@torch.no_grad()
+def picture_health(
+    made: Float[Tensor, "b 6 h w"], source: Float[Tensor, "b 6 h w"], real: Float[Tensor, "b 6 h w"]
+) -> dict[str, float]:
+    """Of pairs in [-1, 1]: how much made pictures differ from each other (standard deviation over the batch, averaged
+    over values), as a share of what their sources or real ones do, and the shares of saturated values."""
+    found = {"saturated": _saturated(made), "saturated_real": _saturated(real)}
+    if len(made) > 1:
+        least = min(_spread(source), _spread(real))
+        found["variety"] = _spread(made) / max(least, 1e-3)  # pictures that are all alike have nothing to lose
+    return found
+
+
+def _spread(pairs: Tensor) -> float:
+    return float(pairs.std(dim=0).mean())
+
+
+def _saturated(pairs: Tensor) -> float:
+    return float((pairs.abs() > 0.98).float().mean())
+
+
+class HealthWatch:
+    """Warns once of each thing that goes wrong in a run."""
+
+    def __init__(self, earlier: Iterable[Mapping[str, Any]] = ()) -> None:
+        """`earlier`: entries of the log of a run that is resumed; what it warned of is not said again."""
+        self.streaks: dict[str, int] = {}
+        self.norms: dict[str, list[float]] = {}
+        self.said: set[str] = set()
+        for entry in earlier:
+            self.warnings(entry.get("health", {}))
+
+    def warnings(self, health: Mapping[str, float]) -> list[str]:
+        """What one more measurement gives reason to say, in one line each: what is wrong, and what to try."""
+        found = []
+        real, made = health.get("verdict_real"), health.get("verdict_made")
+        if real is not None and made is not None:
+            lost = ((1 - real) ** 2 + made**2) / 2 < CRITIC_LOSS and (1 - made) ** 2 > GENERATOR_LOSS
+            if self._lasts("won", lost, WON_FOR):
+                found.append(
+                    f"the discriminators have won: they give real pictures {real:.2f} and made ones {made:.2f}, and "
+                    "the generator learns little from that; lower their learning rate, show them more real pictures, "
+                    "or augment what they see where the method can"
+                )
+        if "variety" in health and self._lasts("variety", health["variety"] < VARIETY):
+            found.append(
+                f"made pictures have lost their variety: they differ {health['variety']:.2f} times as much as the ones "
+                "they are made of, or real ones, do; raise the weight of the content, cycle or contrast loss, or lower "
+                "the learning rate"
+            )
+        excess = health.get("saturated", 0.0) - health.get("saturated_real", 0.0)
+        if self._lasts("saturated", excess > SATURATED):
+            found.append(
+                f"{health.get('saturated', 0.0):.0%} of made pictures is black or white, {excess:.0%} more than of "
+                "real ones; lower the learning rate, or raise the weight of the content or cycle loss"
+            )
+        for name, norm in health.items():
+            if name.startswith("gradient_"):
+                found += self._of_gradient(name.removeprefix("gradient_"), norm)
+        return found
+
+    def _of_gradient(self, side: str, norm: float) -> list[str]:
+        found, before = [], self.norms.setdefault(side, [])
+        if self._lasts(f"vanished {side}", norm < VANISHED):
+            found.append(
+                f"the gradient of '{side}' has vanished (norm {norm:.1e}): nothing moves it any more; check the "
+                "weights of its losses, or raise the learning rate"
+            )
+        if len(before) >= LASTS and norm > max(LARGE, EXPLODED * median(before)):
+            if f"exploded {side}" not in self.said:
+                found.append(
+                    f"the gradient of '{side}' has exploded (norm {norm:.1e}, {median(before):.1e} before): lower the "
+                    "learning rate, or check the data"
+                )
+            self.said.add(f"exploded {side}")
+        elif math.isfinite(norm):
+            before.append(norm)
+        return found
+
+    def _lasts(self, what: str, wrong: bool, long: int = LASTS) -> bool:
+        """Whether `what` has been wrong for `long` measurements, and that was not said before."""
+        self.streaks[what] = self.streaks.get(what, 0) + 1 if wrong else 0
+        if self.streaks[what] < long or what in self.said:
+            return False
+        self.said.add(what)
+        return True
