@@ -42,6 +42,9 @@ class Config:
     `K`, `width`, `height` and `T_base_camera`. Default: the world's own."""
     layers: bool = False
     """Keep instance ids and depth of simulated pictures too, besides semantic masks."""
+    canonical: bool = False
+    """Keep, besides layers, a second picture of the same instant in the canonical look: plain table, bin, arm, light
+    and sensor, the same camera and objects. Needs --randomize; what `graspgap adapt --method rcan` learns from."""
     seed: int = 0
     workers: int = 0
     """Processes; 0: one per core."""
@@ -69,6 +72,7 @@ def run(config: Config) -> None:
         image_size=config.image_size,
         full_bin=config.world == "standin",
         layers=config.layers,
+        canonical=config.canonical,
         ranges=ranges_of(config.randomize),
         camera=camera.camera if camera else None,
     )

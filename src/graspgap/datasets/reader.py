@@ -15,6 +15,7 @@ from jaxtyping import Int64
 
 from graspgap.datasets import shards
 from graspgap.datasets.check import check_shards, read_meta
+from graspgap.datasets.schema import groups_of
 from graspgap.datasets.views import LabelledView, SimulatedView, UnlabelledView
 from graspgap.errors import UserError
 from graspgap.files import sha256
@@ -154,8 +155,9 @@ class Dataset:
         part = self._part(self._order("labels", seed)[:count], f"{fraction:g} of the labels, seed {seed}")
         return LabelledView(**part._read(labels=count, masks=0))
 
-    def simulated(self) -> SimulatedView:
-        """All attempts with labels and masks, which only a simulation has.
+    def simulated(self, extras: bool = True) -> SimulatedView:
+        """All attempts with labels and masks, which only a simulation has; with canonical pictures and depth where the
+        dataset holds them, unless `extras` are refused to save memory.
 
         Raises:
             UserError: if the dataset counts as reality, or has no labels or masks.
@@ -166,7 +168,8 @@ class Dataset:
                 raise UserError(
                     f"{self.path}, given as --sim, has no {what}: collect it in a world that gives them, as 'sim' does"
                 )
-        return SimulatedView(**self._read(labels=len(self), masks=len(self)))
+        groups = groups_of(self.meta) if extras else ()
+        return SimulatedView(**self._read(labels=len(self), masks=len(self), groups=groups))
 
     def _order(self, purpose: str, seed: int) -> Int64[np.ndarray, "m"]:
         order = np.argsort(generator(seed, purpose).random(len(self._index.keys)), kind="stable")
@@ -175,8 +178,9 @@ class Dataset:
     def _part(self, rows: Int64[np.ndarray, "k"], words: str) -> Dataset:
         return replace(self, rows=np.sort(rows), parts=(*self.parts, words))
 
-    def _read(self, labels: int, masks: int) -> dict[str, Any]:
-        """The arrays of a view of these rows: labels and masks only where their number is not 0."""
+    def _read(self, labels: int, masks: int, groups: tuple[str, ...] = ()) -> dict[str, Any]:
+        """The arrays of a view of these rows: labels and masks only where their number is not 0, and these groups of
+        `OPTIONAL_COLUMNS`."""
         lengths = self._index.lengths[self.rows]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         n, f, size = len(self), int(offsets[-1]), self.image_size
@@ -196,13 +200,20 @@ class Dataset:
         if masks:
             arrays["masks_before"] = np.empty((n, size, size), np.uint8)
             arrays["masks"] = np.empty((f, size, size), np.uint8)
+        if "layers" in groups:
+            arrays["depth_before"] = np.empty((n, size, size), np.uint16)
+            arrays["depths"] = np.empty((f, size, size), np.uint16)
+        if "canonical" in groups:
+            arrays["canonical_before"] = np.empty((n, 3, size, size), np.uint8)
+            arrays["canonicals"] = np.empty((f, 3, size, size), np.uint8)
         self._fill(arrays, offsets)
         return arrays
 
     def _fill(self, arrays: dict[str, Any], offsets: Int64[np.ndarray, "bounds"]) -> None:
         """Read the columns that `arrays` has, shard by shard."""
         single = {"images_before": "image_before", "masks_before": "mask_before", "success": "success"}
-        several = ("images", "masks", "poses", "commands")
+        single |= {name: name for name in ("depth_before", "canonical_before")}
+        several = ("images", "masks", "poses", "commands", "depths", "canonicals")
         columns = {name: column for name, column in single.items() if name in arrays}
         columns |= {name: name for name in several if arrays.get(name) is not None}
         start = 0
@@ -256,7 +267,7 @@ def open_dataset(path: Location | str) -> Dataset:
 
 
 def _store(out: np.ndarray, column: pa.ChunkedArray, path: Location) -> None:
-    if out.dtype == np.uint8:
+    if out.dtype in (np.uint8, np.uint16):
         shards.decode_into(out, column, path)
     elif out.dtype == np.bool_:
         out[:] = column.to_numpy()
