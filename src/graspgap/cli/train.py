@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from tyro.conf import Positional
 
 from graspgap.adaptation.feature import FEATURES, FeatureConfig, check_features
+from graspgap.adaptation.pixel import PixelMethod
 from graspgap.cli.checks import at_least
 from graspgap.cli.place import Place
 from graspgap.config import from_json
 from graspgap.contract import Camera
 from graspgap.datasets import Dataset, LabelledView, open_dataset
+from graspgap.deployment.front_end import FrontEnd
 from graspgap.deployment.predictor import POLICY, load_predictor
 from graspgap.errors import UserError
 from graspgap.evaluation.held_out import save_held_out_metrics
 from graspgap.networks.presets import resized
 from graspgap.parallel import choose_workers
-from graspgap.runs import begin_run
+from graspgap.runs import begin_run, read_run
 from graspgap.tensors import choose_device
-from graspgap.training.adapt import adapted_view, load_adapter
+from graspgap.training.adapt import adapted_view, adapter_choice, load_adapter, shown_through
 from graspgap.training.grasp import GraspData, GraspTrainingConfig, policy_facts, train_grasp
 
 HELD_OUT = 0.1
@@ -35,7 +38,8 @@ class Config:
     sim: Place | None = None
     """Simulated dataset."""
     adapter: Path | None = None
-    """Adapter run that makes the simulated pictures look real."""
+    """Adapter run that makes the simulated pictures look real. A front end (`rcan`) changes the real ones too, and
+    becomes a part of the policy."""
     real: Place | None = None
     """Real dataset."""
     real_labels: float = 0.0
@@ -93,7 +97,7 @@ def run(config: Config) -> None:
     )
     training = replace(config.training, network=network, methods=methods, steps=config.steps, seed=config.seed)
     views = GraspData(
-        sim=sim.simulated() if sim else None,
+        sim=sim.simulated(extras=False) if sim else None,
         real=real.labelled(config.real_labels, config.seed) if real and config.real_labels else None,
         unlabelled=real.unlabelled() if real and methods else None,
     )
@@ -103,9 +107,11 @@ def run(config: Config) -> None:
         for name, view in (("sim", views.sim), ("real", views.real), ("unlabelled", views.unlabelled))
         if view is not None
     }
-    facts = {"policy": policy_facts(training), "adapter": str(config.adapter) if config.adapter else None}
+    facts: dict[str, Any] = {"policy": policy_facts(training)}
+    facts["adapter"] = str(config.adapter) if config.adapter else None
     trained, measured = (config.out / POLICY).exists(), config.out / "held_out.json"
     method = load_adapter(config.adapter, device) if config.adapter and not trained else None
+    facts["policy"] |= _front_end_facts(config, method)
     begin_run(config.out, "policy", training, inputs | facts)
     if trained and measured.exists():
         print(f"{config.out}: already trained")
@@ -113,14 +119,33 @@ def run(config: Config) -> None:
     if config.adapter and method and views.sim:
         name = f"{views.sim.provenance()['meta_sha256'][:12]}-{len(views.sim)}-{config.seed}"
         views = replace(views, adapted=adapted_view(config.adapter, method, views.sim, name, device))
-    net = load_predictor(config.out, config.device).net if trained else train_grasp(config.out, training, views, device)
+    if trained:
+        predictor = load_predictor(config.out, config.device)
+        net, front_end = predictor.net, predictor.front_end
+    else:
+        front_end = FrontEnd(method) if method and method.front_end else None
+        if front_end:
+            front_end.save(config.out)
+            views = views.shown_through(front_end, device)
+        net = train_grasp(config.out, training, views, device)
     held_out: dict[str, LabelledView] = {}
     if sim_held:
-        held_out["sim"] = sim_held.simulated()
+        held_out["sim"] = sim_held.simulated(extras=False)
     if real_held and config.real_labels:
         held_out["real"] = real_held.labelled(config.real_labels, config.seed)
+    if front_end:
+        held_out = {name: shown_through(front_end, view, device) for name, view in held_out.items()}
     metrics = save_held_out_metrics(measured, net, held_out, device)
     print(f"{config.out}: trained; held-out AUC " + ", ".join(f"{k} {v['auc']}" for k, v in metrics.items()))
+
+
+def _front_end_facts(config: Config, method: PixelMethod | None) -> dict[str, Any]:
+    """What the policy run must tell of its front end, where it has one. A trained run has its own copy, whatever has
+    become of the adapter's folder."""
+    if (config.out / POLICY).exists():
+        known = read_run(config.out, "policy")["inputs"]["policy"]
+        return {name: known[name] for name in ("front_end",) if name in known}
+    return {"front_end": adapter_choice(config.adapter)} if config.adapter and method and method.front_end else {}
 
 
 def _split(path: Place | None, config: Config) -> tuple[Dataset | None, Dataset | None]:

@@ -75,7 +75,7 @@ def adaptation_grids(out: Path, stages: Sequence[Stage]) -> list[ImageGrid]:
             ImageGrid(
                 title=f"What the adapter {stage.name} makes of simulation",
                 caption="Each pair is (before, now) of one attempt. The rows simulation, masks and adapted show the "
-                "same attempts; the last row shows other attempts, in the stand-in reality.",
+                "same attempts; what is below shows other attempts, in the stand-in reality.",
                 rows=[GridRow(label, images) for label, images in rows.items()],
             )
         )

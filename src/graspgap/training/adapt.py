@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Int64, UInt8
 
 from graspgap.adaptation.augment import DRAWS
-from graspgap.adaptation.pixel import METHODS, AdapterBatch, Losses, PixelConfig, PixelMethod
+from graspgap.adaptation.pixel import AdapterBatch, Losses, PixelConfig, PixelMethod, build_method
 from graspgap.adaptation.pixel.graspgan import GraspGanConfig
-from graspgap.config import from_json
 from graspgap.datasets import SimulatedView, UnlabelledView
-from graspgap.errors import choose
+from graspgap.deployment.front_end import FrontEnd
 from graspgap.files import atomic
 from graspgap.progress import progress
 from graspgap.runs import read_run
@@ -27,6 +27,7 @@ from graspgap.training.log import TrainingLog
 
 ADAPTER = "adapter.safetensors"
 CHECKPOINT = "checkpoint.safetensors"
+ViewT = TypeVar("ViewT", bound=UnlabelledView)
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class AdapterTrainingConfig:
     """How an adapter is trained."""
 
     method: str = "graspgan"
-    """Name in `METHODS`."""
+    """Name in `adaptation.pixel.METHODS`."""
     options: PixelConfig = field(default_factory=GraspGanConfig)
     """Settings of that method."""
     steps: int = 1500
@@ -52,6 +53,7 @@ class AdapterTrainer:
     def __init__(
         self, config: AdapterTrainingConfig, sim: SimulatedView, real: UnlabelledView, device: torch.device
     ) -> None:
+        config.options.check(sim)
         self.config, self.sim, self.real, self.device = config, sim, real, device
         torch.manual_seed(int(generator(config.seed, "weights").integers(2**31)))
         self.method = config.options.build()
@@ -70,6 +72,9 @@ class AdapterTrainer:
         def tensor(array: np.ndarray) -> torch.Tensor:
             return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
 
+        canonical = depth = None
+        if self.config.options.needs_canonical:
+            canonical, depth = sim.canonical_pairs(frames), sim.depth_pairs(frames)
         return AdapterBatch(
             pictures=pictures,
             masks=tensor(sim.mask_pairs(frames)).long(),
@@ -79,6 +84,8 @@ class AdapterTrainer:
             real=to_float(self.real.pairs(real), self.device),
             noise=noise_like(rng, pictures, self.method.noise_channels),
             draws=tensor(rng.random((2, size, DRAWS), dtype=np.float32)),
+            canonical=None if canonical is None else to_float(canonical, self.device),
+            depth=None if depth is None else tensor(depth),
         )
 
     def step(self, step: int) -> dict[str, float]:
@@ -167,13 +174,34 @@ def adapted_view(
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
+@torch.no_grad()
+def shown_through(front_end: FrontEnd, view: ViewT, device: torch.device, size: int = 64) -> ViewT:
+    """The view with every pair as the front end shows it to the policy."""
+    chunks, total = [], len(view.images)
+    with progress("front end", total, unit="pairs") as advance:
+        for start in range(0, total, size):
+            frames = np.arange(start, min(start + size, total))
+            chunks.append(to_uint8(front_end(to_float(view.pairs(frames), device))))
+            advance(len(frames))
+    return replace(view, shown=np.concatenate(chunks))
+
+
+def adapter_choice(run: Path) -> dict[str, Any]:
+    """`method` and `options` of an adapter run, as `build_method` takes them.
+
+    Raises:
+        UserError: if the folder is not an adapter run.
+    """
+    config = read_run(run, "adapter")["config"]
+    return {name: config[name] for name in ("method", "options")}
+
+
 def load_adapter(run: Path, device: torch.device) -> PixelMethod:
     """The adapter of a finished `graspgap adapt` run.
 
     Raises:
         UserError: if the folder is not an adapter run, or its training has not finished.
     """
-    config = read_run(run, "adapter")["config"]
-    method = from_json(METHODS[choose("the method of the run", config["method"], METHODS)], config["options"]).build()
+    method = build_method(adapter_choice(run))
     load_module(run / ADAPTER, method, f"the adapter of {run}")
     return method.to(device).eval()

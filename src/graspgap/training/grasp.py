@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Collection, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from graspgap.adaptation.feature import FRAMES, FeatureConfig, Losses, Seen
 from graspgap.adaptation.feature.statistics import recalibrate
 from graspgap.adaptation.losses import grasp_loss, mask_loss
 from graspgap.datasets import LabelledView, SimulatedView, UnlabelledView
+from graspgap.deployment.front_end import FrontEnd
 from graspgap.deployment.predictor import POLICY
 from graspgap.errors import UserError
 from graspgap.networks import GraspNet, GraspNetConfig
@@ -26,6 +27,7 @@ from graspgap.networks.normalization import Domain
 from graspgap.progress import progress
 from graspgap.seeding import generator
 from graspgap.tensors import load_checkpoint, save_checkpoint, save_module
+from graspgap.training.adapt import shown_through
 from graspgap.training.batches import AttemptFrames, AugmentConfig, GraspSamples
 from graspgap.training.log import TrainingLog
 
@@ -75,6 +77,12 @@ class GraspData:
     """Labelled reality."""
     unlabelled: UnlabelledView | None = None
     """Reality without labels."""
+
+    def shown_through(self, front_end: FrontEnd, device: torch.device) -> GraspData:
+        """With the real pictures as the front end shows them to the policy, which `adapted` holds of `sim`."""
+        real = None if self.real is None else shown_through(front_end, self.real, device)
+        unlabelled = None if self.unlabelled is None else shown_through(front_end, self.unlabelled, device)
+        return replace(self, real=real, unlabelled=unlabelled)
 
     def check(self, methods: Collection[str]) -> None:
         """Raises UserError if a feature-level method lacks its data, or there is no label at all."""
