@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from graspgap.networks.generator import CLASSES
+from graspgap.networks.layers import InstanceNorm, channels_last
 
 
 def _layer(conv: nn.Module, channels: int) -> list[nn.Module]:
@@ -65,3 +66,19 @@ class PatchGan(nn.Module):
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
         return [self.layers(pictures)]
+
+
+class ChannelsLast(nn.Module):
+    """A network of these as fast as we can make it: our layout, and our instance norm (with scale and shift)."""
+
+    def __init__(self, net: ResnetGenerator | PatchGan) -> None:
+        super().__init__()
+        self.net = net
+        for module in [m for m in net.modules() if isinstance(m, nn.Sequential)]:
+            for index, layer in enumerate(module):
+                if isinstance(layer, nn.InstanceNorm2d):
+                    module[index] = InstanceNorm(layer.num_features)
+        channels_last(net)
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor] | list[Tensor]:
+        return self.net(*(x.contiguous(memory_format=torch.channels_last) for x in inputs))

@@ -10,15 +10,16 @@ greatest. Rows:
 - GraspGAN: the whole step with the default networks, that is with the grasp network, masks, content and three scales;
 - CUT's networks in GraspGAN's step: generator and discriminator replaced by those of `cut_networks.py` (9 or 6 residual
   blocks), everything else equal;
+- the same in our layout and with our instance norm, which is faster than what their authors' code runs;
 - CUT's networks alone: LSGAN without anything else, less than what CUT trains. GraspGAN's step does more than this one.
 
 Widths are equal where networks begin: as many channels after the first convolution of the generator (16) and of
 the discriminator (24) as ours. Then each keeps its own plan: CUT's grow to 64 and 192, ours to 96 and 96. Numbers of
 parameters and multiply-adds of one forward pass stand beside the rates.
 
-The convolution rate is that of the step's own convolutions alone, with the same shapes, on random tensors: forward, and
-the gradients that the step needs. `convolution_share` is the time that these take, in units of the step's. Nothing
-else should run meanwhile.
+The convolution rate is that of the step's own convolutions alone, with the same shapes and layout (channels last), on
+random tensors: forward, and the gradients that the step needs. `convolution_share` is the time that these take, in
+units of the step's. Nothing else should run meanwhile.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ import torch
 import tyro
 from torch import Tensor, nn
 
-from cut_networks import PatchGan, ResnetGenerator
+from cut_networks import ChannelsLast, PatchGan, ResnetGenerator
 from graspgap.adaptation.losses import lsgan_discriminator, lsgan_generator
 from graspgap.adaptation.pixel import AdapterBatch, Losses, PixelConfig
 from graspgap.adaptation.pixel.graspgan import GraspGan, GraspGanConfig
@@ -69,6 +70,8 @@ class CutConfig(PixelConfig):
     blocks: int = 9
     alone: bool = False
     """LSGAN and nothing else."""
+    layout: bool = False
+    """With our layout and norm."""
     graspgan: GraspGanConfig = field(default_factory=GraspGanConfig)
 
     def build(self) -> GraspGan:
@@ -85,6 +88,9 @@ class CutStep(GraspGan):
         self.alone = config.alone
         self.generator = ResnetGenerator(sizes.generator.widths[0], config.blocks, sizes.generator.noise)
         self.discriminators = PatchGan(sizes.discriminators.widths[0])
+        if config.layout:
+            self.generator = ChannelsLast(self.generator)
+            self.discriminators = ChannelsLast(self.discriminators)
 
     def generator_losses(self, batch: AdapterBatch, made: Tensor, mask_logits: Tensor) -> Losses:
         """As `GraspGan.generator_losses`."""
@@ -103,6 +109,7 @@ CONTENDERS: dict[str, PixelConfig] = {
     OURS: GraspGanConfig(),
     "CUT's networks, 9 blocks, in GraspGAN's step": CutConfig(9),
     "CUT's networks, 6 blocks, in GraspGAN's step": CutConfig(6),
+    "CUT's networks, 9 blocks, in GraspGAN's step, our layout and norm": CutConfig(9, layout=True),
     "CUT's networks, 9 blocks, LSGAN alone": CutConfig(9, alone=True),
     "CUT's networks, 6 blocks, LSGAN alone": CutConfig(6, alone=True),
 }
@@ -151,9 +158,12 @@ def plain(found: Counter[Shape]) -> Callable[[], None]:
     """Runs all of them, and nothing else."""
     jobs = []
     for (inputs, weight, stride, padding, *needed), count in found.items():
-        tensors = [torch.randn(size, requires_grad=need) for size, need in zip((inputs, weight), needed, strict=True)]
+        tensors = [
+            torch.randn(size).contiguous(memory_format=torch.channels_last).requires_grad_(need)
+            for size, need in zip((inputs, weight), needed, strict=True)
+        ]
         output = nn.functional.conv2d(*tensors, stride=stride, padding=padding)
-        jobs.append((tensors, torch.randn_like(output), stride, padding, any(needed), count))
+        jobs.append((tensors, torch.randn_like(output.detach()), stride, padding, any(needed), count))
 
     def run() -> None:
         for tensors, gradient, stride, padding, backward, count in jobs:

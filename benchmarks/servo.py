@@ -22,6 +22,7 @@ import tyro
 from graspgap.contract import Observation, Workspace, command_between
 from graspgap.deployment.predictor import NetworkPredictor
 from graspgap.grasping.cem import CemConfig, cross_entropy_method
+from graspgap.grasping.policies import Predictor
 from graspgap.networks import GraspNet, GraspNetConfig
 from graspgap.networks.normalization import Domain
 from graspgap.seeding import generator
@@ -40,7 +41,7 @@ class Config:
 
 
 def decide(
-    predictor: NetworkPredictor, observation: Observation, rng: np.random.Generator, cem: CemConfig
+    predictor: Predictor, observation: Observation, rng: np.random.Generator, cem: CemConfig
 ) -> tuple[float, float]:
     """Seconds that the look took, and the whole decision."""
     start = time.perf_counter()

@@ -15,19 +15,27 @@ from safetensors.torch import load_file
 from conftest import SIM, PaperWorld
 from graspgap.adaptation.losses import gan_discriminator, gan_generator, pmse
 from graspgap.adaptation.pixel.rcan import Rcan, RcanConfig, depth_loss, segmentation_loss
+from graspgap.caches import CACHE
 from graspgap.cli.main import main
-from graspgap.contract import Layers, SemanticClass
-from graspgap.datasets import SimulatedView, finish, open_dataset, write_shard
+from graspgap.contract import Layers, SemanticClass, Workspace
+from graspgap.datasets import SimulatedView, finish, mapped, open_dataset, write_shard
+from graspgap.deployment.calibration import CALIBRATION, load_calibration
 from graspgap.deployment.front_end import FRONT_END, FrontEnd
-from graspgap.deployment.predictor import load_predictor
+from graspgap.deployment.onnx_export import ExportConfig, export_onnx
+from graspgap.deployment.predictor import NetworkPredictor, load_predictor
+from graspgap.deployment.requests import Request
+from graspgap.deployment.served import ServedConfig, load_served
 from graspgap.errors import UserError
+from graspgap.evaluation.calibrate import calibrate
 from graspgap.evaluation.held_out import held_out_metrics, predicted_success
 from graspgap.evaluation.pictures import adaptation_rows
 from graspgap.grasping.attempt import run_attempt
 from graspgap.grasping.policies import ScriptedPolicy
-from graspgap.networks import DiscriminatorsConfig, GeneratorConfig
+from graspgap.networks import DiscriminatorsConfig, GeneratorConfig, GraspNet, GraspNetConfig
 from graspgap.networks.normalization import Domain
 from graspgap.seeding import generator
+from graspgap.selection.policies import policy_scores
+from graspgap.selection.samples import ScoreSettings
 from graspgap.training.adapt import (
     AdapterTrainer,
     AdapterTrainingConfig,
@@ -38,11 +46,12 @@ from graspgap.training.adapt import (
 )
 from graspgap.training.batches import AttemptFrames, AugmentConfig, GraspSamples, to_float, to_uint8
 from graspgap.training.grasp import GraspData
-from trainers import CPU, with_canonical
+from trainers import CPU, NETWORK, with_canonical
 
 CONFIG = RcanConfig(GeneratorConfig(widths=(4, 6, 8), skip=0.0, noise=0), DiscriminatorsConfig(scales=2, widths=(4, 6)))
 TRAINING = AdapterTrainingConfig("rcan", CONFIG, steps=6, batch=4)
 SMALL = ("--image-size", "32", "--workers", "1", "--steps", "3")
+NETWORKS = ("--methods.rcan.generator.widths", "4", "6", "8", "--methods.rcan.discriminators.scales", "2")
 
 
 @pytest.fixture(autouse=True)
@@ -164,8 +173,8 @@ def test_a_policy_keeps_its_front_end_and_looks_through_it(
     tmp_path: Path, canonical_data: Path, real_data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     adapter, policy = tmp_path / "adapter", tmp_path / "policy"
-    adapt = ["adapt", str(adapter), "--method", "rcan", "--sim", str(canonical_data), "--real", str(real_data), *SMALL]
-    assert main(adapt) == 0
+    adapt = ["adapt", str(adapter), "--method", "rcan", "--sim", str(canonical_data), "--real", str(real_data)]
+    assert main([*adapt, *SMALL, *NETWORKS]) == 0
     train = ["train", str(policy), "--sim", str(canonical_data), "--adapter", str(adapter), "--real", str(real_data)]
     train += ["--real-labels", "0.5", "--features", "adabn", *SMALL]
     assert main(train) == 0
@@ -184,16 +193,56 @@ def test_a_policy_keeps_its_front_end_and_looks_through_it(
             scores.append(logits[0].sigmoid().numpy())
     np.testing.assert_allclose(predictor.look(observation)(commands), scores[0], rtol=1e-5)
     assert np.abs(scores[0] - scores[1]).max() > 1e-4
+    served = load_served(policy, ServedConfig())
+    np.testing.assert_allclose(served.predictor.look(observation)(commands), scores[0], rtol=1e-5)
+    assert served.answer(Request(observation, 1))["actions"].shape == (1, 5)
+    with pytest.raises(UserError, match="'front_end', which can't be exported yet"):
+        export_onnx(policy, tmp_path / "onnx", ExportConfig())
     held = open_dataset(canonical_data).split_by_scene(0.1, 0)[1].simulated()
     shown = shown_through(FrontEnd(method), held, CPU)
     found = json.loads((policy / "held_out.json").read_text())["sim"]
-    assert found == held_out_metrics(predicted_success(predictor.net, shown, CPU), shown)
+    predicted = predicted_success(predictor.net, shown, CPU)
+    assert found == held_out_metrics(predicted, shown)
+    kept = load_calibration(policy / CALIBRATION)
+    labelled = open_dataset(real_data).split_by_scene(0.1, 0)[1].labelled(0.5)
+    labelled = shown_through(FrontEnd(method), labelled, CPU)
+    predicted = predicted_success(predictor.net, labelled, CPU, Domain.REALITY)
+    assert kept == calibrate("real", predicted, labelled.success[labelled.owner])
     capsys.readouterr()
     assert main(train) == 0  # trained already, and the adapter's folder is gone
     assert "already trained" in capsys.readouterr().out
     (policy / FRONT_END).unlink()
     with pytest.raises(UserError, match=rf"has no {FRONT_END}: the front end of"):
         load_predictor(policy)
+
+
+def test_what_is_more_than_memory_holds_is_mapped_once_for_each_front_end(
+    sim: SimulatedView, front_end: FrontEnd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    near = shown_through(front_end, sim, CPU)
+    monkeypatch.setenv(CACHE, str(tmp_path))
+    monkeypatch.setattr(mapped, "most_in_memory", lambda: 0)
+    torch.manual_seed(1)
+    for each, same in ((front_end, True), (front_end, True), (FrontEnd(Rcan(CONFIG)), False)):
+        far = shown_through(each, sim, CPU)
+        assert far.shown is not None
+        assert not far.shown.flags.writeable
+        assert np.array_equal(far.pairs(np.arange(9)), near.pairs(np.arange(9))) == same
+    assert len(list((tmp_path / "pictures").iterdir())) == 2
+
+
+def test_scores_see_reality_through_the_front_end(sim: SimulatedView, real_data: Path, front_end: FrontEnd) -> None:
+    """A front end that paints everything grey makes both worlds one."""
+    real = open_dataset(real_data).unlabelled()
+    torch.nn.init.zeros_(front_end.method.get_submodule("generator.picture").weight)
+    predictor = NetworkPredictor(GraspNet(NETWORK), Domain.SIMULATION, front_end=front_end)
+    frames = np.arange(40)
+    settings = ScoreSettings(classifier_steps=5, looks=2)
+    camera = GraspNetConfig().camera
+    shown = adapt_frames(front_end.method, sim, frames, 0, CPU)
+    values = policy_scores(predictor, sim, frames, shown, real, frames, (camera, camera), Workspace(), False, settings)
+    assert values["feature_distance"] == pytest.approx(0, abs=1e-6)
+    assert values["recoloured_auc"] == values["sim_auc"]
 
 
 def test_other_policies_have_none(tmp_path: Path, sim_data: Path) -> None:
@@ -206,7 +255,7 @@ def test_a_dataset_without_canonical_pictures_is_refused_with_the_fix(
     tmp_path: Path, sim_data: Path, real_data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["adapt", str(tmp_path / "run"), "--method", "rcan", "--sim", str(sim_data), "--real", str(real_data)]
-    assert main([*words, *SMALL]) == 2
+    assert main([*words, *SMALL, *NETWORKS]) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert f"{sim_data} has no canonical pictures" in line
     assert "--randomize both --canonical" in line

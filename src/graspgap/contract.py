@@ -97,6 +97,12 @@ class Camera:
         c, s = math.cos(math.radians(self.roll)), math.sin(math.radians(self.roll))
         return np.stack([c * right + s * down, c * down - s * right, forward])
 
+    def projection(self) -> Float[np.ndarray, "3 3"]:
+        """As `rotation`, the last row scaled: with (x, y, d) = projection @ (point - position), (u, v) = (x, y) / d."""
+        matrix = self.rotation()
+        matrix[2] *= math.tan(math.radians(self.fov) / 2)
+        return matrix
+
     def project(self, points: Float[np.ndarray, "*batch 3"]) -> Float[np.ndarray, "*batch 2"]:
         """Image coordinates (u right, v down) in [-1, 1] across the picture, of points in the base frame [m]."""
         seen = (np.asarray(points, dtype=np.float64) - self.position) @ self.rotation().T

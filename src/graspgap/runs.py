@@ -16,7 +16,9 @@ KINDS = {
     "dataset": "a dataset",
     "adapter": "an adapter run",
     "policy": "a policy run",
+    "export": "an ONNX export",
     "evaluation": "an evaluation",
+    "scores": "scores of adapters and policies",
     "study": "a study",
     "rounds": "on-policy rounds",
 }

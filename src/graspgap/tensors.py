@@ -93,4 +93,7 @@ def load_checkpoint(
                 index, field = key[len(prefix) :].split("/")
                 states.setdefault(int(index), {})[field] = tensor
         optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
+        for parameter, state in optimizer.state.items():  # fused optimizers take moments to lie as their weights do
+            like_weights = {key: value for key, value in state.items() if value.shape == parameter.shape}
+            state |= {key: torch.empty_like(parameter).copy_(value) for key, value in like_weights.items()}
     return step

@@ -16,16 +16,17 @@ from graspgap.cli.place import Place
 from graspgap.config import from_json
 from graspgap.contract import Camera
 from graspgap.datasets import Dataset, LabelledView, open_dataset
+from graspgap.deployment.calibration import CALIBRATION
 from graspgap.deployment.front_end import FrontEnd
 from graspgap.deployment.predictor import POLICY, load_predictor
 from graspgap.errors import UserError
-from graspgap.evaluation.held_out import save_held_out_metrics
+from graspgap.evaluation.held_out import FIGURES, save_held_out_metrics
 from graspgap.networks.presets import resized
 from graspgap.parallel import choose_workers
 from graspgap.runs import begin_run, read_run
 from graspgap.tensors import choose_device
 from graspgap.training.adapt import adapted_view, adapter_choice, load_adapter, shown_through
-from graspgap.training.grasp import GraspData, GraspTrainingConfig, policy_facts, train_grasp
+from graspgap.training.grasp import GraspData, GraspTrainingConfig, policy_domain, policy_facts, train_grasp
 
 HELD_OUT = 0.1
 """Share of the scenes of each dataset kept from training, for calibration and AUC."""
@@ -109,11 +110,11 @@ def run(config: Config) -> None:
     }
     facts: dict[str, Any] = {"policy": policy_facts(training)}
     facts["adapter"] = str(config.adapter) if config.adapter else None
-    trained, measured = (config.out / POLICY).exists(), config.out / "held_out.json"
+    trained, measured = (config.out / POLICY).exists(), [config.out / FIGURES, config.out / CALIBRATION]
     method = load_adapter(config.adapter, device) if config.adapter and not trained else None
     facts["policy"] |= _front_end_facts(config, method)
     begin_run(config.out, "policy", training, inputs | facts)
-    if trained and measured.exists():
+    if trained and all(path.exists() for path in measured):
         print(f"{config.out}: already trained")
         return
     if config.adapter and method and views.sim:
@@ -135,7 +136,7 @@ def run(config: Config) -> None:
         held_out["real"] = real_held.labelled(config.real_labels, config.seed)
     if front_end:
         held_out = {name: shown_through(front_end, view, device) for name, view in held_out.items()}
-    metrics = save_held_out_metrics(measured, net, held_out, device)
+    metrics = save_held_out_metrics(config.out, net, held_out, device, policy_domain(training))
     print(f"{config.out}: trained; held-out AUC " + ", ".join(f"{k} {v['auc']}" for k, v in metrics.items()))
 
 

@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import torch
-
 from graspgap.contract import MAX_SERVO_STEPS, WorldSpec
-from graspgap.deployment.predictor import POLICY, NetworkPredictor, load_predictor
+from graspgap.deployment.load import TrainedPredictor, open_predictor
 from graspgap.errors import UserError, choose
-from graspgap.files import sha256
 from graspgap.grasping.policies import Policy, RandomPolicy, ScriptedPolicy, ServoConfig, ServoPolicy
 
 NAMES = ("random", "scripted")
@@ -23,7 +20,7 @@ class PolicyChoice:
     """A policy and its settings."""
 
     name: str = "scripted"
-    """`random`, `scripted` (simulation only), or the folder of a policy run."""
+    """`random`, `scripted` (simulation only), or the folder of a policy run or of its ONNX export."""
     noise: float = 0.0
     """Exploration noise of a policy run: standard deviation of the target's position [m]."""
 
@@ -44,8 +41,8 @@ class ChosenPolicy:
         """
         if isinstance(self.policy, ScriptedPolicy) and not spec.has_state:
             raise UserError(ScriptedPolicy.refusal(spec.name))
-        if isinstance(self.policy, ServoPolicy) and isinstance(self.policy.predictor, NetworkPredictor):
-            size = self.policy.predictor.net.config.image_size
+        if isinstance(self.policy, ServoPolicy) and isinstance(self.policy.predictor, TrainedPredictor):
+            size = self.policy.predictor.image_size
             if size != spec.image_size:
                 raise UserError(
                     f"policy '{self.policy.name}' was trained on pictures of {size} pixels, and world '{spec.name}' "
@@ -73,7 +70,6 @@ def make_policy(choice: PolicyChoice, steps: int) -> ChosenPolicy:
         if run.parent == Path() and not run.exists():
             choose("--policy", choice.name, NAMES)
         raise UserError(f"--policy {run} is no folder: expected {', '.join(NAMES)}, or the folder of a policy run")
-    torch.set_num_threads(1)
-    predictor = load_predictor(run)
+    predictor, identity = open_predictor(run)
     policy = ServoPolicy(predictor, steps, ServoConfig(noise=choice.noise), name=f"servo:{run.name}")
-    return ChosenPolicy(policy, sha256(run / POLICY))
+    return ChosenPolicy(policy, identity)

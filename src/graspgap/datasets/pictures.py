@@ -28,7 +28,7 @@ def encode_png(picture: UInt8[np.ndarray, "h w *c"] | UInt16[np.ndarray, "h w"],
     return cv2.imencode(".png", picture, [] if small else _FAST)[1].tobytes()
 
 
-def decode_picture(data: bytes) -> Image:
+def decode_picture(data: bytes | memoryview) -> Image:
     """RGB picture of PNG or JPEG bytes; grey becomes RGB, 16 bits become 8, alpha is dropped.
 
     Raises:
@@ -51,7 +51,7 @@ def decode_whole_picture(data: bytes) -> Image:
     return decode_picture(data)
 
 
-def decode_mask(data: bytes) -> Mask:
+def decode_mask(data: bytes | memoryview) -> Mask:
     """Mask of single-channel PNG bytes.
 
     Raises:
@@ -60,7 +60,7 @@ def decode_mask(data: bytes) -> Mask:
     return _decode(data, cv2.IMREAD_GRAYSCALE)
 
 
-def decode_depth(data: bytes) -> UInt16[np.ndarray, "h w"]:
+def decode_depth(data: bytes | memoryview) -> UInt16[np.ndarray, "h w"]:
     """Depth, in units of `DEPTH_UNIT`, of 16-bit PNG bytes.
 
     Raises:
@@ -74,7 +74,7 @@ def decode_depth(data: bytes) -> UInt16[np.ndarray, "h w"]:
     return picture
 
 
-def _decode(data: bytes, flag: int) -> np.ndarray:
+def _decode(data: bytes | memoryview, flag: int) -> np.ndarray:
     try:
         picture = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flag) if data else None
     except cv2.error:

@@ -5,7 +5,9 @@ A view holds exactly the attempts, labels and masks that were asked for, so what
 
 from __future__ import annotations
 
+import hashlib
 import math
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,13 +15,14 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Int64
 
-from graspgap.datasets import shards
+from graspgap.datasets import mapped, shards
 from graspgap.datasets.check import check_shards, read_meta
 from graspgap.datasets.schema import groups_of
 from graspgap.datasets.views import LabelledView, SimulatedView, UnlabelledView
 from graspgap.errors import UserError
 from graspgap.files import sha256
 from graspgap.locations import Location, location
+from graspgap.progress import progress
 from graspgap.seeding import generator
 
 
@@ -45,6 +48,8 @@ class Dataset:
     parts: tuple[str, ...]
     """How it was cut out of the folder, in words; empty for the whole."""
     _index: _Index
+    memory: int
+    """A view with more bytes of pictures is not held in memory, but mapped (see `mapped`)."""
 
     def __len__(self) -> int:
         """Number of attempts."""
@@ -184,51 +189,63 @@ class Dataset:
         lengths = self._index.lengths[self.rows]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         n, f, size = len(self), int(offsets[-1]), self.image_size
-        arrays: dict[str, Any] = {
-            "images_before": np.empty((n, 3, size, size), np.uint8),
-            "images": np.empty((f, 3, size, size), np.uint8),
-            "owner": np.repeat(np.arange(n), lengths),
-            "offsets": offsets,
+        source = self._source(labels, masks)
+        shapes: mapped.Shapes = {
+            "images_before": ((n, 3, size, size), np.uint8),
+            "images": ((f, 3, size, size), np.uint8),
+        }
+        if masks:
+            shapes |= {"masks_before": ((n, size, size), np.uint8), "masks": ((f, size, size), np.uint8)}
+        if "layers" in groups:
+            shapes |= {"depth_before": ((n, size, size), np.uint16), "depths": ((f, size, size), np.uint16)}
+        if "canonical" in groups:
+            shapes |= {"canonical_before": ((n, 3, size, size), np.uint8), "canonicals": ((f, 3, size, size), np.uint8)}
+        rest: dict[str, Any] = {
             "poses": np.empty((f, 4), np.float32) if self.meta["has_poses"] else None,
             "commands": np.empty((f, 5), np.float32) if self.meta["has_poses"] else None,
-            "scenes": self.scenes,
-            "attempts": self.keys[:, 1],
-            "source": self._source(labels, masks),
         }
         if labels:
-            arrays["success"] = np.empty(n, np.bool_)
-        if masks:
-            arrays["masks_before"] = np.empty((n, size, size), np.uint8)
-            arrays["masks"] = np.empty((f, size, size), np.uint8)
-        if "layers" in groups:
-            arrays["depth_before"] = np.empty((n, size, size), np.uint16)
-            arrays["depths"] = np.empty((f, size, size), np.uint16)
-        if "canonical" in groups:
-            arrays["canonical_before"] = np.empty((n, 3, size, size), np.uint8)
-            arrays["canonicals"] = np.empty((f, 3, size, size), np.uint8)
-        self._fill(arrays, offsets)
-        return arrays
+            rest["success"] = np.empty(n, np.bool_)
+        if mapped.size(shapes) <= self.memory:
+            pictures = mapped.in_memory(shapes)
+            self._fill(pictures | rest, offsets)
+        else:
+            key = f"{source['meta_sha256']} {hashlib.sha256(self.rows.tobytes()).hexdigest()}"
+            pictures = mapped.mapped(shapes, key, lambda files: self._fill(files, offsets, "decode pictures"))
+            self._fill(rest, offsets)
+        return {
+            **pictures,
+            **rest,
+            "owner": np.repeat(np.arange(n), lengths),
+            "offsets": offsets,
+            "scenes": self.scenes,
+            "attempts": self.keys[:, 1],
+            "source": source,
+        }
 
-    def _fill(self, arrays: dict[str, Any], offsets: Int64[np.ndarray, "bounds"]) -> None:
-        """Read the columns that `arrays` has, shard by shard."""
+    def _fill(self, arrays: dict[str, Any], offsets: Int64[np.ndarray, "bounds"], what: str = "") -> None:
+        """Read the columns that `arrays` has, shard by shard, with progress if there is a word for it."""
         single = {"images_before": "image_before", "masks_before": "mask_before", "success": "success"}
         single |= {name: name for name in ("depth_before", "canonical_before")}
         several = ("images", "masks", "poses", "commands", "depths", "canonicals")
         columns = {name: column for name, column in single.items() if name in arrays}
         columns |= {name: name for name in several if arrays.get(name) is not None}
+        if not columns:
+            return
         start = 0
-        for entry in self.meta["shards"]:
-            here = np.flatnonzero((self.rows >= start) & (self.rows < start + entry["rows"]))
-            if len(here):
-                path = self.path / entry["file"]
-                table = shards.read_columns(path, list(columns.values()), entry["rows"]).take(
-                    pa.array(self.rows[here] - start)
-                )
-                first, last = int(here[0]), int(here[-1]) + 1
-                for name, column in columns.items():
-                    where = slice(offsets[first], offsets[last]) if name in several else slice(first, last)
-                    _store(arrays[name][where], table[column], path)
-            start += entry["rows"]
+        with progress(what, len(self), unit="attempts") if what else nullcontext(lambda count: None) as advance:
+            for entry in self.meta["shards"]:
+                first, last = np.searchsorted(self.rows, (start, start + entry["rows"])).tolist()
+                if first < last:
+                    path = self.path / entry["file"]
+                    table = shards.read_columns(path, list(columns.values()), entry["rows"])
+                    if last - first < entry["rows"]:
+                        table = table.take(pa.array(self.rows[first:last] - start))
+                    for name, column in columns.items():
+                        where = slice(offsets[first], offsets[last]) if name in several else slice(first, last)
+                        _store(arrays[name][where], table[column], path)
+                    advance(last - first)
+                start += entry["rows"]
 
     def _source(self, labels: int, masks: int) -> dict[str, Any]:
         return {
@@ -242,8 +259,11 @@ class Dataset:
         }
 
 
-def open_dataset(path: Location | str) -> Dataset:
+def open_dataset(path: Location | str, memory: int | None = None) -> Dataset:
     """Open the dataset folder `path` (its shards' footers and small columns; no pictures, no labels).
+
+    `memory`: bytes of pictures that a view may hold in memory; a quarter of the machine's if None. Larger ones are
+    decoded to files in the cache once, and mapped.
 
     Raises:
         UserError: if the folder is missing, empty, unfinished, of a later format, or a shard is missing or truncated.
@@ -263,7 +283,9 @@ def open_dataset(path: Location | str) -> Dataset:
         scenes=np.unique(np.concatenate(scenes), axis=0, return_inverse=True)[1].reshape(-1),
         lengths=np.concatenate(lengths),
     )
-    return Dataset(folder, meta, np.arange(len(index.keys)), (), index)
+    return Dataset(
+        folder, meta, np.arange(len(index.keys)), (), index, mapped.most_in_memory() if memory is None else memory
+    )
 
 
 def _store(out: np.ndarray, column: pa.ChunkedArray, path: Location) -> None:

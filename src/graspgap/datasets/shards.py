@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -94,9 +95,9 @@ def decoded(
     structs = column.combine_chunks()
     if pa.types.is_list(structs.type):
         structs = structs.flatten()
-    for row, data in enumerate(structs.field("bytes")):
+    for row, data in enumerate(_blobs(structs.field("bytes"))):
         try:
-            picture = decode(data.as_py())
+            picture = decode(data)
         except UserError as error:
             raise damaged(path, f"picture {row}: {error}", "a PNG") from None
         if picture.shape != shape:
@@ -104,8 +105,19 @@ def decoded(
         yield picture
 
 
-def _decode_channels(data: bytes) -> UInt8[np.ndarray, "3 h w"]:
+def _decode_channels(data: bytes | memoryview) -> UInt8[np.ndarray, "3 h w"]:
     return decode_picture(data).transpose(2, 0, 1)
+
+
+def _blobs(column: pa.BinaryArray) -> Iterator[memoryview]:
+    """The values of a column of bytes without a copy; null is empty."""
+    if not len(column):
+        return
+    _, offsets, values = column.buffers()
+    bounds = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1].tolist()
+    data = memoryview(values) if values else memoryview(b"")
+    for start, end in itertools.pairwise(bounds):
+        yield data[start:end]
 
 
 def decode_into(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,14 @@ class FrontEnd(nn.Module):
         """Pairs in [-1, 1] of pairs in [-1, 1], rounded to 8 bits, which is how training keeps pictures."""
         made = self.method.shown(pictures)
         return ((made + 1) * 127.5).round().clamp(0, 255) / 127.5 - 1
+
+    def fingerprint(self) -> str:
+        """SHA-256 of its weights."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.method.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.contiguous().cpu().numpy().tobytes())
+        return digest.hexdigest()
 
     def save(self, run: Path) -> None:
         """Keep the weights, so that the policy run needs no other folder."""

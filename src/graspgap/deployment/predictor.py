@@ -10,7 +10,7 @@ import torch
 from graspgap.config import from_json
 from graspgap.contract import Camera, Observation
 from graspgap.deployment.front_end import FrontEnd, load_front_end
-from graspgap.errors import UserError
+from graspgap.deployment.pictures import checked_pair
 from graspgap.grasping.policies import Scorer
 from graspgap.networks import GraspNet, GraspNetConfig
 from graspgap.networks.normalization import Domain
@@ -32,6 +32,16 @@ class NetworkPredictor:
         self.domain = domain
         self.front_end = None if front_end is None else front_end.to(self.device).eval()
 
+    @property
+    def image_size(self) -> int:
+        """Pixels of a side of the pictures that it takes."""
+        return self.net.config.image_size
+
+    @property
+    def camera(self) -> Camera:
+        """The nominal camera of its training."""
+        return self.net.config.camera
+
     def aim(self, camera: Camera) -> None:
         """See through the nominal camera of the world that it acts in."""
         self.net.aim(camera)
@@ -43,13 +53,7 @@ class NetworkPredictor:
         Raises:
             UserError: if the pictures have another size than the network was trained with.
         """
-        size = self.net.config.image_size
-        pair = np.concatenate([observation.image_before, observation.image_now], axis=2)
-        if pair.shape != (size, size, 6):
-            raise UserError(
-                f"the policy was trained on pictures of {size} pixels and is shown {pair.shape[0]} x {pair.shape[1]}: "
-                f"use --image-size {size}"
-            )
+        pair = checked_pair(observation, self.image_size)
         pictures = torch.from_numpy(pair.transpose(2, 0, 1)[None]).to(self.device).float() / 127.5 - 1
         if self.front_end is not None:
             pictures = self.front_end(pictures)

@@ -9,29 +9,41 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64, UInt8
 
-from graspgap.datasets import LabelledView
+from graspgap.datasets import LabelledView, UnlabelledView
+from graspgap.deployment.calibration import CALIBRATION, save_calibration
+from graspgap.evaluation.calibrate import calibrate
 from graspgap.evaluation.statistics import auc, reliability
 from graspgap.files import write_json
 from graspgap.networks import GraspNet
 from graspgap.networks.normalization import Domain
 from graspgap.training.batches import to_float
 
+FIGURES = "held_out.json"
+
 
 @torch.no_grad()
 def predicted_success(
-    net: GraspNet, view: LabelledView, device: torch.device, domain: Domain = Domain.SIMULATION
+    net: GraspNet,
+    view: UnlabelledView,
+    device: torch.device,
+    domain: Domain = Domain.SIMULATION,
+    frames: Int64[np.ndarray, "f"] | None = None,
+    pairs: UInt8[np.ndarray, "f 6 h w"] | None = None,
 ) -> Float64[np.ndarray, "f"]:
-    """C of each servo step's own command."""
+    """C of each servo step's own command; of the servo steps `frames` alone, shown `pairs` in place of the view's own
+    pictures, where these are given."""
     assert view.poses is not None
     assert view.commands is not None
+    frames = np.arange(len(view.images)) if frames is None else frames
     net.eval()
     parts = []
-    for start in range(0, len(view.images), 256):
-        frames = np.arange(start, min(start + 256, len(view.images)))
-        poses, commands = (torch.from_numpy(array[frames]).to(device) for array in (view.poses, view.commands))
-        logits = net(to_float(view.pairs(frames), device), poses, commands[:, None], domain)
+    for start in range(0, len(frames), 256):
+        chosen = frames[start : start + 256]
+        seen = view.pairs(chosen) if pairs is None else pairs[start : start + 256]
+        poses, commands = (torch.from_numpy(array[chosen]).to(device) for array in (view.poses, view.commands))
+        logits = net(to_float(seen, device), poses, commands[:, None], domain)
         parts.append(logits[:, 0].sigmoid().double().cpu().numpy())
     return np.concatenate(parts)
 
@@ -56,10 +68,18 @@ def _metrics(predicted: np.ndarray, success: np.ndarray) -> dict[str, Any]:
 
 
 def save_held_out_metrics(
-    path: Path, net: GraspNet, views: Mapping[str, LabelledView], device: torch.device
+    out: Path, net: GraspNet, views: Mapping[str, LabelledView], device: torch.device, domain: Domain
 ) -> dict[str, dict[str, Any]]:
-    """Measure the network on each view (with the batch statistics of simulation, or of reality where it has its own)
-    and write the figures as JSON."""
-    metrics = {name: held_out_metrics(predicted_success(net, view, device), view) for name, view in views.items()}
-    write_json(path, metrics)
+    """Measure the network on the views `sim` and `real`, as far as they are there, and write the figures to
+    `out/held_out.json`, and the calibration on `real`, or else on `sim`, to `out/calibration.json`. `domain` says whose
+    batch statistics the policy uses in reality."""
+    domains = {"sim": Domain.SIMULATION, "real": domain}
+    predicted = {name: predicted_success(net, view, device, domains[name]) for name, view in views.items()}
+    calibration = None
+    for name in ("real", "sim"):
+        if name in views and calibration is None:
+            calibration = calibrate(name, predicted[name], views[name].success[views[name].owner])
+    save_calibration(out / CALIBRATION, calibration)
+    metrics = {name: held_out_metrics(predicted[name], view) for name, view in views.items()}
+    write_json(out / FIGURES, metrics)
     return metrics

@@ -13,8 +13,7 @@ from graspgap.datasets import SimulatedView, UnlabelledView
 from graspgap.datasets.view import colour_masks, image_grid, save_png
 from graspgap.deployment.front_end import FrontEnd
 from graspgap.seeding import generator
-from graspgap.training.adapt import adapt_frames
-from graspgap.training.batches import to_float, to_uint8
+from graspgap.training.adapt import adapt_frames, shown_pairs
 
 
 def pair_images(pairs: np.ndarray) -> list[Image]:
@@ -38,9 +37,8 @@ def adaptation_rows(
         name: pair_images(real.pairs(real_frames)),
     }
     if method.front_end:
-        with torch.no_grad():
-            shown = FrontEnd(method)(to_float(real.pairs(real_frames), device))
-        rows[f"{name}, as the policy sees it"] = pair_images(to_uint8(shown))
+        shown = shown_pairs(FrontEnd(method), real.pairs(real_frames), device)
+        rows[f"{name}, as the policy sees it"] = pair_images(shown)
     return rows
 
 

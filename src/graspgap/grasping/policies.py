@@ -23,7 +23,11 @@ class Decision:
     close: bool = False
     """Close the fingers here instead of moving."""
     predicted: float | None = None
-    """C(v*), where the policy predicts it."""
+    """C of what is done, C(v*) or that of staying, where the policy predicts it."""
+    stay: float | None = None
+    """C(null), where it was asked for."""
+    best: float | None = None
+    """C(v*), where it was searched for."""
 
 
 @runtime_checkable
@@ -180,24 +184,30 @@ class ServoPolicy:
         self.config = config or ServoConfig()
 
     def begin(self, world: World, rng: np.random.Generator) -> None:
-        self.workspace: Workspace = world.spec.workspace
-        self.predictor.aim(world.spec.camera)
+        self.start(world.spec.workspace, world.spec.camera, rng)
+
+    def start(self, workspace: Workspace, camera: Camera, rng: np.random.Generator) -> None:
+        """As `begin`, where there is no world to be had: a server sees requests alone."""
+        self.workspace = workspace
+        self.predictor.aim(camera)
         self.rng = rng
         self.noise = rng.normal(0, self.config.noise, 4) * [1, 1, 1, 10] if self.config.noise else np.zeros(4)
 
-    def decide(self, observation: Observation, step: int) -> Decision:
+    def decide(self, observation: Observation, step: int | None) -> Decision:
+        """As `Policy.decide`; None: neither the first step nor one of the last two, in an attempt that goes on until
+        staying is about as good as moving."""
         config, pose = self.config, observation.pose
         null = command_between(pose, pose)
         scorer = self.predictor.look(observation)
         stay = float(scorer(null[None])[0])
         if step == self.steps - 1:
-            return Decision(null, close=True, predicted=stay)
+            return Decision(null, close=True, predicted=stay, stay=stay)
         target, best = cross_entropy_method(
             lambda targets: scorer(command_between(pose, targets)), self.workspace, self.rng, config.cem
         )
         in_reach = pose[2] <= self.workspace.grasp_z[1] + 0.005
-        if step and in_reach and stay >= config.close_ratio * best:
-            return Decision(null, close=True, predicted=stay)
+        if step != 0 and in_reach and stay >= config.close_ratio * best:
+            return Decision(null, close=True, predicted=stay, stay=stay, best=best)
         command = command_between(pose, self.workspace.clip(target + self.noise))
         share = 1.0 if step == self.steps - 2 else config.fraction
         waypoint = np.array(pose)
@@ -205,4 +215,5 @@ class ServoPolicy:
         waypoint[3] += share * np.arctan2(command[3], command[4])
         if share < 1 and stay < config.raise_ratio * best:
             waypoint[2] = max(waypoint[2], config.raise_z)
-        return Decision(command_between(pose, self.workspace.clip(waypoint)), predicted=best)
+        command = command_between(pose, self.workspace.clip(waypoint))
+        return Decision(command, predicted=best, stay=stay, best=best)

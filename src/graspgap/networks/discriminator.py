@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from graspgap.errors import UserError
-from graspgap.networks.layers import Halve, InstanceNorm
+from graspgap.networks.layers import Halve, InstanceNorm, channels_last
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,11 @@ class _PatchDiscriminator(nn.Module):
     def __init__(self, config: DiscriminatorsConfig) -> None:
         super().__init__()
         widths = config.widths
-        layers: list[nn.Module] = [nn.Conv2d(6, widths[0], 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+        layers: list[nn.Module] = [nn.Conv2d(6, widths[0], 4, stride=2, padding=1), nn.LeakyReLU(0.2, inplace=True)]
         for index, (inputs, outputs) in enumerate(itertools.pairwise(widths), 1):
             stride = 2 if index < config.halvings else 1
             layers += [nn.Conv2d(inputs, outputs, 4, stride=stride, padding=1, bias=False)]
-            layers += [InstanceNorm(outputs), nn.LeakyReLU(0.2)]
+            layers += [InstanceNorm(outputs), nn.LeakyReLU(0.2, inplace=True)]
         layers.append(nn.Conv2d(widths[-1], 1, config.last, padding=1))
         self.layers = nn.Sequential(*layers)
 
@@ -63,9 +64,11 @@ class Discriminators(nn.Module):
         self.config = config
         self.halve = Halve()
         self.scales = nn.ModuleList(_PatchDiscriminator(config) for _ in range(config.scales))
+        channels_last(self)
 
     def forward(self, pictures: Float[Tensor, "b 6 h w"]) -> list[Float[Tensor, "b 1 _ _"]]:
         """Scores of every patch at every scale; LSGAN's targets are 1 for real and 0 for made pictures, no sigmoid."""
+        pictures = pictures.contiguous(memory_format=torch.channels_last)
         scores = []
         for index, discriminator in enumerate(self.scales):
             if index:

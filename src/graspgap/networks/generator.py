@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from graspgap.contract import SemanticClass
-from graspgap.networks.layers import Enlarge, Halve, InstanceNorm
+from graspgap.networks.layers import Enlarge, Halve, InstanceNorm, channels_last
 
 CLASSES = len(SemanticClass)
 
@@ -37,7 +37,7 @@ class _Block(nn.Module):
         self.norm = InstanceNorm(outputs)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
-        return torch.relu(self.norm(self.conv(x)))
+        return torch.relu_(self.norm(self.conv(x)))
 
 
 class UNet(nn.Module):
@@ -54,6 +54,7 @@ class UNet(nn.Module):
         self.skips = nn.ModuleList(nn.Conv2d(width, width // 2, 1) for width in widths[:-1])
         self.narrow = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in itertools.pairwise(widths))
         self.up = nn.ModuleList(_Block(width + width // 2, width) for width in widths[:-1])
+        channels_last(self)
 
     def down_maps(self, x: Float[Tensor, "b k h w"]) -> list[Float[Tensor, "b _ _ _"]]:
         """The maps on the way down, from full resolution to the bottleneck, one per width."""
@@ -84,7 +85,8 @@ class _Painter(UNet):
         self, pictures: Float[Tensor, "b 6 h w"], noise: Float[Tensor, "b k h w"]
     ) -> list[Float[Tensor, "b _ _ _"]]:
         """The encoder's maps of a pair in [-1, 1], from full resolution to the bottleneck; the decoder doesn't run."""
-        return self.down_maps(torch.cat([pictures, noise], dim=1))
+        both = torch.cat([pictures, noise], dim=1)
+        return self.down_maps(both.contiguous(memory_format=torch.channels_last))
 
     def painted(self, x: Float[Tensor, "b c h w"], pictures: Float[Tensor, "b 6 h w"]) -> Float[Tensor, "b 6 h w"]:
         """Pictures in [-1, 1] from the features of their pixels and the pictures they began as."""

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from graspgap.contract import Camera, SemanticClass
 from graspgap.errors import choose
 from graspgap.networks.heads import HEADS
+from graspgap.networks.layers import channels_last
 from graspgap.networks.normalization import Domain, DomainBatchNorm
 from graspgap.networks.projection import Projection
 from graspgap.networks.trunks import TRUNKS
@@ -84,6 +85,7 @@ class GraspNet(nn.Module):
         if config.own_affine:
             for norm in self.norms():
                 norm.separate_affine()
+        channels_last(self)
 
     def norms(self) -> list[DomainBatchNorm]:
         """Every batch normalization of the network."""

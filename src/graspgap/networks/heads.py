@@ -186,7 +186,7 @@ class Grasping44Head(nn.Module):
         """The first convolution of every picture's feature map plus each of its commands."""
         rows, columns = (torch.tensor([0] + [1] * (side - 2) + [2]) for side in features.shape[-2:])
         constant = self.convs[0](embedded[..., None, None].expand(-1, -1, 3, 3))
-        picture = self.convs[0](features).repeat_interleave(len(embedded) // len(features), dim=0)
+        picture = self.convs[0](features).repeat_interleave(embedded.shape[0] // features.shape[0], dim=0)
         x = picture + constant[:, :, rows[:, None], columns]
         return x.contiguous(memory_format=torch.channels_last)
 

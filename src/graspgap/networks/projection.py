@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -24,10 +22,8 @@ class Projection(nn.Module):
 
     def aim(self, camera: Camera) -> None:
         """Project through another camera."""
-        rotation = torch.from_numpy(camera.rotation())
-        rotation[2] *= math.tan(math.radians(camera.fov) / 2)  # so that dividing by depth gives [-1, 1]
         self.eye.copy_(torch.tensor(camera.position))
-        self.rotation.copy_(rotation)
+        self.rotation.copy_(torch.from_numpy(camera.projection()))
 
     def forward(self, points: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 2"]:
         seen = (points - self.eye) @ self.rotation.T

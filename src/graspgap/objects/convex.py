@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -19,13 +18,12 @@ import numpy as np
 import trimesh
 from jaxtyping import Float
 
+from graspgap.caches import cache_folder
 from graspgap.errors import UserError
 from graspgap.files import read_json, sha256, write_json
 from graspgap.objects.hulls import hull
 from graspgap.objects.thinning import thinned
 
-CACHE = "GRASPGAP_CACHE"
-"""Environment variable that names the cache folder."""
 MOST_FACES = 50_000
 """A finer mesh is thinned first: CoACD's time grows with the faces."""
 STOPPED = (-2, -9, -15)
@@ -58,14 +56,6 @@ def check_installed() -> None:
     """
     if find_spec("coacd") is None:
         raise UserError("convex parts of meshes need the extra `meshes`: pip install 'graspgap[meshes]'")
-
-
-def cache_folder() -> Path:
-    """Where parts are kept."""
-    named = os.environ.get(CACHE)
-    if named:
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "graspgap"
 
 
 def convex_parts(path: Path, mesh: trimesh.Trimesh, config: CoacdConfig) -> list[Float[np.ndarray, "_ 3"]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -15,11 +16,11 @@ from jaxtyping import Int64, UInt8
 from graspgap.adaptation.augment import DRAWS
 from graspgap.adaptation.pixel import AdapterBatch, Losses, PixelConfig, PixelMethod, build_method
 from graspgap.adaptation.pixel.graspgan import GraspGanConfig
-from graspgap.datasets import SimulatedView, UnlabelledView
+from graspgap.datasets import SimulatedView, UnlabelledView, mapped
 from graspgap.deployment.front_end import FrontEnd
-from graspgap.files import atomic
+from graspgap.files import atomic, write_json
 from graspgap.progress import progress
-from graspgap.runs import read_run
+from graspgap.runs import CONFIG, read_run
 from graspgap.seeding import generator
 from graspgap.tensors import load_checkpoint, load_module, save_checkpoint, save_module
 from graspgap.training.batches import to_float, to_uint8
@@ -27,6 +28,10 @@ from graspgap.training.log import TrainingLog
 
 ADAPTER = "adapter.safetensors"
 CHECKPOINT = "checkpoint.safetensors"
+SNAPSHOTS = "snapshots"
+"""Folder of a run with its adapters of earlier steps."""
+CHUNK = 64
+"""Pairs that are adapted at once."""
 ViewT = TypeVar("ViewT", bound=UnlabelledView)
 
 
@@ -44,6 +49,8 @@ class AdapterTrainingConfig:
     """Simulated and real pairs per step."""
     checkpoint_seconds: float = 60.0
     """Interval of the checkpoints."""
+    keep_every: int = 0
+    """Steps between the adapters that are kept in `snapshots`, to choose among; 0: the last one alone."""
     seed: int = 0
 
 
@@ -124,6 +131,8 @@ def train_adapter(
             losses = trainer.step(step)
             log.write(step, losses)
             advance(1, " ".join(f"{name} {value:.3f}" for name, value in losses.items()))
+            if config.keep_every and (step + 1) % config.keep_every == 0:
+                save_snapshot(out, step + 1, trainer.method)
             if time.monotonic() - saved >= config.checkpoint_seconds:
                 save_checkpoint(out / CHECKPOINT, step + 1, modules, trainer.optimizers)
                 saved = time.monotonic()
@@ -131,6 +140,13 @@ def train_adapter(
     save_module(out / ADAPTER, trainer.method)
     (out / CHECKPOINT).unlink()
     return trainer.method.eval()
+
+
+def save_snapshot(out: Path, step: int, method: PixelMethod) -> None:
+    """Keep the adapter as it is after `step` steps in `out/snapshots/<step>`, which is an adapter run of its own."""
+    folder = out / SNAPSHOTS / f"{step:06d}"
+    write_json(folder / CONFIG, read_run(out, "adapter"))
+    save_module(folder / ADAPTER, method)
 
 
 def adapt_frames(
@@ -147,10 +163,9 @@ def _adapted_chunks(
     frames: Int64[np.ndarray, "f"],
     seed: int,
     device: torch.device,
-    size: int = 64,
 ) -> Iterator[UInt8[np.ndarray, "c 6 h w"]]:
-    for index, start in enumerate(range(0, len(frames), size)):
-        chosen, rng = frames[start : start + size], generator(seed, "adapted", index)
+    for index, start in enumerate(range(0, len(frames), CHUNK)):
+        chosen, rng = frames[start : start + CHUNK], generator(seed, "adapted", index)
         pictures = to_float(view.pairs(chosen), device)
         masks = torch.from_numpy(view.mask_pairs(chosen)).to(device).long()
         noise = noise_like(rng, pictures, method.noise_channels)
@@ -164,26 +179,46 @@ def adapted_view(
     """Adapted pictures of every servo step of a view, kept in `folder/adapted-<name>.npy` for the next run."""
     path = folder / f"adapted-{name}.npy"
     if not path.exists():
-        chunks, total = [], len(view.images)
-        with progress("adapt pictures", total, unit="pairs") as advance:
+        total, size = len(view.images), view.images.shape[-1]
+        header = {"descr": "|u1", "fortran_order": False, "shape": (total, 6, size, size)}
+        work = progress("adapt pictures", total, unit="pairs")
+        with work as advance, atomic(path) as temporary, open(temporary, "wb") as file:
+            np.lib.format.write_array_header_1_0(file, header)
             for chunk in _adapted_chunks(method, view, np.arange(total), 0, device):
-                chunks.append(chunk)
+                file.write(chunk.tobytes())
                 advance(len(chunk))
-        with atomic(path) as temporary, open(temporary, "wb") as file:
-            np.save(file, np.concatenate(chunks), allow_pickle=False)
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
 @torch.no_grad()
-def shown_through(front_end: FrontEnd, view: ViewT, device: torch.device, size: int = 64) -> ViewT:
-    """The view with every pair as the front end shows it to the policy."""
-    chunks, total = [], len(view.images)
-    with progress("front end", total, unit="pairs") as advance:
-        for start in range(0, total, size):
-            frames = np.arange(start, min(start + size, total))
-            chunks.append(to_uint8(front_end(to_float(view.pairs(frames), device))))
-            advance(len(frames))
-    return replace(view, shown=np.concatenate(chunks))
+def shown_pairs(
+    front_end: FrontEnd | None, pairs: UInt8[np.ndarray, "f 6 h w"], device: torch.device
+) -> UInt8[np.ndarray, "f 6 h w"]:
+    """Pairs as a policy sees them: what its front end makes of them, or as they are where it has none."""
+    if front_end is None:
+        return pairs
+    chunks = range(0, len(pairs), CHUNK)
+    return np.concatenate([to_uint8(front_end(to_float(pairs[i : i + CHUNK], device))) for i in chunks])
+
+
+def shown_through(front_end: FrontEnd, view: ViewT, device: torch.device) -> ViewT:
+    """The view with every pair as the front end shows it to the policy. As in `Dataset`, pictures that are more than
+    memory holds are mapped files of the cache."""
+    total, size = len(view.images), view.images.shape[-1]
+    shapes: mapped.Shapes = {"shown": ((total, 6, size, size), np.uint8)}
+
+    def fill(arrays: mapped.Arrays) -> None:
+        with progress("front end", total, unit="pairs") as advance:
+            for frames in np.array_split(np.arange(total), range(CHUNK, total, CHUNK)):
+                arrays["shown"][frames] = shown_pairs(front_end, view.pairs(frames), device)
+                advance(len(frames))
+
+    if mapped.size(shapes) > mapped.most_in_memory():
+        key = f"{front_end.fingerprint()} {json.dumps(view.provenance(), sort_keys=True)}"
+        return replace(view, shown=mapped.mapped(shapes, key, fill)["shown"])
+    arrays = mapped.in_memory(shapes)
+    fill(arrays)
+    return replace(view, shown=arrays["shown"])
 
 
 def adapter_choice(run: Path) -> dict[str, Any]:

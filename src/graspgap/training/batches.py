@@ -52,19 +52,24 @@ def augment(
     gain = rng.uniform(1 - config.contrast, 1 + config.contrast, (count, 1, 1, 1))
     tint = np.tile(rng.uniform(1 - config.tint, 1 + config.tint, (count, 3)), channels // 3)[:, :, None, None]
     lift = rng.uniform(-config.brightness, config.brightness, (count, 1, 1, 1))
-    lit = (moved.astype(np.float32) * (2 / 255 * tint).astype(np.float32) - 1) * gain.astype(np.float32)
-    lit = np.clip(lit + lift.astype(np.float32), -1, 1)
+    lit = np.multiply(moved, (2 / 255 * tint).astype(np.float32))
+    lit -= 1
+    lit *= gain.astype(np.float32)
+    lit += lift.astype(np.float32)
+    np.clip(lit, -1, 1, out=lit)
     shift = moves / (width / 2, height / 2)
     return lit, shift.astype(np.float32)
 
 
 def shifted(pictures: UInt8[np.ndarray, "b c h w"], moves: Int64[np.ndarray, "b 2"]) -> UInt8[np.ndarray, "b c h w"]:
     """Pictures moved by whole pixels (right, down), their borders repeated."""
-    count, _, height, width = pictures.shape
-    rows = np.clip(np.arange(height) - moves[:, 1:], 0, height - 1)
-    columns = np.clip(np.arange(width) - moves[:, :1], 0, width - 1)
-    moved = pictures.transpose(0, 2, 3, 1)[np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
-    return np.ascontiguousarray(moved.transpose(0, 3, 1, 2))
+    height, width = pictures.shape[-2:]
+    most = int(np.abs(moves).max(initial=0))
+    wide = np.pad(pictures, ((0, 0), (0, 0), (most, most), (most, most)), mode="edge")
+    moved = np.empty_like(pictures)
+    for picture, out, (right, down) in zip(wide, moved, moves.tolist(), strict=True):
+        out[:] = picture[:, most - down : most - down + height, most - right : most - right + width]
+    return moved
 
 
 class GraspSamples:

@@ -83,8 +83,10 @@ class GraspGan(PixelMethod):
             {"params": self.grasp.parameters(), "lr": config.learning_rate},
         ]
         return {
-            "generator": torch.optim.Adam(self.generator.parameters(), lr=config.learning_rate, betas=(0.5, 0.99)),
-            "critics": torch.optim.Adam(critics, betas=(0.5, 0.99)),
+            "generator": torch.optim.Adam(
+                self.generator.parameters(), lr=config.learning_rate, betas=(0.5, 0.99), fused=True
+            ),
+            "critics": torch.optim.Adam(critics, betas=(0.5, 0.99), fused=True),
         }
 
     def turns(self, batch: AdapterBatch, progress: float) -> Iterator[tuple[str, Losses]]:
@@ -122,8 +124,11 @@ class GraspGan(PixelMethod):
     def critic_losses(self, batch: AdapterBatch, made: Float[Tensor, "b 6 h w"]) -> Losses:
         """Losses of the discriminators and of the grasp network, which learns from source and made pictures alike;
         `made` is detached."""
-        real = self.judged(batch.real, batch.draws[0])
-        losses = {"critic": lsgan_discriminator(real, self.judged(made, batch.draws[1]))}
+        both = self.judged(
+            torch.cat([batch.real, made]), batch.draws.flatten(0, 1)
+        )  # each pair is normalized by itself
+        real_scores, made_scores = zip(*(scores.chunk(2) for scores in both), strict=True)
+        losses = {"critic": lsgan_discriminator(list(real_scores), list(made_scores))}
         if self.config.task or self.config.features:
             source = self.grasp(batch.pictures, batch.poses, batch.commands)
             adapted = self.grasp(made, batch.poses, batch.commands, Domain.REALITY)
