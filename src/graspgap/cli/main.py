@@ -35,6 +35,8 @@ COMMANDS = {
     "dataset split": "Make two datasets of one, no scene on both sides.",
     "dataset sample": "Make a smaller dataset of one.",
     "networks": "Tell what each network costs and how far it sees.",
+    "align": "Find where your camera stands, from pictures with the gripper or a board at known places.",
+    "check": "Try a world with hostile commands, and name the first promise that it breaks.",
     "doctor": "Tell what this machine can do, what is missing, and the fix.",
 }
 """Command and what it does; the module of a command is loaded when it runs, so that the command line starts fast."""
