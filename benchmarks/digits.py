@@ -3,7 +3,9 @@ of digits blended into colour pictures of scikit-image, without labels.
 
 A digit is a grasp sample, so that the code that is shipped runs as it is. I0 is black and It the digit; a motor command
 stands for one of ten classes and succeeds if it is the right one; the class of a picture is the command that the grasp
-network scores highest. Every arm has the same network, data, steps and seeds; nothing is set per arm.
+network scores highest. `randomized` and `rcan` learn from grey digits blended with textures of our own, and `rcan`, a
+front end, stands before the network in the test too. Every arm has the same network, data, steps and seeds; nothing is
+set per arm.
 
     pip install -e . scikit-learn scikit-image -c constraints.txt
     python benchmarks/digits.py --out runs/digits
@@ -33,6 +35,7 @@ from graspgap.adaptation.feature import FEATURES
 from graspgap.adaptation.pixel import METHODS, PixelConfig
 from graspgap.contract import Camera, SemanticClass
 from graspgap.datasets import SimulatedView, UnlabelledView
+from graspgap.deployment.front_end import FrontEnd
 from graspgap.files import read_json, write_json
 from graspgap.networks import DiscriminatorsConfig, GraspNetConfig
 from graspgap.progress import progress
@@ -40,6 +43,7 @@ from graspgap.seeding import generator
 from graspgap.training.adapt import AdapterTrainingConfig, adapt_frames, train_adapter
 from graspgap.training.batches import AugmentConfig, to_float
 from graspgap.training.grasp import GraspData, GraspTrainingConfig, policy_domain, train_grasp
+from graspgap.worlds.tiles import KINDS, tile
 
 SIZE = 32
 CLASSES = 10
@@ -48,11 +52,13 @@ FRAMES = 3
 ZOOM, DARK, OPAQUE = 2, 0.6, 0.85
 """How blended digits look: crops are enlarged `ZOOM` times and darkened to `DARK`, and the digit is painted over them
 in white, `OPAQUE` where its stroke is darkest. A shift of brightness and contrast, and clutter: both kinds of gap."""
+TEXTURES = 600
+"""Of the randomized digits."""
 CPU = torch.device("cpu")
 NETWORK = GraspNetConfig(image_size=SIZE, join="add")
 CRITICS = DiscriminatorsConfig(scales=2)
 """32 pixels leave room for two scales."""
-WITH_CRITICS = ("graspgan", "cyclegan", "cut", "fastcut", "perceptual")
+WITH_CRITICS = ("graspgan", "cyclegan", "cut", "fastcut", "perceptual", "rcan")
 WITH_GRASP = ("graspgan", "pixelda")
 
 
@@ -83,13 +89,15 @@ class Arm:
     adapter: str = ""
     features: tuple[str, ...] = ()
     labels: str = "source"
+    """Whose labels: of `source` digits, of `target` ones, or of source digits blended with `random` textures."""
 
 
 ARMS = (
     Arm("source-only"),
     Arm("target-only", labels="target"),
+    Arm("randomized", labels="random"),
     *(Arm(name, features=(name,)) for name in FEATURES if name != "consistency"),  # that one needs a gripper
-    *(Arm(name, adapter=name) for name in METHODS),
+    *(Arm(name, adapter=name, labels="random" if METHODS[name].needs_canonical else "source") for name in METHODS),
     Arm("graspgan+dann", adapter="graspgan", features=("dann", "dbn")),
 )
 
@@ -108,16 +116,44 @@ def pictures(
     order = rng.permutation(len(digits.images))
     strokes = np.stack([cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC) for image in digits.images])
     grey = np.clip(strokes[order] * 16, 0, 255).astype(np.uint8)[:, None].repeat(3, axis=1)
-    backgrounds = [data.astronaut(), data.coffee(), data.chelsea()]
-    blended = np.empty_like(grey)
+    return digits.target[order], grey, blended(grey, [data.astronaut(), data.coffee(), data.chelsea()], rng)
+
+
+def blended(
+    grey: UInt8[np.ndarray, "n 3 s s"], backgrounds: list[np.ndarray], rng: np.random.Generator
+) -> UInt8[np.ndarray, "n 3 s s"]:
+    """Digits blended with random crops of RGB pictures."""
+    found = np.empty_like(grey)
     for row, digit in enumerate(grey):
         background = backgrounds[rng.integers(len(backgrounds))]
         side = SIZE // ZOOM
         top, left = (int(rng.integers(extent - side)) for extent in background.shape[:2])
         crop = cv2.resize(background[top : top + side, left : left + side], (SIZE, SIZE)).transpose(2, 0, 1)
         stroke = OPAQUE * digit / 255
-        blended[row] = DARK * crop * (1 - stroke) + 255 * stroke
-    return digits.target[order], grey, blended
+        found[row] = DARK * crop * (1 - stroke) + 255 * stroke
+    return found
+
+
+def textures(rng: np.random.Generator) -> list[UInt8[np.ndarray, "64 64 3"]]:
+    """Our own procedural textures in random colours: nothing of the target's pictures."""
+    found = []
+    for kind in rng.permutation(len(KINDS))[:TEXTURES]:
+        first, second, third = rng.uniform(0, 255, (3, 3))
+        share, over = (part[..., None] for part in tile(int(kind), int(rng.integers(2**31))))
+        ground = first + share * (second - first)
+        found.append((ground + over * (third - ground)).astype(np.uint8))
+    return found
+
+
+def randomized(sim: SimulatedView, seed: int) -> SimulatedView:
+    """Every picture blended with a texture, as the target is with photographs; what it was is the canonical picture."""
+    rng = generator(seed, "textures")
+    return replace(
+        sim,
+        images=blended(sim.images, textures(rng), rng),
+        canonicals=sim.images,
+        canonical_before=sim.images_before,
+    )
 
 
 def codes() -> np.ndarray:
@@ -176,30 +212,36 @@ def options(name: str) -> PixelConfig:
 
 def accuracy(config: Config, arm: Arm, seed: int, folder: Path) -> float:
     """Train an arm and classify the test digits, blended ones that nothing was trained on."""
-    classes, grey, blended = pictures(seed)
+    classes, grey, target = pictures(seed)
     known, unknown = slice(config.source), slice(config.source, config.source + config.target)
     test = slice(config.source + config.target, None)
     sim = source_view(grey[known], classes[known])
     if arm.labels == "target":
-        sim = source_view(blended[known], classes[known])
-    real = target_view(blended[unknown], seed)
-    adapted = None
+        sim = source_view(target[known], classes[known])
+    if arm.labels == "random":
+        sim = randomized(sim, seed)
+    real = target_view(target[unknown], seed)
+    adapted = front_end = None
     if arm.adapter:
         adapting = AdapterTrainingConfig(arm.adapter, options(arm.adapter), config.adapter_steps, seed=seed)
         method = train_adapter(folder / "adapter", adapting, sim, real, CPU)
         adapted = adapt_frames(method, sim, np.arange(len(sim.images)), seed, CPU)
+        front_end = FrontEnd(method) if method.front_end else None
     methods = {name: FEATURES[name]() for name in arm.features}
     augment = AugmentConfig(shift=3)
     training = GraspTrainingConfig(
         NETWORK, augment, methods, config.steps, commands_per_image=CLASSES, unlabelled=11, seed=seed
     )
     data = GraspData(sim, adapted, unlabelled=real if methods else None)
+    if front_end:
+        data = data.shown_through(front_end, CPU)
     net = train_grasp(folder / "policy", training, data, CPU)
     scores = []
-    for chunk in np.array_split(blended[test], 8):
+    for chunk in np.array_split(target[test], 8):
         pairs = to_float(np.concatenate([np.zeros_like(chunk), chunk], axis=1), CPU)
         poses = torch.zeros(len(chunk), 4)
         with torch.no_grad():
+            pairs = front_end(pairs) if front_end else pairs
             scores.append(
                 net(pairs, poses, torch.from_numpy(codes()).expand(len(chunk), -1, -1), policy_domain(training))
             )

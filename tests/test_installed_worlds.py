@@ -87,6 +87,7 @@ def test_an_installed_world_is_guarded() -> None:
         (("--world", "robot"), "no value 'port'"),
         (("--world", "robot:SETTINGS", "--workers", "2"), "hands on one robot"),
         (("--world", "robot:SETTINGS", "--randomize", "heavy"), "--randomize can't change world 'robot'"),
+        (("--world", "robot:SETTINGS", "--canonical"), "--canonical can't change world 'robot'"),
         (("--world", "robot:SETTINGS", "--objects", "prisms"), "--objects can't change"),
         (("--world", "robot:SETTINGS", "--image-size", "64"), "use --image-size 32"),
         (("--world", "robot:SETTINGS", "--camera", "CAMERA"), "doesn't take --camera up"),

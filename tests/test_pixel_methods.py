@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from graspgap.adaptation.losses import gan_discriminator, gan_generator
 from graspgap.adaptation.pixel import METHODS, PixelConfig
 from graspgap.adaptation.pixel.composite import CompositeConfig, composite_alpha
 from graspgap.adaptation.pixel.cut import CutConfig, FastCutConfig
@@ -19,12 +20,13 @@ from graspgap.adaptation.pixel.fourier import FourierConfig, swap_low_frequencie
 from graspgap.adaptation.pixel.histogram import HistogramConfig, match_histograms
 from graspgap.adaptation.pixel.history import History
 from graspgap.adaptation.pixel.perceptual import PerceptualConfig
-from graspgap.adaptation.pixel.pixelda import PixelDaConfig, gan_discriminator, gan_generator
+from graspgap.adaptation.pixel.pixelda import PixelDaConfig
+from graspgap.adaptation.pixel.rcan import RcanConfig
 from graspgap.adaptation.pixel.simgan import SimGan, SimGanConfig, local_loss
 from graspgap.datasets import SimulatedView, UnlabelledView, open_dataset
 from graspgap.networks import DiscriminatorsConfig, GeneratorConfig, SegmenterConfig
 from graspgap.training.adapt import AdapterTrainer, AdapterTrainingConfig, adapt_frames, train_adapter
-from trainers import CPU, GRASPGAN, NETWORK, Stopped, stop_after
+from trainers import CPU, GRASPGAN, NETWORK, Stopped, stop_after, with_canonical
 
 GENERATOR = GeneratorConfig(widths=(4, 6, 8), noise=0)
 CRITICS = DiscriminatorsConfig(scales=2, widths=(4, 6))
@@ -36,6 +38,7 @@ TINY: dict[str, PixelConfig] = {
     "cut": CutConfig(GENERATOR, CRITICS, patches=20, width=8),
     "fastcut": FastCutConfig(GENERATOR, CRITICS, patches=20, width=8),
     "perceptual": PerceptualConfig(GENERATOR, CRITICS, history=6, judge=SegmenterConfig((4, 6)), judge_share=0.3),
+    "rcan": RcanConfig(GENERATOR, CRITICS),
     "histogram": HistogramConfig(references=5),
     "fourier": FourierConfig(references=5),
     "composite": CompositeConfig(backgrounds=5),
@@ -49,7 +52,7 @@ def _one_thread() -> None:
 
 @pytest.fixture
 def sim(sim_data: Path) -> SimulatedView:
-    return open_dataset(sim_data).simulated()
+    return with_canonical(open_dataset(sim_data).simulated())
 
 
 @pytest.fixture

@@ -81,9 +81,9 @@ def test_runs_are_scored_and_ranked_without_a_real_label(
     read = []
     original = Dataset._read
 
-    def spy(self: Dataset, labels: int, masks: int) -> dict:
+    def spy(self: Dataset, labels: int, masks: int, groups: tuple[str, ...] = ()) -> dict:
         read.append((self.meta["is_reality"], labels, masks))
-        return original(self, labels, masks)
+        return original(self, labels, masks, groups)
 
     monkeypatch.setattr(Dataset, "_read", spy)
     out = tmp_path / "scores"
@@ -307,11 +307,11 @@ def test_rank_correlation_is_of_ranks_with_an_interval_over_pairs() -> None:
 def test_a_study_scores_at_its_end_what_has_no_real_label() -> None:
     stages = plan(PRESETS["methods"], Path("out"), 0)
     scoring = [stage for stage in stages if stage.arguments[0] == "score"]
-    assert [stage.name for stage in scoring] == ["scores/sim", "scores/randomized"]
-    assert stages[-2:] == scoring
+    assert [stage.name for stage in scoring] == ["scores/sim", "scores/randomized", "scores/canonical"]
+    assert stages[-3:] == scoring
     words = [word for stage in scoring for word in stage.arguments]
     for stage in stages:
         if stage.arguments[0] in ("adapt", "train"):
             assert (str(Path("out") / stage.name) in words) == ("--real-labels" not in stage.arguments)
-    assert scoring[1].arguments[-2:] == ("--judge", "out/scores/sim")
+    assert {stage.arguments[-2:] for stage in scoring[1:]} == {("--judge", "out/scores/sim")}
     assert not [stage for stage in plan(PRESETS["demo"], Path("out"), 0) if stage.arguments[0] == "score"]

@@ -1,4 +1,4 @@
-"""Configurations are frozen dataclasses; this reads them back from the JSON that `dataclasses.asdict` gave."""
+"""Configurations are frozen dataclasses; this makes JSON of them and reads them back."""
 
 from __future__ import annotations
 
@@ -7,6 +7,27 @@ from collections.abc import Mapping
 from typing import Any, TypeVar, get_args, get_type_hints
 
 T = TypeVar("T")
+LATER = {"later": True}
+"""Metadata of a field that was added after datasets and runs had been made without it."""
+
+
+def to_json(config: Any) -> dict[str, Any]:
+    """A dataclass and those inside it as JSON-able dicts. Fields marked `LATER` are left out while they have their
+    default, so that what was made without them keeps its hash and resumes."""
+    found: dict[str, Any] = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if not (field.metadata.get("later") and value == field.default):
+            found[field.name] = _plain(value)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return to_json(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def from_json(kind: type[T], values: Mapping[str, Any]) -> T:

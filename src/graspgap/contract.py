@@ -146,6 +146,8 @@ class Layers:
     """0: no object; i + 1: the object with index i in `objects`."""
     depth: Float32[np.ndarray, "h w"]
     """Along the camera's axis [m]; 0 where nothing is hit."""
+    canonical: Image | None = None
+    """The same instant in the canonical look, where the world was asked for it (`WorldChoice.canonical`)."""
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from typing import Any
 
+from graspgap.config import to_json
 from graspgap.errors import UserError
 from graspgap.files import read_json, write_json
 from graspgap.locations import Location
@@ -33,7 +33,7 @@ def begin_run(out: Location, kind: str, config: Any, inputs: dict[str, Any] | No
         UserError: if `out` holds another kind of run, or the same kind with another configuration or other inputs.
     """
     path = out / CONFIG
-    wanted = json.loads(json.dumps({"kind": kind, "config": dataclasses.asdict(config), "inputs": inputs or {}}))
+    wanted = json.loads(json.dumps({"kind": kind, "config": to_json(config), "inputs": inputs or {}}))
     if path.exists():
         found = read_json(path, "a graspgap run")
         if found.get("kind") != kind:

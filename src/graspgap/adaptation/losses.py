@@ -89,6 +89,17 @@ def mean_verdict(verdicts: list[Float[Tensor, "b 1 _ _"]]) -> Float[Tensor, ""]:
 
 
 @full_precision
+def gan_discriminator(real: Float[Tensor, "b *n"], made: Float[Tensor, "b *n"]) -> Float[Tensor, ""]:
+    """Sigmoid cross-entropy GAN, the discriminator's side: real verdicts (logits) towards 1, made ones towards 0
+    (Goodfellow et al. 2014)."""
+    return functional.softplus(-real).mean() + functional.softplus(made).mean()
+
+
+def gan_generator(made: Float[Tensor, "b *n"]) -> Float[Tensor, ""]:
+    """Sigmoid cross-entropy GAN, the generator's side in its non-saturating form: made verdicts towards 1."""
+    return functional.softplus(-made).mean()
+
+
 def mask_loss(logits: Float[Tensor, "b k c h w"], masks: Int[Tensor, "b k h w"]) -> Float[Tensor, ""]:
     """Cross-entropy of predicted semantic masks; k pictures per sample, c classes."""
     return functional.cross_entropy(logits.flatten(0, 1), masks.flatten(0, 1).long())

@@ -34,10 +34,12 @@ class Config:
     sim: Place
     """Simulated dataset, with masks and labels."""
     real: Place
-    """Real dataset: its pictures alone are read, never a label or a mask."""
+    """Real dataset: its pictures alone are read, never a label or a mask. `rcan` learns nothing from them, and shows
+    in its grid what it makes of them."""
     method: str = "graspgan"
-    """Adaptation method: `graspgan`, `pixelda`, `simgan`, `cyclegan`, `cut`, `fastcut`, `perceptual`; without training:
-    `histogram`, `fourier`, `composite`."""
+    """Adaptation method: `graspgan`, `pixelda`, `simgan`, `cyclegan`, `cut`, `fastcut`, `perceptual`, `rcan`
+    (real pictures look simulated, at run time too; needs canonical pictures); without training: `histogram`,
+    `fourier`, `composite`."""
     steps: int = 1500
     """Training steps."""
     batch: int = 16
@@ -91,9 +93,10 @@ def _train(config: Config, device: torch.device, precision: str, trackers: tuple
     sim_data, real_data = open_dataset(config.sim), open_dataset(config.real)
     for data in (sim_data, real_data):
         data.require_image_size(config.image_size)
-    sim, real = sim_data.simulated(), real_data.unlabelled()
     options = with_networks(config.methods[config.method], config.networks, config.method)
     options = options.fitted(config.image_size, from_json(Camera, sim_data.meta["camera"]))
+    sim, real = sim_data.simulated(extras=options.needs_canonical), real_data.unlabelled()
+    options.check(sim)
     training = AdapterTrainingConfig(
         config.method,
         options,

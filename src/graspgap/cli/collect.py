@@ -49,6 +49,9 @@ class Config:
     calibration's `K`, `width`, `height` and `T_base_camera`, as `graspgap align` writes. Default: the world's own."""
     layers: bool = False
     """Keep instance ids and depth of simulated pictures too, besides semantic masks."""
+    canonical: bool = False
+    """Keep, besides layers, a second picture of the same instant in the canonical look: plain table, bin, arm, light
+    and sensor, the same camera and objects. Needs --randomize; what `graspgap adapt --method rcan` learns from."""
     seed: int = 0
     workers: int = 0
     """Processes; 0: one per core."""
@@ -77,6 +80,7 @@ def run(config: Config) -> None:
         image_size=config.image_size,
         full_bin=name == "standin",
         layers=config.layers,
+        canonical=config.canonical,
         ranges=ranges_of(config.randomize),
         camera=camera.camera if camera else None,
         settings=tables,

@@ -112,7 +112,7 @@ def _judge(config: Config, sim: Dataset, settings: ScoreSettings, device: torch.
     """The judge of earlier scores, or one that learns from scenes that adapters aren't scored on."""
     if config.judge or (config.out / JUDGE).exists():
         return load_judge(config.judge or config.out, device)
-    view = sim.split_by_scene(HELD_OUT, settings.seed)[0].simulated()
+    view = sim.split_by_scene(HELD_OUT, settings.seed)[0].simulated(extras=False)
     judge = train_judge(view, settings.judge_steps, settings.batch, settings.seed, device)
     save_module(config.out / JUDGE, judge)
     return judge

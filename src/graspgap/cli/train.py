@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from tyro.conf import Positional
 
 from graspgap import processes
 from graspgap.adaptation.feature import FEATURES, FeatureConfig, check_features
+from graspgap.adaptation.pixel import PixelMethod
 from graspgap.cli.checks import at_least
 from graspgap.cli.place import Place
 from graspgap.config import from_json
 from graspgap.contract import Camera
 from graspgap.datasets import Dataset, LabelledView, open_dataset
 from graspgap.deployment.calibration import CALIBRATION
+from graspgap.deployment.front_end import FrontEnd
 from graspgap.deployment.predictor import POLICY, load_predictor
 from graspgap.errors import UserError
 from graspgap.evaluation.held_out import FIGURES, save_held_out_metrics
@@ -24,9 +27,9 @@ from graspgap.networks import GraspNet
 from graspgap.networks.normalization import Domain
 from graspgap.networks.presets import resized
 from graspgap.parallel import choose_workers
-from graspgap.runs import begin_run
+from graspgap.runs import begin_run, read_run
 from graspgap.tensors import choose_device
-from graspgap.training.adapt import adapted_view, load_adapter
+from graspgap.training.adapt import adapted_view, adapter_choice, load_adapter, shown_through
 from graspgap.training.engine import choose_precision
 from graspgap.training.grasp import GraspData, GraspTrainingConfig, policy_domain, policy_facts, train_grasp
 from graspgap.training.loop import Watch
@@ -43,7 +46,8 @@ class Config:
     sim: Place | None = None
     """Simulated dataset."""
     adapter: Path | None = None
-    """Adapter run that makes the simulated pictures look real."""
+    """Adapter run that makes the simulated pictures look real. A front end (`rcan`) changes the real ones too, and
+    becomes a part of the policy."""
     real: Place | None = None
     """Real dataset."""
     real_labels: float = 0.0
@@ -120,7 +124,7 @@ def _train(config: Config, device: torch.device, precision: str, trackers: tuple
         config.training, network=network, methods=methods, steps=config.steps, precision=precision, seed=config.seed
     )
     views = GraspData(
-        sim=sim.simulated() if sim else None,
+        sim=sim.simulated(extras=False) if sim else None,
         real=real.labelled(config.real_labels, config.seed) if real and config.real_labels else None,
         unlabelled=real.unlabelled() if real and methods else None,
     )
@@ -130,9 +134,11 @@ def _train(config: Config, device: torch.device, precision: str, trackers: tuple
         for name, view in (("sim", views.sim), ("real", views.real), ("unlabelled", views.unlabelled))
         if view is not None
     }
-    facts = {"policy": policy_facts(training), "adapter": str(config.adapter) if config.adapter else None}
+    facts: dict[str, Any] = {"policy": policy_facts(training)}
+    facts["adapter"] = str(config.adapter) if config.adapter else None
     trained, measured = (config.out / POLICY).exists(), [config.out / FIGURES, config.out / CALIBRATION]
     method = load_adapter(config.adapter, device) if config.adapter and not trained else None
+    facts["policy"] |= _front_end_facts(config, method)
     with processes.main_first():
         begin_run(config.out, "policy", training, inputs | facts)
     if trained and all(path.exists() for path in measured):
@@ -144,24 +150,40 @@ def _train(config: Config, device: torch.device, precision: str, trackers: tuple
             views = replace(views, adapted=adapted_view(config.adapter, method, views.sim, name, device))
     held_out: dict[str, LabelledView] = {}
     if sim_held:
-        held_out["sim"] = sim_held.simulated()
+        held_out["sim"] = sim_held.simulated(extras=False)
     if real_held and config.real_labels:
         held_out["real"] = real_held.labelled(config.real_labels, config.seed)
     domain = policy_domain(training)
+    front_end = FrontEnd(method) if method and method.front_end else None
+    if trained:
+        predictor = load_predictor(config.out, config.device)
+        net, front_end = predictor.net, predictor.front_end
+    if front_end:
+        held_out = {name: shown_through(front_end, view, device) for name, view in held_out.items()}
 
     def draw(path: Path, net: GraspNet) -> None:
         name, view = next(iter(held_out.items()))
         save_prediction_grid(path, net, view, device, domain if name == "real" else Domain.SIMULATION)
 
-    if trained:
-        net = load_predictor(config.out, config.device).net
-    else:
-        watch = Watch(config.look_every, draw, trackers)
-        net = train_grasp(config.out, training, views, device, watch)
+    if not trained:
+        if front_end:
+            with processes.main_first():
+                front_end.save(config.out)
+            views = views.shown_through(front_end, device)
+        net = train_grasp(config.out, training, views, device, Watch(config.look_every, draw, trackers))
     if not processes.is_main():
         return
     metrics = save_held_out_metrics(config.out, net, held_out, device, domain)
     print(f"{config.out}: trained; held-out AUC " + ", ".join(f"{k} {v['auc']}" for k, v in metrics.items()))
+
+
+def _front_end_facts(config: Config, method: PixelMethod | None) -> dict[str, Any]:
+    """What the policy run must tell of its front end, where it has one. A trained run has its own copy, whatever has
+    become of the adapter's folder."""
+    if (config.out / POLICY).exists():
+        known = read_run(config.out, "policy")["inputs"]["policy"]
+        return {name: known[name] for name in ("front_end",) if name in known}
+    return {"front_end": adapter_choice(config.adapter)} if config.adapter and method and method.front_end else {}
 
 
 def _split(path: Place | None, config: Config) -> tuple[Dataset | None, Dataset | None]:

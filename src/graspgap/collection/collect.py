@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
 from graspgap.collection.policies import PolicyChoice, make_policy
+from graspgap.config import to_json
 from graspgap.datasets.shards import successes
 from graspgap.datasets.writer import config_hash, finish, shard_done, shard_path, write_shard
 from graspgap.errors import UserError, choose
@@ -74,7 +74,7 @@ def collect(
     held = read_json(meta, "a dataset")["attempts"] if meta.exists() else 0
     if held > attempts:
         raise UserError(f"{out} holds {held} attempts, --attempts {attempts} would lose some: give {held} or more")
-    facts = dataclasses.asdict(settings)
+    facts = to_json(settings)
     plan = _Plan(out, attempts, settings, config_hash(facts | {"policy_identity": policy.identity}))
     missing, succeeded = [], 0
     for k in plan.shards:
@@ -84,7 +84,7 @@ def collect(
             missing.append(k)
     done = attempts - sum(len(plan.numbers(k)) for k in missing)
     run_pieces(partial(_collect_shard, plan), missing, workers, "collect", attempts, done, succeeded, parallel)
-    drawn = {"randomization": dataclasses.asdict(settings.world.randomization)}
+    drawn = {"randomization": asdict(settings.world.randomization)}
     return finish(out, facts, world.spec, len(plan.shards), drawn)
 
 

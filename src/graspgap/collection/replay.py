@@ -18,7 +18,7 @@ from graspgap.datasets import open_dataset, shards
 from graspgap.datasets.check import read_meta
 from graspgap.datasets.pictures import decode_mask, decode_picture
 from graspgap.datasets.reader import Dataset
-from graspgap.datasets.schema import arrow_schema, to_row
+from graspgap.datasets.schema import arrow_schema, groups_of, to_row
 from graspgap.datasets.view import image_grid
 from graspgap.errors import UserError
 from graspgap.grasping.attempt import run_attempt
@@ -39,13 +39,17 @@ class Replay:
         return [name for name, value in self.recorded.items() if value != self.again[name]]
 
     def filmstrip(self) -> Image:
-        """The pictures as recorded, as made again, and the masks where there are any."""
+        """The pictures as recorded, as made again, and masks and canonical pictures where there are any."""
         rows = [_pictures(self.recorded), _pictures(self.again)]
         labels = ["recorded", "made again"]
         if self.recorded["masks"] is not None:
             masks = [self.recorded["mask_before"], *self.recorded["masks"]]
             rows.append([decode_mask(mask["bytes"]) for mask in masks])
             labels.append("masks")
+        if self.recorded.get("canonicals") is not None:
+            pictures = [self.recorded["canonical_before"], *self.recorded["canonicals"]]
+            rows.append([decode_picture(picture["bytes"]) for picture in pictures])
+            labels.append("canonical")
         return image_grid(rows, labels, scale=max(1, 192 // rows[0][0].shape[0]))
 
 
@@ -68,7 +72,7 @@ def replay(folder: Path, attempt: int, seed: int | None = None) -> Replay:
     made = run_attempt(
         world, policy.policy, settings.seed, attempt, settings.steps_per_attempt, settings.attempts_per_scene
     )
-    schema = arrow_schema({}, meta.get("has_layers", False))
+    schema = arrow_schema({}, groups_of(meta))
     row = to_row(made)
     columns = [pa.array([row.get(field.name)], type=field.type) for field in schema]
     (again,) = pa.Table.from_arrays(columns, names=schema.names).to_pylist()
@@ -94,7 +98,7 @@ def require_equal(result: Replay, folder: Path) -> None:
 
 def _row(data: Dataset, attempt: int, seed: int | None) -> dict[str, Any]:
     """The row of an attempt."""
-    names = arrow_schema({}, data.meta.get("has_layers", False)).names
+    names = arrow_schema({}, groups_of(data.meta)).names
     wanted = data.keys[:, 1] == attempt
     if seed is not None:
         wanted &= data.keys[:, 0] == seed

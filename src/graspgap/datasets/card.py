@@ -31,7 +31,8 @@ One row is one attempt: `image_before` (the bin, arm out of view), then for each
 gripper pose (`poses`: x, y, z in metres, yaw in radians, robot base frame) and the motor command to the final pose
 (`commands`: dx, dy, dz in metres, sin dyaw, cos dyaw), and whether the grasp held (`success`).
 Masks hold 0 background, 1 bin, 2 arm and gripper, 3 object. `instances`, where there are any, hold 0 or
-1 + the index in `objects`; `depths` are 16-bit pictures in units of 0.1 mm along the camera's axis, 0 for no hit.
+1 + the index in `objects`; `depths` are 16-bit pictures in units of 0.1 mm along the camera's axis, 0 for no hit;
+`canonicals` are the same instants with plain table, bin, arm and light, by the same camera.
 
 ```python
 import datasets

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from graspgap.datasets import shards
-from graspgap.datasets.schema import FORMAT, FORMAT_VERSION, arrow_schema
+from graspgap.datasets.schema import FORMAT, FORMAT_VERSION, arrow_schema, groups_of
 from graspgap.errors import UserError
 from graspgap.files import read_json
 from graspgap.locations import Location
@@ -88,18 +88,23 @@ def check_shards(folder: Location, meta: dict[str, Any], check: Callable[[Locati
 
 def _check_rows(path: Location, entry: dict[str, Any], meta: dict[str, Any]) -> np.ndarray:
     """Decode all rows of a shard; returns (seed, attempt) of each."""
-    layers = meta.get("has_layers", False)
-    table = shards.read_columns(path, arrow_schema({}, layers).names, entry["rows"])
+    groups = groups_of(meta)
+    table = shards.read_columns(path, arrow_schema({}, groups).names, entry["rows"])
     size = meta["image_size"]
     columns: dict[str, tuple[int, ...]] = {"image_before": (3, size, size), "images": (3, size, size)}
+    counted = ["masks", "poses", "commands"]
     if meta["has_masks"]:
         columns |= {"mask_before": (size, size), "masks": (size, size)}
-    if layers:
+    if "layers" in groups:
         columns |= dict.fromkeys(("instances_before", "instances", "depth_before", "depths"), (size, size))
+        counted += ["instances", "depths"]
+    if "canonical" in groups:
+        columns |= dict.fromkeys(("canonical_before", "canonicals"), (3, size, size))
+        counted += ["canonicals"]
     for name, shape in columns.items():
-        for _ in shards.decoded(table[name], shape, path):
+        for _ in shards.decoded(table[name], shape, path, deep=name in shards.DEEP):
             pass
-    for name in ("masks", "poses", "commands", *(("instances", "depths") if layers else ())):
+    for name in counted:
         same = pc.equal(pc.list_value_length(table[name]), pc.list_value_length(table["images"]))
         if pc.all(same).as_py() is False:
             raise shards.damaged(path, f"a row has more or fewer {name} than pictures", "one for each")

@@ -60,6 +60,20 @@ def decode_mask(data: bytes | memoryview) -> Mask:
     return _decode(data, cv2.IMREAD_GRAYSCALE)
 
 
+def decode_depth(data: bytes | memoryview) -> UInt16[np.ndarray, "h w"]:
+    """Depth, in units of `DEPTH_UNIT`, of 16-bit PNG bytes.
+
+    Raises:
+        UserError: if the bytes are no picture of 16 bits.
+    """
+    picture = _decode(data, cv2.IMREAD_UNCHANGED)
+    if picture.dtype != np.uint16:
+        raise UserError(
+            f"depth is a picture of {picture.dtype}, expected uint16: the file is damaged or of another kind"
+        )
+    return picture
+
+
 def _decode(data: bytes | memoryview, flag: int) -> np.ndarray:
     try:
         picture = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flag) if data else None

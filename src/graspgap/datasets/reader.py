@@ -17,6 +17,7 @@ from jaxtyping import Int64
 
 from graspgap.datasets import mapped, shards
 from graspgap.datasets.check import check_shards, read_meta
+from graspgap.datasets.schema import groups_of
 from graspgap.datasets.views import LabelledView, SimulatedView, UnlabelledView
 from graspgap.errors import UserError
 from graspgap.files import sha256
@@ -159,8 +160,9 @@ class Dataset:
         part = self._part(self._order("labels", seed)[:count], f"{fraction:g} of the labels, seed {seed}")
         return LabelledView(**part._read(labels=count, masks=0))
 
-    def simulated(self) -> SimulatedView:
-        """All attempts with labels and masks, which only a simulation has.
+    def simulated(self, extras: bool = True) -> SimulatedView:
+        """All attempts with labels and masks, which only a simulation has; with canonical pictures and depth where the
+        dataset holds them, unless `extras` are refused to save memory.
 
         Raises:
             UserError: if the dataset counts as reality, or has no labels or masks.
@@ -171,7 +173,8 @@ class Dataset:
                 raise UserError(
                     f"{self.path}, given as --sim, has no {what}: collect it in a world that gives them, as 'sim' does"
                 )
-        return SimulatedView(**self._read(labels=len(self), masks=len(self)))
+        groups = groups_of(self.meta) if extras else ()
+        return SimulatedView(**self._read(labels=len(self), masks=len(self), groups=groups))
 
     def _order(self, purpose: str, seed: int) -> Int64[np.ndarray, "m"]:
         order = np.argsort(generator(seed, purpose).random(len(self._index.keys)), kind="stable")
@@ -180,8 +183,9 @@ class Dataset:
     def _part(self, rows: Int64[np.ndarray, "k"], words: str) -> Dataset:
         return replace(self, rows=np.sort(rows), parts=(*self.parts, words))
 
-    def _read(self, labels: int, masks: int) -> dict[str, Any]:
-        """The arrays of a view of these rows: labels and masks only where their number is not 0."""
+    def _read(self, labels: int, masks: int, groups: tuple[str, ...] = ()) -> dict[str, Any]:
+        """The arrays of a view of these rows: labels and masks only where their number is not 0, and these groups of
+        `OPTIONAL_COLUMNS`."""
         lengths = self._index.lengths[self.rows]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         n, f, size = len(self), int(offsets[-1]), self.image_size
@@ -192,6 +196,10 @@ class Dataset:
         }
         if masks:
             shapes |= {"masks_before": ((n, size, size), np.uint8), "masks": ((f, size, size), np.uint8)}
+        if "layers" in groups:
+            shapes |= {"depth_before": ((n, size, size), np.uint16), "depths": ((f, size, size), np.uint16)}
+        if "canonical" in groups:
+            shapes |= {"canonical_before": ((n, 3, size, size), np.uint8), "canonicals": ((f, 3, size, size), np.uint8)}
         rest: dict[str, Any] = {
             "poses": np.empty((f, 4), np.float32) if self.meta["has_poses"] else None,
             "commands": np.empty((f, 5), np.float32) if self.meta["has_poses"] else None,
@@ -218,7 +226,8 @@ class Dataset:
     def _fill(self, arrays: dict[str, Any], offsets: Int64[np.ndarray, "bounds"], what: str = "") -> None:
         """Read the columns that `arrays` has, shard by shard, with progress if there is a word for it."""
         single = {"images_before": "image_before", "masks_before": "mask_before", "success": "success"}
-        several = ("images", "masks", "poses", "commands")
+        single |= {name: name for name in ("depth_before", "canonical_before")}
+        several = ("images", "masks", "poses", "commands", "depths", "canonicals")
         columns = {name: column for name, column in single.items() if name in arrays}
         columns |= {name: name for name in several if arrays.get(name) is not None}
         if not columns:
@@ -280,7 +289,7 @@ def open_dataset(path: Location | str, memory: int | None = None) -> Dataset:
 
 
 def _store(out: np.ndarray, column: pa.ChunkedArray, path: Location) -> None:
-    if out.dtype == np.uint8:
+    if out.dtype in (np.uint8, np.uint16):
         shards.decode_into(out, column, path)
     elif out.dtype == np.bool_:
         out[:] = column.to_numpy()

@@ -16,7 +16,7 @@ from graspgap.contract import Camera, Workspace
 from graspgap.datasets import shards
 from graspgap.datasets.check import read_meta
 from graspgap.datasets.reader import Dataset, open_dataset
-from graspgap.datasets.schema import arrow_schema
+from graspgap.datasets.schema import OPTIONAL_COLUMNS, arrow_schema, groups_of
 from graspgap.datasets.writer import ImportedSpec, config_hash, finish, shard_done, shard_path, write_table
 from graspgap.errors import UserError, choose
 from graspgap.files import atomic, sha256
@@ -24,7 +24,7 @@ from graspgap.locations import Location
 from graspgap.progress import progress
 from graspgap.runs import begin_run
 
-HAS = ("has_labels", "has_masks", "has_poses", "has_layers")
+HAS = ("has_labels", "has_masks", "has_poses", *(f"has_{group}" for group in OPTIONAL_COLUMNS))
 ALIKE = ("world", "is_reality", "image_size", "camera", "workspace", *HAS)
 """What datasets must agree on to be merged."""
 UNITS = ("scene",)
@@ -134,7 +134,7 @@ def _rewrite(out: Location, part: Dataset) -> dict[str, Any]:
 
 def _take(part: Dataset, rows: Int64[np.ndarray, "k"]) -> pa.Table:
     """All columns of these rows of the folder, as they are stored."""
-    columns = arrow_schema({}, part.meta.get("has_layers", False)).names
+    columns = arrow_schema({}, groups_of(part.meta)).names
     tables, start = [], 0
     for entry in part.meta["shards"]:
         here = rows[(rows >= start) & (rows < start + entry["rows"])] - start
@@ -167,7 +167,7 @@ def _spec(meta: dict[str, Any]) -> ImportedSpec:
 
 def _check_alike(first: Location, wanted: dict[str, Any], other: Location, found: dict[str, Any]) -> None:
     for key in ALIKE:
-        mine, its = wanted.get(key), found.get(key)
+        mine, its = wanted.get(key, False), found.get(key, False)  # False: a group of columns that came later
         if mine != its:
             raise UserError(f"{first} has {key} = {mine}, {other} has {key} = {its}: merge datasets that agree in it")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,20 +62,36 @@ COLUMNS: dict[str, _Column] = {
     "randomization": _TEXT,
     "predicted": _list(_FLOAT),
 }
-LAYER_COLUMNS: dict[str, _Column] = {
-    "instances_before": _IMAGE,
-    "instances": _list(_IMAGE),
-    "depth_before": _IMAGE,
-    "depths": _list(_IMAGE),
-}
-"""Only in the shards of a world that was asked for them. Depth is a 16-bit picture in units of `DEPTH_UNIT`."""
 """Null where it is unknown: masks (a real camera), poses and commands (bare pictures), success (unlabelled)."""
+OPTIONAL_COLUMNS: dict[str, dict[str, _Column]] = {
+    "layers": {
+        "instances_before": _IMAGE,
+        "instances": _list(_IMAGE),
+        "depth_before": _IMAGE,
+        "depths": _list(_IMAGE),
+    },
+    "canonical": {"canonical_before": _IMAGE, "canonicals": _list(_IMAGE)},
+}
+"""Groups of columns that are only in the shards of a world that was asked for them; meta.json tells which
+(`has_layers`, `has_canonical`). Depth is a 16-bit picture in units of `DEPTH_UNIT`."""
 
 
-def arrow_schema(extra: dict[str, str], layers: bool = False) -> pa.Schema:
-    """Schema of a shard, with `LAYER_COLUMNS` or without. Its metadata says to Hugging Face `datasets` which columns
-    are pictures, and holds `extra`."""
-    columns = COLUMNS | LAYER_COLUMNS if layers else COLUMNS
+def groups_in(names: Collection[str]) -> tuple[str, ...]:
+    """Which of `OPTIONAL_COLUMNS` are among these columns."""
+    return tuple(group for group, columns in OPTIONAL_COLUMNS.items() if columns.keys() <= set(names))
+
+
+def groups_of(meta: Mapping[str, Any]) -> tuple[str, ...]:
+    """Which of `OPTIONAL_COLUMNS` a dataset has, by its meta.json."""
+    return tuple(group for group in OPTIONAL_COLUMNS if meta.get(f"has_{group}", False))
+
+
+def arrow_schema(extra: dict[str, str], groups: Collection[str] = ()) -> pa.Schema:
+    """Schema of a shard with these groups of `OPTIONAL_COLUMNS`. Its metadata says to Hugging Face `datasets` which
+    columns are pictures, and holds `extra`."""
+    columns = dict(COLUMNS)
+    for group in groups:
+        columns |= OPTIONAL_COLUMNS[group]
     features = {name: column.feature for name, column in columns.items()}
     metadata = {"huggingface": json.dumps({"info": {"features": features}}), **extra}
     return pa.schema([(name, column.arrow) for name, column in columns.items()], metadata=metadata)
@@ -106,11 +123,11 @@ Attempt = GraspAttempt | PictureRow
 
 
 def to_row(attempt: Attempt) -> dict[str, Any]:
-    """The attempt as one row of `COLUMNS`, and of `LAYER_COLUMNS` where it has layers; its pictures as PNG.
+    """The attempt as one row of `COLUMNS`, and of those `OPTIONAL_COLUMNS` that it has; its pictures as PNG.
 
     Raises:
-        UserError: if it has no pictures, pictures of several sizes, or another number of poses, masks or layers than
-            pictures.
+        UserError: if it has no pictures, pictures of several sizes, or another number of poses, masks, layers or
+            canonical pictures than pictures.
     """
     _check(attempt)
     row: dict[str, Any] = {
@@ -144,6 +161,10 @@ def to_row(attempt: Attempt) -> dict[str, Any]:
             row["instances"] = [_picture(layers.instances) for layers in attempt.layers]
             row["depth_before"] = _picture(_stored(attempt.layers_before.depth))
             row["depths"] = [_picture(_stored(layers.depth)) for layers in attempt.layers]
+            canonical = [layers.canonical for layers in (attempt.layers_before, *attempt.layers)]
+            known = [_picture(picture) for picture in canonical if picture is not None]
+            if known:
+                row["canonical_before"], *row["canonicals"] = known
     return row
 
 
@@ -166,6 +187,10 @@ def _check(attempt: Attempt) -> None:
         layers = None if attempt.layers_before is None else attempt.layers
         if layers is not attempt.layers or (layers is not None and len(layers) != count):
             raise UserError(f"{name} has layers for some pictures only: give layers_before and layers, or neither")
+        if layers is not None and attempt.layers_before is not None:
+            sizes = {None if it.canonical is None else it.canonical.shape for it in (attempt.layers_before, *layers)}
+            if sizes not in ({None}, {shape}):
+                raise UserError(f"{name} has canonical pictures for some pictures only, or of another size: give all")
 
 
 def _picture(picture: np.ndarray) -> dict[str, bytes | None]:

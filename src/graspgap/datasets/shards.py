@@ -10,15 +10,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from jaxtyping import Float32, Int64, UInt8
+from jaxtyping import Float32, Int64, UInt8, UInt16
 
-from graspgap.datasets.pictures import decode_mask, decode_picture
+from graspgap.datasets.pictures import decode_depth, decode_mask, decode_picture
 from graspgap.errors import UserError
 from graspgap.files import sha256
 from graspgap.locations import Location, for_arrow
 
 LENGTHS = "images.list.element.path"
 """A column that is nearly empty, read for the number of pictures in each row."""
+
+DEEP = ("depth_before", "depths")
+"""Columns of 16-bit pictures."""
 
 
 def damaged(path: Location, found: object, expected: str) -> UserError:
@@ -79,23 +82,31 @@ def check_hash(path: Location, entry: dict[str, Any]) -> None:
         raise damaged(path, f"SHA-256 {found[:12]}", f"{entry['sha256'][:12]}, {entry['rows']} rows")
 
 
-def decoded(column: pa.ChunkedArray, shape: tuple[int, ...], path: Location) -> Iterator[UInt8[np.ndarray, "*size"]]:
-    """The pictures of a column of pictures, or of lists of pictures, one by one: [3, h, w] RGB, or masks [h, w].
+def decoded(
+    column: pa.ChunkedArray, shape: tuple[int, ...], path: Location, deep: bool = False
+) -> Iterator[UInt8[np.ndarray, "*size"] | UInt16[np.ndarray, "h w"]]:
+    """The pictures of a column of pictures, or of lists of pictures, one by one: [3, h, w] RGB, masks [h, w], or
+    `deep` ones [h, w] of 16 bits.
 
     Raises:
         UserError: if a picture is damaged or of another shape.
     """
+    decode = decode_depth if deep else decode_mask if len(shape) == 2 else _decode_channels
     structs = column.combine_chunks()
     if pa.types.is_list(structs.type):
         structs = structs.flatten()
     for row, data in enumerate(_blobs(structs.field("bytes"))):
         try:
-            picture = decode_mask(data) if len(shape) == 2 else decode_picture(data).transpose(2, 0, 1)
+            picture = decode(data)
         except UserError as error:
             raise damaged(path, f"picture {row}: {error}", "a PNG") from None
         if picture.shape != shape:
             raise damaged(path, f"picture {row} has shape {picture.shape}", f"{shape}")
         yield picture
+
+
+def _decode_channels(data: bytes | memoryview) -> UInt8[np.ndarray, "3 h w"]:
+    return decode_picture(data).transpose(2, 0, 1)
 
 
 def _blobs(column: pa.BinaryArray) -> Iterator[memoryview]:
@@ -109,13 +120,16 @@ def _blobs(column: pa.BinaryArray) -> Iterator[memoryview]:
         yield data[start:end]
 
 
-def decode_into(out: UInt8[np.ndarray, "f *size"], column: pa.ChunkedArray, path: Location) -> None:
-    """Decode a column of pictures, or of lists of pictures, to `out`: [f, 3, h, w] RGB, or masks [f, h, w].
+def decode_into(
+    out: UInt8[np.ndarray, "f *size"] | UInt16[np.ndarray, "f h w"], column: pa.ChunkedArray, path: Location
+) -> None:
+    """Decode a column of pictures, or of lists of pictures, to `out`: [f, 3, h, w] RGB, masks [f, h, w], or pictures
+    [f, h, w] of 16 bits.
 
     Raises:
         UserError: if a picture is damaged or of another size.
     """
-    for row, picture in enumerate(decoded(column, out.shape[1:], path)):
+    for row, picture in enumerate(decoded(column, out.shape[1:], path, deep=out.dtype == np.uint16)):
         out[row] = picture
 
 

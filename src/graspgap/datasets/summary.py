@@ -10,7 +10,11 @@ from rich.text import Text
 
 from graspgap.datasets import shards
 from graspgap.datasets.check import read_meta
+from graspgap.datasets.schema import OPTIONAL_COLUMNS, groups_of
 from graspgap.locations import Location
+
+NAMES = {"layers": "instances, depth", "canonical": "canonical pictures"}
+"""What groups of columns are called here."""
 
 
 def summary(folder: Location) -> dict[str, Any]:
@@ -30,6 +34,7 @@ def summary(folder: Location) -> dict[str, Any]:
         "pictures": meta["attempts"] + meta["frames"],
         "image_size": meta["image_size"],
         **{key: meta[key] for key in ("has_labels", "has_masks", "has_poses", "camera")},
+        **{f"has_{group}": group in groups_of(meta) for group in OPTIONAL_COLUMNS},
         "policies": [
             {"policy": name, "attempts": counts["attempts"], "successes": counts["successes"] if labels else None}
             for name, counts in meta.get("policies", {}).items()
@@ -57,8 +62,8 @@ def as_table(facts: dict[str, Any]) -> Table:
     row("successes", _share(facts["successes"], facts["attempts"]))
     size, camera = facts["image_size"], facts["camera"]
     row("pictures", f"{facts['pictures']} of {size} x {size} pixels")
-    for what in ("masks", "poses", "labels"):
-        row(what, "yes" if facts[f"has_{what}"] else "no")
+    for what in ("masks", "poses", "labels", *OPTIONAL_COLUMNS):
+        row(NAMES.get(what, what), "yes" if facts[f"has_{what}"] else "no")
     row("camera", ", ".join(f"{key} {_plain(value)}" for key, value in camera.items()) if camera else "unknown")
     for policy in facts["policies"]:
         share = f"{policy['attempts'] / facts['attempts']:.1%} of the attempts"

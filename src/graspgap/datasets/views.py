@@ -7,11 +7,13 @@ step k of attempt i is row `offsets[i] + k`. Training sample f is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64, UInt8
+from jaxtyping import Bool, Float32, Int64, UInt8, UInt16
+
+from graspgap.contract import DEPTH_UNIT
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,9 @@ class UnlabelledView:
     """Attempt numbers as collected."""
     source: dict[str, Any]
     """Where the data came from and how much of it was read; see `provenance`."""
+    shown: UInt8[np.ndarray, "f 6 size size"] | None = field(default=None, kw_only=True)
+    """What a front end makes of each pair, where one stands before the policy; `pairs` gives it in place of the
+    camera's pictures."""
 
     def __len__(self) -> int:
         """Number of attempts."""
@@ -43,6 +48,8 @@ class UnlabelledView:
 
     def pairs(self, frames: Int64[np.ndarray, "b"]) -> UInt8[np.ndarray, "b 6 size size"]:
         """The pictures (I0, It) of servo steps, stacked."""
+        if self.shown is not None:
+            return self.shown[frames]
         return np.concatenate([self.images_before[self.owner[frames]], self.images[frames]], axis=1)
 
     def provenance(self) -> dict[str, Any]:
@@ -64,7 +71,26 @@ class SimulatedView(LabelledView):
 
     masks_before: UInt8[np.ndarray, "n size size"]
     masks: UInt8[np.ndarray, "f size size"]
+    canonical_before: UInt8[np.ndarray, "n 3 size size"] | None = field(default=None, kw_only=True)
+    """I0 in the canonical look; None where the dataset has none (`collect --canonical`), as for the next ones."""
+    canonicals: UInt8[np.ndarray, "f 3 size size"] | None = field(default=None, kw_only=True)
+    depth_before: UInt16[np.ndarray, "n size size"] | None = field(default=None, kw_only=True)
+    """In units of `DEPTH_UNIT`; None where the dataset has no layers."""
+    depths: UInt16[np.ndarray, "f size size"] | None = field(default=None, kw_only=True)
 
     def mask_pairs(self, frames: Int64[np.ndarray, "b"]) -> UInt8[np.ndarray, "b 2 size size"]:
         """The semantic masks of (I0, It) of servo steps, stacked."""
         return np.stack([self.masks_before[self.owner[frames]], self.masks[frames]], axis=1)
+
+    def canonical_pairs(self, frames: Int64[np.ndarray, "b"]) -> UInt8[np.ndarray, "b 6 size size"] | None:
+        """The same instants in the canonical look, stacked as `pairs`; None where there are none."""
+        if self.canonical_before is None or self.canonicals is None:
+            return None
+        return np.concatenate([self.canonical_before[self.owner[frames]], self.canonicals[frames]], axis=1)
+
+    def depth_pairs(self, frames: Int64[np.ndarray, "b"]) -> Float32[np.ndarray, "b 2 size size"] | None:
+        """Depth of (I0, It) along the camera's axis [m], 0 where nothing is hit; None where it isn't known."""
+        if self.depth_before is None or self.depths is None:
+            return None
+        units = np.stack([self.depth_before[self.owner[frames]], self.depths[frames]], axis=1)
+        return units * np.float32(DEPTH_UNIT)

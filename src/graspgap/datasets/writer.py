@@ -19,7 +19,15 @@ from jaxtyping import Int64
 from graspgap.contract import Camera, Workspace, WorldSpec
 from graspgap.datasets.card import card
 from graspgap.datasets.pictures import decode_picture
-from graspgap.datasets.schema import FORMAT, FORMAT_VERSION, Attempt, arrow_schema, to_row
+from graspgap.datasets.schema import (
+    FORMAT,
+    FORMAT_VERSION,
+    OPTIONAL_COLUMNS,
+    Attempt,
+    arrow_schema,
+    groups_in,
+    to_row,
+)
 from graspgap.datasets.shards import pairs
 from graspgap.errors import UserError
 from graspgap.files import atomic, sha256, write_json, write_text
@@ -64,7 +72,7 @@ def write_shard(folder: Location, index: int, rows: Sequence[Attempt], settings:
     if not rows:
         raise UserError(f"{shard_path(folder, index)} would hold no attempts: give at least one row")
     encoded = [to_row(row) for row in rows]
-    schema = arrow_schema({}, layers="depths" in encoded[0])
+    schema = arrow_schema({}, groups_in(encoded[0].keys()))
     columns = [pa.array([row.get(field.name) for row in encoded], type=field.type) for field in schema]
     return write_table(folder, index, pa.Table.from_arrays(columns, names=schema.names), settings)
 
@@ -76,7 +84,7 @@ def write_table(folder: Location, index: int, table: pa.Table, settings: str = "
         UserError: if the disk is full.
     """
     path = shard_path(folder, index)
-    schema = arrow_schema({_HASH_KEY.decode(): settings}, layers="depths" in table.column_names)
+    schema = arrow_schema({_HASH_KEY.decode(): settings}, groups_in(table.column_names))
     with atomic(path) as temporary:
         where, filesystem = for_arrow(temporary)
         pq.write_table(
@@ -187,7 +195,7 @@ def finish(
         "has_labels": totals["without labels"] == 0,
         "has_masks": totals["without masks"] == 0,
         "has_poses": totals["without poses"] == 0,
-        "has_layers": totals["without layers"] == 0,
+        **{f"has_{group}": totals[f"without {group}"] == 0 for group in OPTIONAL_COLUMNS},
         "policies": {name: {"attempts": made[name], "successes": won[name]} for name in sorted(made)},
         "camera": None if spec.camera is None else asdict(spec.camera),
         "workspace": None if spec.workspace is None else asdict(spec.workspace),
@@ -224,7 +232,7 @@ def _shard_facts(path: Location) -> _ShardFacts:
     try:
         where, filesystem = for_arrow(path)
         with pq.ParquetFile(where, filesystem=filesystem) as file:
-            footer, layers = file.metadata, "depths" in file.schema_arrow.names
+            footer, groups = file.metadata, groups_in(file.schema_arrow.names)
             table = file.read([*_FACTS, *(f"{name}.list.element.path" for name in _LISTS)])
             first = next(file.iter_batches(batch_size=1, columns=["image_before"]))
         size = decode_picture(first["image_before"][0]["bytes"].as_py()).shape[0]
@@ -239,7 +247,7 @@ def _shard_facts(path: Location) -> _ShardFacts:
         "without labels": table["success"].null_count,
         "without masks": table["masks"].null_count,
         "without poses": table["poses"].null_count,
-        "without layers": 0 if layers else table.num_rows,
+        **{f"without {group}": 0 if group in groups else table.num_rows for group in OPTIONAL_COLUMNS},
     }
     scenes = np.unique(pairs(table, "scene"), axis=0)
     policies, outcomes = (table[name].to_pylist() for name in ("policy", "success"))

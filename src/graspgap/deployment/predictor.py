@@ -9,6 +9,7 @@ import torch
 
 from graspgap.config import from_json
 from graspgap.contract import Camera, Observation
+from graspgap.deployment.front_end import FrontEnd, load_front_end
 from graspgap.deployment.pictures import checked_pair
 from graspgap.grasping.policies import Scorer
 from graspgap.networks import GraspNet, GraspNetConfig
@@ -21,12 +22,15 @@ POLICY = "policy.safetensors"
 
 
 class NetworkPredictor:
-    """C(I0, It, v) with the batch statistics of one domain."""
+    """C(I0, It, v) with the batch statistics of one domain, behind a front end where there is one."""
 
-    def __init__(self, net: GraspNet, domain: Domain, device: torch.device | None = None) -> None:
+    def __init__(
+        self, net: GraspNet, domain: Domain, device: torch.device | None = None, front_end: FrontEnd | None = None
+    ) -> None:
         self.device = device or torch.device("cpu")
         self.net = net.to(self.device).eval()
         self.domain = domain
+        self.front_end = None if front_end is None else front_end.to(self.device).eval()
 
     @property
     def image_size(self) -> int:
@@ -44,13 +48,15 @@ class NetworkPredictor:
 
     @torch.inference_mode()
     def look(self, observation: Observation) -> Scorer:
-        """Run the trunk once on what is seen now; the scorer runs the head alone.
+        """Run front end and trunk once on what is seen now; the scorer runs the head alone.
 
         Raises:
             UserError: if the pictures have another size than the network was trained with.
         """
         pair = checked_pair(observation, self.image_size)
         pictures = torch.from_numpy(pair.transpose(2, 0, 1)[None]).to(self.device).float() / 127.5 - 1
+        if self.front_end is not None:
+            pictures = self.front_end(pictures)
         features = self.net.encode(pictures, self.domain)
         pose = torch.from_numpy(observation.pose[None]).to(self.device)
 
@@ -71,4 +77,7 @@ def load_predictor(run: Path, device: str = "cpu") -> NetworkPredictor:
     facts = read_run(run, "policy")["inputs"]["policy"]
     net = GraspNet(from_json(GraspNetConfig, facts["network"]))
     load_module(run / POLICY, net, f"the policy of {run}")
-    return NetworkPredictor(net, Domain[facts["domain"].upper()], choose_device(device))
+    chosen, front_end = choose_device(device), None
+    if "front_end" in facts:
+        front_end = load_front_end(run, facts["front_end"], chosen)
+    return NetworkPredictor(net, Domain[facts["domain"].upper()], chosen, front_end)

@@ -11,11 +11,12 @@ from graspgap.adaptation.pixel import PixelMethod
 from graspgap.contract import Image
 from graspgap.datasets import LabelledView, SimulatedView, UnlabelledView
 from graspgap.datasets.view import colour_masks, image_grid, save_png
+from graspgap.deployment.front_end import FrontEnd
 from graspgap.evaluation.held_out import predicted_success
 from graspgap.networks import GraspNet
 from graspgap.networks.normalization import Domain
 from graspgap.seeding import generator
-from graspgap.training.adapt import adapt_frames
+from graspgap.training.adapt import adapt_frames, shown_pairs
 
 
 def pair_images(pairs: np.ndarray) -> list[Image]:
@@ -27,17 +28,21 @@ def adaptation_rows(
     method: PixelMethod, sim: SimulatedView, real: UnlabelledView, device: torch.device, pairs: int = 5, seed: int = 0
 ) -> dict[str, list[Image]]:
     """Rows of pictures by label: simulation, its true masks, what the adapter makes of it, and unpaired pictures of
-    reality, or of its stand-in, which is called that."""
+    reality, or of its stand-in, which is called that; and what a front end makes of those."""
     rng = generator(seed, "grid")
     frames = rng.choice(len(sim.images), size=min(pairs, len(sim.images)), replace=False)
     real_frames = rng.choice(len(real.images), size=min(pairs, len(real.images)), replace=False)
     name = "stand-in" if real.provenance()["world"] == "standin" else "reality"
-    return {
+    rows = {
         "simulation": pair_images(sim.pairs(frames)),
         "masks": list(colour_masks(np.concatenate(sim.mask_pairs(frames)))),
         "adapted": pair_images(adapt_frames(method, sim, frames, seed, device)),
         name: pair_images(real.pairs(real_frames)),
     }
+    if method.front_end:
+        shown = shown_pairs(FrontEnd(method), real.pairs(real_frames), device)
+        rows[f"{name}, as the policy sees it"] = pair_images(shown)
+    return rows
 
 
 def save_adaptation_grid(

@@ -18,7 +18,7 @@ class StudyArm:
 
     name: str
     sim: str = ""
-    """Simulated data: `sim` (plain), `randomized`, or none."""
+    """Simulated data: `sim` (plain), `randomized`, `canonical` (randomized, with canonical pictures), or none."""
     adapter: str = ""
     """Pixel-level method between simulation and training, or none."""
     adapter_sim: str = "sim"
@@ -34,7 +34,7 @@ class StudyArm:
         features = [name for name in self.features.split(",") if name]
         parts = {
             "simulation": bool(self.sim),
-            "randomization": "randomized" in (self.sim, self.adapter and self.adapter_sim),
+            "randomization": bool({"randomized", "canonical"} & {self.sim, self.adapter and self.adapter_sim}),
             "statistics": bool({"adabn", "dbn"} & set(features)),
         }
         methods = [*(name for name in features if name not in ("adabn", "dbn")), self.adapter]
@@ -72,6 +72,7 @@ METHOD_ARMS = (
     *(StudyArm(name, sim="sim", adapter=name) for name in ("histogram", "fourier", "composite")),
     *(StudyArm(name, sim="sim", adapter=name) for name in ("pixelda", "simgan", "cyclegan", "cut", "fastcut")),
     StudyArm("perceptual", sim="sim", adapter="perceptual"),
+    StudyArm("rcan", sim="canonical", adapter="rcan", adapter_sim="canonical"),
     StudyArm("consistency-alone", sim="sim", features="consistency"),
     *(StudyArm(name, sim="sim", features=name) for name in ("dbn", "dann", "dsn", "adda", "confusion", "coral", "mmd")),
     StudyArm("graspgan+dann", sim="sim", adapter="graspgan", features="dann,dbn"),
@@ -136,6 +137,9 @@ def plan(preset: StudyPreset, out: Path, seed: int) -> list[Stage]:
     randomized = collect_stage(out, "data/randomized", "sim", preset.randomized_attempts, seed, 0.2, randomize)
     if any(arm.sim == "randomized" for arm in preset.arms):
         stages.append(randomized)
+    if any("canonical" in (arm.sim, arm.adapter and arm.adapter_sim) for arm in preset.arms):
+        more = (*randomize, "--canonical")  # the attempts of `randomized`, with a second look at each instant
+        stages.append(collect_stage(out, "data/canonical", "sim", preset.randomized_attempts, seed, 0.25, more))
     real_only = tuple(StudyArm("real-only", real_labels=fraction) for fraction in preset.fractions)
     trial_seed = str(preset.trial_seed + seed)
     stages.append(_evaluate(out, preset, trial_seed, StudyArm("random"), "random", seed * 100, 0, ()))

@@ -89,14 +89,14 @@ def adaptation_grids(out: Path, stages: Sequence[Stage]) -> list[ImageGrid]:
         if stage.arguments[0] != "adapt" or finished_seconds(out, stage) is None:
             continue
         sim_path, real_path = (stage.arguments[stage.arguments.index(flag) + 1] for flag in ("--sim", "--real"))
-        sim = open_dataset(sim_path).limit(40).simulated()
+        sim = open_dataset(sim_path).limit(40).simulated(extras=False)
         real = open_dataset(real_path).limit(40).unlabelled()
         rows = adaptation_rows(load_adapter(out / stage.name, device), sim, real, device)
         grids.append(
             ImageGrid(
                 title=f"What the adapter {stage.name} makes of simulation",
                 caption="Each pair is (before, now) of one attempt. The rows simulation, masks and adapted show the "
-                "same attempts; the last row shows other attempts, in the stand-in reality.",
+                "same attempts; what is below shows other attempts, in the stand-in reality.",
                 rows=[GridRow(label, images) for label, images in rows.items()],
             )
         )

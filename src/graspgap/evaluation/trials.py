@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from graspgap.collection.policies import PolicyChoice, make_policy
+from graspgap.config import to_json
 from graspgap.errors import UserError
 from graspgap.evaluation.results import AttemptRecord, EvaluationResult, save
 from graspgap.files import read_json, write_json
@@ -91,7 +92,7 @@ def evaluate(
         world=settings.world.name,
         records=records,
         ingredients=list(arm.ingredients),
-        config=json.loads(json.dumps({"evaluation": asdict(settings), **(facts or {})})),
+        config=json.loads(json.dumps({"evaluation": to_json(settings), **(facts or {})})),
         wall_seconds=round(sum(record.seconds for record in records), 2),
     )
     save(result, out)

@@ -111,6 +111,22 @@ class Generator(_Painter):
         return self.painted(x, pictures), self.mask(x).unflatten(1, (2, CLASSES))
 
 
+class CanonicalGenerator(_Painter):
+    """RCAN's generator: canonical pictures, and masks and depth, which it must find in the randomized ones."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__(config)
+        self.mask = nn.Conv2d(config.widths[0], 2 * CLASSES, 1)
+        self.depth = nn.Conv2d(config.widths[0], 2, 1)
+
+    def forward(
+        self, pictures: Float[Tensor, "b 6 h w"], noise: Float[Tensor, "b k h w"]
+    ) -> tuple[Float[Tensor, "b 6 h w"], Float[Tensor, "b 2 classes h w"], Float[Tensor, "b 2 h w"]]:
+        """Canonical pictures (I0, It) in [-1, 1], mask logits and depth [m] of both; arguments as for `Generator`."""
+        x = self.climb(self.encode(pictures, noise))
+        return self.painted(x, pictures), self.mask(x).unflatten(1, (2, CLASSES)), self.depth(x)
+
+
 class Translator(_Painter):
     """The same without masks, for methods that don't read any."""
 

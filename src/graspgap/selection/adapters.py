@@ -38,7 +38,7 @@ def adapter_scores(
         sim: simulated attempts, with masks.
         frames: which of their servo steps are looked at.
         made: adapted pairs of these steps; their own for unadapted simulation.
-        real: real attempts, pictures alone.
+        real: real attempts, pictures alone; of a front end, as it shows them to the policy.
         real_frames: which of their servo steps are looked at.
     """
     theirs = real.pairs(real_frames)

@@ -27,6 +27,7 @@ from graspgap.selection.domains import domain_error, feature_classifier
 from graspgap.selection.masks import agreement
 from graspgap.selection.predictions import information, intraclass_correlation, mean_entropy
 from graspgap.selection.samples import ScoreSettings, half_of_scenes
+from graspgap.training.adapt import shown_pairs
 from graspgap.training.batches import to_float, to_uint8
 
 CHUNK = 128
@@ -62,17 +63,18 @@ def policy_scores(
     policy.aim(cameras[0])
     success = sim.success[sim.owner[frames]]
     shown = predicted_success(net, sim, device, Domain.SIMULATION, frames, pairs)
-    painted = _recoloured(sim, frames, settings.seed, device)
+    painted = shown_pairs(policy.front_end, _recoloured(sim, frames, settings.seed, device), device)
     harder = predicted_success(net, sim, device, Domain.SIMULATION, frames, painted)
     ours, _ = _seen(net, pairs, Domain.SIMULATION, device)
     policy.aim(cameras[1])
-    theirs, masks = _seen(net, real.pairs(real_frames), policy.domain, device)
+    real_pairs = shown_pairs(policy.front_end, real.pairs(real_frames), device)
+    theirs, masks = _seen(net, real_pairs, policy.domain, device)
     both = torch.cat([ours, theirs])
     ours, theirs = scaled(ours, both), scaled(theirs, both)
     rng = generator(settings.seed, "folds")
     folds = (half_of_scenes(sim, frames, rng), half_of_scenes(real, real_frames, rng))
     build = feature_classifier(ours.shape[1])
-    predicted = predicted_success(net, real, device, policy.domain, real_frames)
+    predicted = predicted_success(net, real, device, policy.domain, real_frames, real_pairs)
     return {
         "sim_auc": _finite(auc(shown, success)),
         "recoloured_auc": _finite(auc(harder, success)),

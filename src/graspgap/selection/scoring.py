@@ -10,9 +10,11 @@ import numpy as np
 import torch
 from jaxtyping import Int64, UInt8
 
+from graspgap.adaptation.pixel import PixelMethod
 from graspgap.config import from_json
 from graspgap.contract import Camera, Workspace
 from graspgap.datasets import Dataset, SimulatedView, UnlabelledView
+from graspgap.deployment.front_end import FrontEnd
 from graspgap.deployment.predictor import POLICY, load_predictor
 from graspgap.errors import UserError
 from graspgap.files import read_json, sha256, write_json
@@ -23,7 +25,7 @@ from graspgap.selection.adapters import adapter_scores
 from graspgap.selection.policies import policy_scores
 from graspgap.selection.record import NONE, RunScores
 from graspgap.selection.samples import ScoreSettings, whole_attempts
-from graspgap.training.adapt import ADAPTER, SNAPSHOTS, adapt_frames, load_adapter
+from graspgap.training.adapt import ADAPTER, SNAPSHOTS, adapt_frames, load_adapter, shown_through
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class Scorer:
     def looked(self, seed: int) -> _Looked:
         """Scenes that runs of this training seed kept out."""
         if seed not in self._looked:
-            sim = self.sim.split_by_scene(self.held_out, seed)[1].simulated()
+            sim = self.sim.split_by_scene(self.held_out, seed)[1].simulated(extras=False)
             real = self.real.split_by_scene(self.held_out, seed)[1].unlabelled()
             frames, real_frames = (whole_attempts(view, self.settings.pictures, seed) for view in (sim, real))
             self._looked = {seed: _Looked(sim, frames, real, real_frames)}  # the last one alone: pictures are large
@@ -109,8 +111,11 @@ class Scorer:
         looked = self.looked(self.settings.seed)
         plain = run.name == NONE
         facts = {} if plain else read_run(run.path, "adapter")
-        made = self._shown(None if plain else run.path, looked)
+        method = None if plain else load_adapter(run.path, self.device)
+        made = self._shown(method, looked)
         sim, frames, real, real_frames = looked.sim, looked.frames, looked.real, looked.real_frames
+        if method and method.front_end:
+            real = shown_through(FrontEnd(method), real, self.device)
         values = adapter_scores(self.judge, sim, frames, made, real, real_frames, self.settings, self.device)
         source = sim.provenance() if plain else facts["inputs"]["sim"]
         seed = self.settings.seed if plain else facts["config"]["seed"]
@@ -137,7 +142,7 @@ class Scorer:
             policy,
             looked.sim,
             looked.frames,
-            self._shown(adapter, looked),
+            self._shown(load_adapter(adapter, self.device) if adapter else None, looked),
             looked.real,
             looked.real_frames,
             (_camera(self.sim, self.sim), _camera(self.real, self.sim)),
@@ -157,11 +162,10 @@ class Scorer:
             real_labels=inputs.get("real", {}).get("labels", 0),
         )
 
-    def _shown(self, adapter: Path | None, looked: _Looked) -> UInt8[np.ndarray, "f 6 h w"]:
+    def _shown(self, method: PixelMethod | None, looked: _Looked) -> UInt8[np.ndarray, "f 6 h w"]:
         """Simulated pairs as the adapter makes them, or as they are."""
-        if adapter is None:
+        if method is None:
             return looked.sim.pairs(looked.frames)
-        method = load_adapter(adapter, self.device)
         return adapt_frames(method, looked.sim, looked.frames, self.settings.seed, self.device)
 
     def _record(

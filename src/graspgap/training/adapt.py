@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -13,11 +15,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from graspgap import processes
 from graspgap.adaptation.augment import DRAWS
-from graspgap.adaptation.pixel import METHODS, AdapterBatch, Losses, PixelConfig, PixelMethod
+from graspgap.adaptation.pixel import AdapterBatch, Losses, PixelConfig, PixelMethod, build_method
 from graspgap.adaptation.pixel.graspgan import GraspGanConfig
-from graspgap.config import from_json
-from graspgap.datasets import SimulatedView, UnlabelledView
-from graspgap.errors import UserError, choose
+from graspgap.datasets import SimulatedView, UnlabelledView, mapped
+from graspgap.deployment.front_end import FrontEnd
+from graspgap.errors import UserError
 from graspgap.files import atomic, write_json
 from graspgap.progress import progress
 from graspgap.runs import CONFIG, read_run
@@ -31,6 +33,9 @@ from graspgap.training.loop import CHECKPOINT, Watch, run_steps
 ADAPTER = "adapter.safetensors"
 SNAPSHOTS = "snapshots"
 """Folder of a run with its adapters of earlier steps."""
+CHUNK = 64
+"""Pairs that are adapted at once."""
+ViewT = TypeVar("ViewT", bound=UnlabelledView)
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class AdapterTrainingConfig:
     """How an adapter is trained."""
 
     method: str = "graspgan"
-    """Name in `METHODS`."""
+    """Name in `adaptation.pixel.METHODS`."""
     options: PixelConfig = field(default_factory=GraspGanConfig)
     """Settings of that method."""
     steps: int = 1500
@@ -63,6 +68,7 @@ class AdapterTrainer:
     def __init__(
         self, config: AdapterTrainingConfig, sim: SimulatedView, real: UnlabelledView, device: torch.device
     ) -> None:
+        config.options.check(sim)
         self.config, self.sim, self.real, self.device = config, sim, real, device
         self.engine = Engine(device, config.precision)
         self.share = processes.share(config.batch, "--batch")
@@ -96,6 +102,9 @@ class AdapterTrainer:
         def tensor(array: np.ndarray) -> torch.Tensor:
             return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
 
+        canonical = depth = None
+        if self.config.options.needs_canonical:
+            canonical, depth = sim.canonical_pairs(frames), sim.depth_pairs(frames)
         return AdapterBatch(
             pictures=to_float(sim.pairs(frames), self.device),
             masks=tensor(sim.mask_pairs(frames)).long(),
@@ -105,6 +114,8 @@ class AdapterTrainer:
             real=to_float(self.real.pairs(real), self.device),
             noise=tensor(noise),
             draws=tensor(draws),
+            canonical=None if canonical is None else to_float(canonical, self.device),
+            depth=None if depth is None else tensor(depth),
         )
 
     def step(self, step: int) -> dict[str, float]:
@@ -206,10 +217,9 @@ def _adapted_chunks(
     frames: Int64[np.ndarray, "f"],
     seed: int,
     device: torch.device,
-    size: int = 64,
 ) -> Iterator[UInt8[np.ndarray, "c 6 h w"]]:
-    for index, start in enumerate(range(0, len(frames), size)):
-        chosen, rng = frames[start : start + size], generator(seed, "adapted", index)
+    for index, start in enumerate(range(0, len(frames), CHUNK)):
+        chosen, rng = frames[start : start + CHUNK], generator(seed, "adapted", index)
         pictures = to_float(view.pairs(chosen), device)
         masks = torch.from_numpy(view.mask_pairs(chosen)).to(device).long()
         noise = noise_like(rng, pictures, method.noise_channels)
@@ -234,13 +244,53 @@ def adapted_view(
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
+@torch.no_grad()
+def shown_pairs(
+    front_end: FrontEnd | None, pairs: UInt8[np.ndarray, "f 6 h w"], device: torch.device
+) -> UInt8[np.ndarray, "f 6 h w"]:
+    """Pairs as a policy sees them: what its front end makes of them, or as they are where it has none."""
+    if front_end is None:
+        return pairs
+    chunks = range(0, len(pairs), CHUNK)
+    return np.concatenate([to_uint8(front_end(to_float(pairs[i : i + CHUNK], device))) for i in chunks])
+
+
+def shown_through(front_end: FrontEnd, view: ViewT, device: torch.device) -> ViewT:
+    """The view with every pair as the front end shows it to the policy. As in `Dataset`, pictures that are more than
+    memory holds are mapped files of the cache."""
+    total, size = len(view.images), view.images.shape[-1]
+    shapes: mapped.Shapes = {"shown": ((total, 6, size, size), np.uint8)}
+
+    def fill(arrays: mapped.Arrays) -> None:
+        with progress("front end", total, unit="pairs") as advance:
+            for frames in np.array_split(np.arange(total), range(CHUNK, total, CHUNK)):
+                arrays["shown"][frames] = shown_pairs(front_end, view.pairs(frames), device)
+                advance(len(frames))
+
+    if mapped.size(shapes) > mapped.most_in_memory():
+        key = f"{front_end.fingerprint()} {json.dumps(view.provenance(), sort_keys=True)}"
+        return replace(view, shown=mapped.mapped(shapes, key, fill)["shown"])
+    arrays = mapped.in_memory(shapes)
+    fill(arrays)
+    return replace(view, shown=arrays["shown"])
+
+
+def adapter_choice(run: Path) -> dict[str, Any]:
+    """`method` and `options` of an adapter run, as `build_method` takes them.
+
+    Raises:
+        UserError: if the folder is not an adapter run.
+    """
+    config = read_run(run, "adapter")["config"]
+    return {name: config[name] for name in ("method", "options")}
+
+
 def load_adapter(run: Path, device: torch.device) -> PixelMethod:
     """The adapter of a finished `graspgap adapt` run.
 
     Raises:
         UserError: if the folder is not an adapter run, or its training has not finished.
     """
-    config = read_run(run, "adapter")["config"]
-    method = from_json(METHODS[choose("the method of the run", config["method"], METHODS)], config["options"]).build()
+    method = build_method(adapter_choice(run))
     load_module(run / ADAPTER, method, f"the adapter of {run}")
     return method.to(device).eval()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +19,14 @@ from graspgap.adaptation.feature import FRAMES, FeatureConfig, Losses, Seen
 from graspgap.adaptation.feature.statistics import recalibrate
 from graspgap.adaptation.losses import grasp_loss, mask_loss
 from graspgap.datasets import LabelledView, SimulatedView, UnlabelledView
+from graspgap.deployment.front_end import FrontEnd
 from graspgap.deployment.predictor import POLICY
 from graspgap.errors import UserError
 from graspgap.networks import GraspNet, GraspNetConfig
 from graspgap.networks.normalization import Domain
 from graspgap.seeding import generator
 from graspgap.tensors import save_module
+from graspgap.training.adapt import shown_through
 from graspgap.training.batches import AttemptFrames, AugmentConfig, GraspSamples
 from graspgap.training.engine import Engine
 from graspgap.training.loop import CHECKPOINT, Watch, run_steps
@@ -75,6 +77,12 @@ class GraspData:
     """Labelled reality."""
     unlabelled: UnlabelledView | None = None
     """Reality without labels."""
+
+    def shown_through(self, front_end: FrontEnd, device: torch.device) -> GraspData:
+        """With the real pictures as the front end shows them to the policy, which `adapted` holds of `sim`."""
+        real = None if self.real is None else shown_through(front_end, self.real, device)
+        unlabelled = None if self.unlabelled is None else shown_through(front_end, self.unlabelled, device)
+        return replace(self, real=real, unlabelled=unlabelled)
 
     def check(self, methods: Collection[str]) -> None:
         """Raises UserError if a feature-level method lacks its data, or there is no label at all."""

@@ -11,9 +11,9 @@ from graspgap.contract import Camera, Workspace, WorldSpec
 from graspgap.errors import UserError
 from graspgap.objects.model import ObjectModel, ObjectSet, Split
 from graspgap.worlds.bullet_config import BulletConfig
-from graspgap.worlds.looks import PLAIN, draw_looks
+from graspgap.worlds.looks import PLAIN, canonical_looks, draw_looks, plain_looks
 from graspgap.worlds.randomization import OFF, AppearanceConfig, RandomizationConfig, draw_dynamics
-from graspgap.worlds.tabletop import Draws, TabletopWorld
+from graspgap.worlds.tabletop import Canonical, Draws, TabletopWorld
 
 CAMERA = Camera(position=(-0.2768, 0.43633, 1.54404), target=(0.66696, -0.00377, 0.0), fov=20.0)
 """The original's: it looks at (0.23, 0.2, 0.54) from 1 m, yaw 245, pitch -56 degrees, in the original's frame. Here the
@@ -38,6 +38,8 @@ class BulletWorldConfig:
     tiles, gloss, shadows or lens distortion."""
     layers: bool = False
     """Whether to give instance ids and depth too."""
+    canonical: bool = False
+    """Whether to give layers, with canonical pictures among them."""
     camera: Camera = CAMERA
     """Where the pictures are taken from, in our base frame."""
     workspace: Workspace = WORKSPACE
@@ -71,16 +73,33 @@ def make_bullet(config: BulletWorldConfig, object_set: ObjectSet, split: Split) 
     )
     cell = BulletCell(config.cell, config.workspace)
     renderer = BulletRenderer(config.image_size)
-    layers = renderer.layers if config.layers else None
-    return TabletopWorld(spec, cell, renderer, object_set, split, config.objects, draws, layers)
+    layers = renderer.layers if config.layers or config.canonical else None
+    canonical = None
+    if config.canonical:
+        canonical = Canonical(
+            BulletRenderer(config.image_size),
+            lambda looks, objects: canonical_looks(looks, plain_bullet_looks(config.camera, objects)),
+        )
+    return TabletopWorld(spec, cell, renderer, object_set, split, config.objects, draws, layers, canonical)
+
+
+def plain_bullet_looks(camera: Camera, objects: list[ObjectModel]) -> dict[str, Any]:
+    """As `looks.plain_looks`, but all that is no object keeps the colours of its files."""
+    looks = plain_looks(camera, objects) | {"light_color": [1.0, 1.0, 1.0], "ambient": 0.6}
+    looks["materials"] = {name: value for name, value in looks["materials"].items() if name not in PLAIN}
+    return looks | _reflection(looks)
 
 
 def draw_bullet_looks(
     rng: np.random.Generator, appearance: AppearanceConfig, camera: Camera, objects: list[ObjectModel]
 ) -> dict[str, Any]:
-    """As `looks.draw_looks`; without randomization all but the objects keeps the colours of its files."""
-    looks = draw_looks(rng, appearance, camera, objects)
+    """As `looks.draw_looks`, of what TinyRenderer can draw."""
     if not appearance.enabled:
-        looks |= {"light_color": [1.0, 1.0, 1.0], "ambient": 0.6}
-        looks["materials"] = {name: value for name, value in looks["materials"].items() if name not in PLAIN}
-    return looks | {"diffuse": round(CHANNELS - looks["ambient"], 4), "specular": 0.05}
+        return plain_bullet_looks(camera, objects)
+    looks = draw_looks(rng, appearance, camera, objects)
+    return looks | _reflection(looks)
+
+
+def _reflection(looks: dict[str, Any]) -> dict[str, float]:
+    """How surfaces reflect the light."""
+    return {"diffuse": round(CHANNELS - looks["ambient"], 4), "specular": 0.05}

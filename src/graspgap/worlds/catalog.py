@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
+from graspgap.config import LATER
 from graspgap.contract import Camera
 from graspgap.errors import UserError, choose
 from graspgap.objects import make_object_set
@@ -44,6 +45,8 @@ class WorldChoice:
     """Nominal camera of a simulated or installed world; None: the world's own."""
     settings: str | None = None
     """Of an installed world: the values of `--world-config` as JSON."""
+    canonical: bool = field(default=False, metadata=LATER)
+    """Layers, and canonical pictures of a simulated world beside the randomized ones."""
 
     @property
     def randomization(self) -> RandomizationConfig:
@@ -54,13 +57,30 @@ class WorldChoice:
         """
         return self.ranges or preset(self.randomize)
 
+    def require_looks(self) -> None:
+        """Refuse canonical pictures of a world that looks canonical already.
+
+        Raises:
+            UserError: if no looks are drawn.
+        """
+        if self.canonical and not self.randomization.appearance.enabled:
+            raise UserError(
+                f"--canonical keeps plain pictures beside randomized ones, and --randomize {self.randomize} draws no "
+                "looks: add --randomize both, or another that does"
+            )
+
 
 def _sim(choice: WorldChoice) -> World:
     from graspgap.worlds.sim import SimConfig, make_sim
 
+    choice.require_looks()
     camera = choice.camera or Camera()
     config = SimConfig(
-        image_size=choice.image_size, layers=choice.layers, randomization=choice.randomization, camera=camera
+        image_size=choice.image_size,
+        layers=choice.layers,
+        canonical=choice.canonical,
+        randomization=choice.randomization,
+        camera=camera,
     )
     require_sight(camera, config.workspace, "--camera")
     return make_sim(config, make_object_set(choice.objects or "prisms"), choice.split)
@@ -69,9 +89,14 @@ def _sim(choice: WorldChoice) -> World:
 def _bullet(choice: WorldChoice) -> World:
     from graspgap.worlds.bullet import CAMERA, BulletWorldConfig, make_bullet
 
+    choice.require_looks()
     camera = choice.camera or CAMERA
     config = BulletWorldConfig(
-        image_size=choice.image_size, layers=choice.layers, randomization=choice.randomization, camera=camera
+        image_size=choice.image_size,
+        layers=choice.layers,
+        canonical=choice.canonical,
+        randomization=choice.randomization,
+        camera=camera,
     )
     require_sight(camera, config.workspace, "--camera")
     return make_bullet(config, make_object_set(choice.objects or "prisms"), choice.split)
@@ -81,8 +106,9 @@ def _standin(choice: WorldChoice) -> World:
     from graspgap.worlds.standin import StandinConfig, make_standin
 
     choose("--randomize in the stand-in, which is as it is,", choice.randomize, ["none"])
-    if choice.layers:
-        raise UserError("--layers asks the stand-in for what no real cell tells: use it with a simulated world")
+    if choice.layers or choice.canonical:
+        option = "--canonical" if choice.canonical else "--layers"
+        raise UserError(f"{option} asks the stand-in for what no real cell tells: use it with a simulated world")
     if choice.camera is not None:
         raise UserError(
             "--camera can't move the stand-in's camera, which is where it is: use it with a simulated world"
@@ -117,6 +143,7 @@ def _installed(choice: WorldChoice) -> World:
     spec = world.spec
     if spec.is_reality:
         given = {"--objects": choice.objects, "--randomize": choice.randomize != "none", "--layers": choice.layers}
+        given["--canonical"] = choice.canonical
         for option, value in given.items():
             if value:
                 raise UserError(f"{option} can't change world '{name}', which is real: leave it out")

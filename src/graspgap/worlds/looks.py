@@ -42,6 +42,14 @@ def plain_looks(camera: Camera, objects: list[ObjectModel]) -> dict[str, Any]:
     }
 
 
+def canonical_looks(looks: dict[str, Any], plain: dict[str, Any]) -> dict[str, Any]:
+    """The canonical looks beside `looks`, in the manner of James et al. 2019: light, sensor, table, bin and arm are
+    those of `plain`, the camera and its lens stay, and so do the objects, which keep what they were painted with."""
+    kept = {name: looks[name] for name in ("camera", "barrel") if name in looks}
+    objects = {name: material for name, material in looks["materials"].items() if name not in PLAIN}
+    return plain | kept | {"materials": plain["materials"] | objects}
+
+
 def draw_looks(
     rng: np.random.Generator, config: AppearanceConfig, camera: Camera, objects: list[ObjectModel]
 ) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from graspgap.contract import Camera, Workspace, WorldSpec
 from graspgap.objects.model import ObjectSet, Split
 from graspgap.worlds.cell import Cell
 from graspgap.worlds.cell_model import CellConfig
-from graspgap.worlds.looks import draw_looks
+from graspgap.worlds.looks import canonical_looks, draw_looks, plain_looks
 from graspgap.worlds.randomization import RandomizationConfig, draw_dynamics
 from graspgap.worlds.raycast import RaycastRenderer
-from graspgap.worlds.tabletop import Draws, TabletopWorld
+from graspgap.worlds.tabletop import Canonical, Draws, TabletopWorld
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,8 @@ class SimConfig:
     randomization: RandomizationConfig = field(default_factory=RandomizationConfig)
     layers: bool = False
     """Whether to give instance ids and depth too."""
+    canonical: bool = False
+    """Whether to give layers, with canonical pictures among them."""
     camera: Camera = field(default_factory=Camera)
     workspace: Workspace = field(default_factory=Workspace)
     cell: CellConfig = field(default_factory=CellConfig)
@@ -46,5 +48,11 @@ def make_sim(config: SimConfig, object_set: ObjectSet, split: Split) -> Tabletop
     )
     cell = Cell(config.cell, config.workspace)
     renderer = RaycastRenderer(config.image_size)
-    layers = renderer.layers if config.layers else None
-    return TabletopWorld(spec, cell, renderer, object_set, split, config.objects, draws, layers)
+    layers = renderer.layers if config.layers or config.canonical else None
+    canonical = None
+    if config.canonical:
+        canonical = Canonical(
+            RaycastRenderer(config.image_size),
+            lambda looks, objects: canonical_looks(looks, plain_looks(config.camera, objects)),
+        )
+    return TabletopWorld(spec, cell, renderer, object_set, split, config.objects, draws, layers, canonical)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -123,6 +123,16 @@ class Draws:
     dynamics: Callable[[np.random.Generator, list[ObjectModel]], dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class Canonical(Generic[CellT]):
+    """How a world is drawn a second time, in the canonical look."""
+
+    renderer: Renderer[CellT]
+    """One of its own, so that the random numbers of the other one's pictures stay what they are."""
+    looks: Callable[[dict[str, Any], list[ObjectModel]], dict[str, Any]]
+    """The canonical looks that belong to those of an attempt."""
+
+
 class _Picture(NamedTuple):
     image: Image
     mask: Mask | None
@@ -152,8 +162,10 @@ class TabletopWorld(Generic[CellT]):
         object_count: tuple[int, int],
         draws: Draws,
         layers: Callable[[], Layers] | None = None,
+        canonical: Canonical[CellT] | None = None,
     ) -> None:
-        """`object_count`: fewest and most objects of a scene; `layers`: gives those of the renderer's last picture.
+        """`object_count`: fewest and most objects of a scene; `layers`: gives those of the renderer's last picture, to
+        which `canonical` adds a picture.
 
         Raises:
             UserError: if the pictures are too small or the counts make no range.
@@ -164,7 +176,7 @@ class TabletopWorld(Generic[CellT]):
             )
         self.spec, self.cell, self.renderer = spec, cell, renderer
         self.object_set, self.split, self.object_count, self.draws = object_set, split, object_count, draws
-        self.layers = layers
+        self.layers, self.canonical = layers, canonical
         fewest, most = object_count
         if not 0 <= fewest <= most:
             raise UserError(f"object counts are {fewest} to {most}, expected 0 <= fewest <= most: give (fewest, most)")
@@ -185,6 +197,8 @@ class TabletopWorld(Generic[CellT]):
         cell.set_dynamics(self.dynamics)
         cell.restore(scene.state)
         self.renderer.prepare(cell, self.looks | {"noise_seed": seed})
+        if self.canonical:
+            self.canonical.renderer.prepare(cell, self.canonical.looks(self.looks, objects))
         cell.tuck_arm()
         self._before = self._render()
         low, high = self.spec.workspace.low, self.spec.workspace.high
@@ -209,7 +223,10 @@ class TabletopWorld(Generic[CellT]):
 
     def _render(self) -> _Picture:
         image, mask = self.renderer.render(self.cell)
-        return _Picture(image, mask, self.layers() if self.layers else None)
+        layers = self.layers() if self.layers else None
+        if layers and self.canonical:
+            layers = replace(layers, canonical=self.canonical.renderer.render(self.cell)[0])
+        return _Picture(image, mask, layers)
 
     def _attempt(self) -> _Picture:
         """The first picture of the attempt under way.

@@ -1,5 +1,7 @@
 """Pixel-level methods: they make simulated pictures look real. A method is one file here and one line below."""
 
+from typing import Any
+
 from graspgap.adaptation.pixel.base import AdapterBatch, Losses, PixelConfig, PixelMethod
 from graspgap.adaptation.pixel.composite import CompositeConfig
 from graspgap.adaptation.pixel.cut import CutConfig, FastCutConfig
@@ -9,7 +11,10 @@ from graspgap.adaptation.pixel.graspgan import GraspGanConfig
 from graspgap.adaptation.pixel.histogram import HistogramConfig
 from graspgap.adaptation.pixel.perceptual import PerceptualConfig
 from graspgap.adaptation.pixel.pixelda import PixelDaConfig
+from graspgap.adaptation.pixel.rcan import RcanConfig
 from graspgap.adaptation.pixel.simgan import SimGanConfig
+from graspgap.config import from_json
+from graspgap.errors import choose
 
 METHODS: dict[str, type[PixelConfig]] = {
     "graspgan": GraspGanConfig,
@@ -19,10 +24,21 @@ METHODS: dict[str, type[PixelConfig]] = {
     "cut": CutConfig,
     "fastcut": FastCutConfig,
     "perceptual": PerceptualConfig,
+    "rcan": RcanConfig,
     "histogram": HistogramConfig,
     "fourier": FourierConfig,
     "composite": CompositeConfig,
 }
 """Names on the command line, and the settings that build each method."""
 
-__all__ = ["METHODS", "AdapterBatch", "Losses", "PixelConfig", "PixelMethod"]
+
+def build_method(choice: dict[str, Any]) -> PixelMethod:
+    """A method with new weights, from what a run's record says of it: `method`, its name, and its `options`.
+
+    Raises:
+        UserError: if there is no such method.
+    """
+    return from_json(METHODS[choose("the method of the run", choice["method"], METHODS)], choice["options"]).build()
+
+
+__all__ = ["METHODS", "AdapterBatch", "Losses", "PixelConfig", "PixelMethod", "build_method"]

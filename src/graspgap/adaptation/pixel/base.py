@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from torch.optim import Optimizer
 
 from graspgap.contract import Camera
 from graspgap.datasets import SimulatedView, UnlabelledView
+from graspgap.errors import UserError
 
 Losses = dict[str, Tensor]
 """Weighted scalar losses by name; their sum is descended."""
@@ -33,6 +35,10 @@ class AdapterBatch:
     """N(0, 1), k channels as the method asks for."""
     draws: Float[Tensor, "2 b 5"]
     """In [0, 1], for `augmented`: of the real pairs, and of the made ones."""
+    canonical: Float[Tensor, "b 6 h w"] | None = None
+    """The simulated pairs in the canonical look, in [-1, 1], for methods with `needs_canonical`."""
+    depth: Float[Tensor, "b 2 h w"] | None = None
+    """Depth [m] of the simulated pairs, 0 where nothing is hit; for such methods, where the dataset knows it."""
 
 
 class PixelMethod(nn.Module):
@@ -44,6 +50,8 @@ class PixelMethod(nn.Module):
     divisible: bool = False
     """Whether several processes may share out a batch: every loss is a mean over samples (`grasp_loss` sees to that for
     missing labels), and what a sample gives depends neither on the others nor on random numbers drawn for the batch."""
+    front_end: bool = False
+    """Whether it stands before the policy at run time too: then `shown` gives what the policy sees."""
 
     def prepare(self, sim: SimulatedView, real: UnlabelledView, seed: int) -> None:
         """Look at the data once before the first step. What is kept of it must be buffers."""
@@ -68,10 +76,30 @@ class PixelMethod(nn.Module):
         """Realistic pairs (I0, It) of simulated ones, in [-1, 1]; called without gradients, in eval mode."""
         raise NotImplementedError
 
+    def shown(self, pictures: Float[Tensor, "b 6 h w"]) -> Float[Tensor, "b 6 h w"]:
+        """For a `front_end`: what the policy sees of pairs from any camera, simulated or real, in [-1, 1]. It is what
+        `adapt` makes of them, without masks and by no chance, and is called like it."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
 class PixelConfig:
     """Settings of a pixel-level method."""
+
+    needs_canonical: ClassVar[bool] = False
+    """Whether the method learns from canonical pictures."""
+
+    def check(self, sim: SimulatedView) -> None:
+        """Refuse a dataset that the method can't learn from.
+
+        Raises:
+            UserError: if it lacks the canonical pictures that the method needs.
+        """
+        if self.needs_canonical and sim.canonicals is None:
+            raise UserError(
+                f"{sim.source.get('path', 'the simulation')} has no canonical pictures, which this method learns from: "
+                "collect it with --randomize both --canonical"
+            )
 
     def fitted(self, image_size: int, camera: Camera) -> PixelConfig:
         """These settings for pictures of `image_size` pixels, seen by the nominal camera of the simulation.

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from graspgap.adaptation.losses import grasp_loss, masked_pmse
+from graspgap.adaptation.losses import gan_discriminator, gan_generator, grasp_loss, masked_pmse
 from graspgap.adaptation.pixel.base import AdapterBatch, Losses, PixelConfig, PixelMethod
 from graspgap.contract import Camera, SemanticClass
 from graspgap.networks import GraspNet, GraspNetConfig
@@ -60,16 +60,6 @@ class PixelDaConfig(PixelConfig):
     def build(self) -> PixelDa:
         """As `PixelConfig.build`."""
         return PixelDa(self)
-
-
-def gan_discriminator(real: Float[Tensor, "b 1"], made: Float[Tensor, "b 1"]) -> Float[Tensor, ""]:
-    """Sigmoid cross-entropy: real ones towards 1, made ones towards 0 (Goodfellow et al. 2014)."""
-    return functional.softplus(-real).mean() + functional.softplus(made).mean()
-
-
-def gan_generator(made: Float[Tensor, "b 1"]) -> Float[Tensor, ""]:
-    """The non-saturating form: made ones towards 1."""
-    return functional.softplus(-made).mean()
 
 
 class _Noise(nn.Module):
