@@ -111,11 +111,12 @@ def test_accelerate_launch_trains_a_policy_as_one_process_does(
     one, two = tmp_path / "one", tmp_path / "two"
     short = ("--sim", str(sim_data), "--image-size", "32", "--steps", "25", "--training.batch", "4", "--workers", "1")
     short += ("--training.recalibration", "2", "--training.learning-rate", "1e-4", "--look-every", "25")
-    launch = ["accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1"]
+    launch = ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"]
     launch += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", str(free_port())]
     command = [sys.executable, "-m", *launch, "-m", "graspgap.cli.main", "train", str(two), *short]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
+    assert "2 processes share every batch" in done.stderr
     assert done.stdout.count("trained; held-out AUC") == 1
     assert main(["train", str(one), *short]) == 0
     files = [sorted(str(path.relative_to(run)) for path in run.rglob("*")) for run in (one, two)]

@@ -8,6 +8,7 @@ are those of the sum of all processes' losses. Alone, every function here return
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -42,7 +43,9 @@ def _join(device: torch.device) -> torch.device:
 
     on_cpu = device.type == "cpu" or os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true"
     state = PartialState(cpu=on_cpu, timeout=PATIENCE)
-    if not state.is_main_process:
+    if state.is_main_process:
+        print(f"{state.num_processes} processes share every batch", file=sys.stderr)
+    else:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return state.device
 

@@ -154,14 +154,11 @@ class AdapterTrainer:
         return self.finished()
 
     def finished(self) -> PixelMethod:
-        """The method with its averaged weights, if there are any, and its own buffers."""
+        """The method with its averaged weights, if there are any; torch keeps its buffers alike."""
         if self.average is None:
             return self.method.eval()
         method = self.average.module
         assert isinstance(method, PixelMethod)
-        buffers = dict(self.method.named_buffers())
-        for name, buffer in method.named_buffers():
-            buffer.copy_(buffers[name])
         return method.eval()
 
 
