@@ -45,7 +45,9 @@ SIZE = 32
 CLASSES = 10
 FRAMES = 3
 """Pictures of each unlabelled attempt."""
-BLEND = 0.5
+ZOOM, DARK, OPAQUE = 2, 0.6, 0.85
+"""How blended digits look: crops are enlarged `ZOOM` times and darkened to `DARK`, and the digit is painted over them
+in white, `OPAQUE` where its stroke is darkest. A shift of brightness and contrast, and clutter: both kinds of gap."""
 CPU = torch.device("cpu")
 NETWORK = GraspNetConfig(image_size=SIZE, join="add")
 CRITICS = DiscriminatorsConfig(scales=2)
@@ -95,8 +97,7 @@ ARMS = (
 def pictures(
     seed: int,
 ) -> tuple[UInt8[np.ndarray, "n 8 8"], UInt8[np.ndarray, "n 3 s s"], UInt8[np.ndarray, "n 3 s s"]]:
-    """Shuffled: classes [n], grey digits, and the same blended with random crops of colour pictures, as MNIST-M is made
-    (the absolute difference; Ganin et al. 2016)."""
+    """Shuffled: classes [n], grey digits, and the same blended with random crops of colour pictures."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from skimage import data
@@ -111,9 +112,11 @@ def pictures(
     blended = np.empty_like(grey)
     for row, digit in enumerate(grey):
         background = backgrounds[rng.integers(len(backgrounds))]
-        top, left = (int(rng.integers(extent - SIZE)) for extent in background.shape[:2])
-        crop = background[top : top + SIZE, left : left + SIZE].transpose(2, 0, 1)
-        blended[row] = np.abs(BLEND * crop - digit)
+        side = SIZE // ZOOM
+        top, left = (int(rng.integers(extent - side)) for extent in background.shape[:2])
+        crop = cv2.resize(background[top : top + side, left : left + side], (SIZE, SIZE)).transpose(2, 0, 1)
+        stroke = OPAQUE * digit / 255
+        blended[row] = DARK * crop * (1 - stroke) + 255 * stroke
     return digits.target[order], grey, blended
 
 

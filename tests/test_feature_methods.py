@@ -174,6 +174,8 @@ def test_adda_moves_the_trunk_alone_and_keeps_the_source(views: GraspData) -> No
     assert not any(name.startswith(("head.", "logit.", "segmenter.", "locator.")) for name in moved)
     source = dict(method.source.named_parameters())
     assert all((source[name] == value).all() for name, value in before.items())
+    own, discriminator = (group["lr"] for group in trainer.optimizer.param_groups)
+    assert own == pytest.approx(AddaConfig().rate * discriminator)
 
 
 @pytest.mark.parametrize("similarity", ["dann", "mmd"])

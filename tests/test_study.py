@@ -136,6 +136,7 @@ def test_the_tiny_study_survives_a_kill_and_ends_in_a_report(tmp_path: Path) -> 
     assert {"random", "sim-only", "graspgan+consistency", "real-only"} <= arms
     report = (out / "report.html").read_text()
     assert "stand-in" in report
+    assert "Choosing without labels" in report
     assert "data:image/png;base64," in report
     assert read_json(out / "config.json", "a study")["config"] == {"preset": "tiny", "seed": 0}
     assert main(["study", str(out), "--preset", "demo"]) == 2

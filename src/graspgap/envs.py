@@ -15,9 +15,9 @@ import numpy as np
 from gymnasium import spaces
 
 from graspgap.contract import COMMAND_SIZE, MAX_SERVO_STEPS, Image, Observation, SemanticClass, checked_command
-from graspgap.errors import UserError, choose
+from graspgap.errors import UserError
 from graspgap.objects.model import Split
-from graspgap.worlds.catalog import WORLDS, WorldChoice
+from graspgap.worlds.catalog import WorldChoice, make_world
 from graspgap.worlds.protocol import World
 
 ENV_ID = "graspgap/BinGrasp-v0"
@@ -52,8 +52,8 @@ class BinGraspEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         steps: int = 4,
         render_mode: str | None = None,
     ) -> None:
-        """`world`: a name in `worlds.catalog.WORLDS`, made for this environment alone with the other settings (see
-        `WorldChoice`), or a world of your own, which has its own settings.
+        """`world`: a name in `worlds.catalog.WORLDS` or of an installed world, made for this environment alone with the
+        other settings (see `WorldChoice`), or a world of your own, which has its own settings.
 
         Raises:
             UserError: if a name is unknown, a setting is refused, or `steps` is not in 2..10.
@@ -64,7 +64,7 @@ class BinGraspEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
             raise UserError(f"render_mode '{render_mode}' is unknown: give 'rgb_array' or None")
         if isinstance(world, str):
             choice = WorldChoice(world, objects, split, randomize, image_size)
-            self.world = WORLDS[choose("world", world, WORLDS)](choice)
+            self.world = make_world(choice)
         else:
             self.world = world
         self.steps, self.render_mode = steps, render_mode

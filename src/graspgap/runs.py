@@ -18,6 +18,7 @@ KINDS = {
     "policy": "a policy run",
     "export": "an ONNX export",
     "evaluation": "an evaluation",
+    "scores": "scores of adapters and policies",
     "study": "a study",
     "rounds": "on-policy rounds",
 }

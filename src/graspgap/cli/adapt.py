@@ -38,6 +38,9 @@ class Config:
     """Training steps."""
     batch: int = 16
     """Pairs of pictures per step."""
+    keep_every: int = 0
+    """Keep the adapter every so many steps in OUT/snapshots, each an adapter run of its own; `graspgap score --adapter
+    OUT` ranks them. 0: only the last one."""
     methods: dict[str, PixelConfig] = field(default_factory=lambda: {name: kind() for name, kind in METHODS.items()})
     """Networks and loss weights of each method; those of the chosen one count."""
     networks: str = "demo"
@@ -58,6 +61,7 @@ def run(config: Config) -> None:
     at_least("--seed", config.seed, 0)
     at_least("--steps", config.steps, 1)
     at_least("--batch", config.batch, 1)
+    at_least("--keep-every", config.keep_every, 0)
     device = choose_device(config.device)
     if config.workers:
         torch.set_num_threads(choose_workers(config.workers))
@@ -67,7 +71,9 @@ def run(config: Config) -> None:
     sim, real = sim_data.simulated(), real_data.unlabelled()
     options = with_networks(config.methods[config.method], config.networks, config.method)
     options = options.fitted(config.image_size, from_json(Camera, sim_data.meta["camera"]))
-    training = AdapterTrainingConfig(config.method, options, config.steps, config.batch, seed=config.seed)
+    training = AdapterTrainingConfig(
+        config.method, options, config.steps, config.batch, keep_every=config.keep_every, seed=config.seed
+    )
     begin_run(config.out, "adapter", training, {"sim": sim.provenance(), "real": real.provenance()})
     grid, trained = config.out / "grid.png", (config.out / ADAPTER).exists()
     if not (trained and grid.exists()):

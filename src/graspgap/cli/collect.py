@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tyro.conf import FlagCreatePairsOff, Positional
@@ -14,8 +14,12 @@ from graspgap.collection.policies import PolicyChoice
 from graspgap.errors import UserError
 from graspgap.runs import CONFIG
 from graspgap.worlds.camera_file import read_camera
-from graspgap.worlds.catalog import WorldChoice
+from graspgap.worlds.catalog import WorldChoice, cached_world, is_robot
+from graspgap.worlds.installed import named
 from graspgap.worlds.randomization import ranges_of
+
+ROBOT_SHARD = 5
+"""Attempts per shard with a robot, whose attempts are dear: a crash loses the unfinished shard."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +27,15 @@ class Config:
     out: Positional[Place]
     """Dataset folder to write; a command that was stopped resumes."""
     world: str = "sim"
-    """`sim`, `bullet` (PyBullet, extra `bullet`), or `standin` (the stand-in reality)."""
+    """`sim`, `bullet` (PyBullet, extra `bullet`), `standin` (the stand-in reality), or an installed world of yours;
+    `NAME:FILE` is short for `--world NAME --world-config FILE`."""
+    world_config: Path | None = None
+    """TOML file with the settings of an installed world, and its limits in `[safety]`."""
     attempts: int = 1000
     """Attempts in the whole dataset; a larger number extends it."""
     policy: str = ""
     """`random`, `scripted` (simulation only: aims near objects), or the folder of a trained policy.
-    Default: scripted in simulation, random elsewhere."""
+    Default: scripted where the world tells where its objects are, random elsewhere."""
     noise: float = 0.0
     """Exploration noise of a trained policy: standard deviation of the target [m]."""
     objects: str = ""
@@ -38,8 +45,8 @@ class Config:
     """Randomization of a simulated world: `none`, `mild`, `medium`, `heavy`; `appearance`, `dynamics`, `both` as in
     the demo; or a TOML file of ranges."""
     camera: Path | None = None
-    """JSON or TOML file with the camera of a simulated world: `position`, `target`, `fov`, `roll`; or a calibration's
-    `K`, `width`, `height` and `T_base_camera`. Default: the world's own."""
+    """JSON or TOML file with the camera of a simulated or installed world: `position`, `target`, `fov`, `roll`; or a
+    calibration's `K`, `width`, `height` and `T_base_camera`, as `graspgap align` writes. Default: the world's own."""
     layers: bool = False
     """Keep instance ids and depth of simulated pictures too, besides semantic masks."""
     seed: int = 0
@@ -61,27 +68,31 @@ def run(config: Config) -> None:
     if config.resume and not (config.out / CONFIG).exists():
         raise UserError(f"{config.out} holds nothing to resume: correct the folder, or begin it without --resume")
     camera = None if config.camera is None else read_camera(config.camera)
+    name, tables = named(config.world, config.world_config)
     world = WorldChoice(
-        name=config.world,
+        name=name,
         objects=config.objects,
         split="train",
         randomize=config.randomize,
         image_size=config.image_size,
-        full_bin=config.world == "standin",
+        full_bin=name == "standin",
         layers=config.layers,
         ranges=ranges_of(config.randomize),
         camera=camera.camera if camera else None,
+        settings=tables,
     )
     if camera and camera.crop:
         left, top, side = camera.crop
         print(f"{config.camera}: shows the square of {side} pixels from column {left}, row {top}: crop yours likewise")
-    name = config.policy or ("random" if config.world == "standin" else "scripted")
+    policy = config.policy or ("scripted" if cached_world(world).spec.has_state else "random")
     settings = CollectSettings(
         world=world,
-        policy=PolicyChoice(name, config.noise),
+        policy=PolicyChoice(policy, config.noise),
         seed=config.seed,
         steps_per_attempt=config.steps_per_attempt,
     )
+    if is_robot(world):
+        settings = replace(settings, attempts_per_shard=ROBOT_SHARD)
     meta = collect(config.out, settings, config.attempts, config.workers, config.parallel)
     rate = meta["successes"] / meta["attempts"]
     print(f"{config.out}: {meta['attempts']} attempts in {meta['scenes']} scenes, {rate:.1%} succeeded")

@@ -12,6 +12,7 @@ from graspgap.collection.policies import PolicyChoice
 from graspgap.evaluation.trials import Arm, TrialSettings, evaluate
 from graspgap.worlds.camera_file import read_camera
 from graspgap.worlds.catalog import WorldChoice
+from graspgap.worlds.installed import named
 from graspgap.worlds.randomization import ranges_of
 
 
@@ -22,7 +23,10 @@ class Config:
     policy: str
     """Folder of a policy run, `random`, or `scripted` (simulation only)."""
     world: str = "standin"
-    """`standin` (the stand-in reality), `sim`, or `bullet` (PyBullet, extra `bullet`)."""
+    """`standin` (the stand-in reality), `sim`, `bullet` (PyBullet, extra `bullet`), or an installed world, as for
+    `collect`."""
+    world_config: Path | None = None
+    """TOML file with the settings of an installed world, and its limits in `[safety]`."""
     attempts: int = 300
     """Attempts, three for each scene."""
     objects: str = ""
@@ -30,7 +34,7 @@ class Config:
     randomize: str = "none"
     """Randomization of a simulated world, as for `collect`."""
     camera: Path | None = None
-    """File with the camera of a simulated world, as for `collect`."""
+    """File with the camera of a simulated or installed world, as for `collect`."""
     seed: int = 1000
     """Evaluation seed: equal seeds give all policies the same scenes."""
     workers: int = 0
@@ -46,14 +50,16 @@ class Config:
 def run(config: Config) -> None:
     """Evaluate, and print the rate with its interval."""
     at_least("--seed", config.seed, 0)
+    name, tables = named(config.world, config.world_config)
     world = WorldChoice(
-        name=config.world,
+        name=name,
         objects=config.objects,
         split="test",
         randomize=config.randomize,
         image_size=config.image_size,
         ranges=ranges_of(config.randomize),
         camera=read_camera(config.camera).camera if config.camera else None,
+        settings=tables,
     )
     settings = TrialSettings(world, PolicyChoice(config.policy), config.seed, config.steps_per_attempt)
     result = evaluate(config.out, settings, config.attempts, config.arm, config.workers)

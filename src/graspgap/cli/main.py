@@ -19,6 +19,7 @@ COMMANDS = {
     "adapt": "Train an adapter that makes simulated pictures look real, from unlabelled real ones.",
     "train": "Train a grasp network.",
     "evaluate": "Run closed-loop attempts with unseen objects and count successes.",
+    "score": "Rank adapters and policies without a real label, mask or test object.",
     "rounds": "Collect, train, and collect again with the better policy plus noise. Resumes.",
     "study": "Run a whole study: collect, adapt, train, evaluate, report. Resumes.",
     "replay": "Make an attempt of a dataset again and compare every bit.",
@@ -38,6 +39,8 @@ COMMANDS = {
     "dataset split": "Make two datasets of one, no scene on both sides.",
     "dataset sample": "Make a smaller dataset of one.",
     "networks": "Tell what each network costs and how far it sees.",
+    "align": "Find where your camera stands, from pictures with the gripper or a board at known places.",
+    "check": "Try a world with hostile commands, and name the first promise that it breaks.",
     "doctor": "Tell what this machine can do, what is missing, and the fix.",
 }
 """Command and what it does; the module of a command is loaded when it runs, so that the command line starts fast."""

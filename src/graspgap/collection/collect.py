@@ -16,7 +16,7 @@ from graspgap.grasping.attempt import run_attempt
 from graspgap.locations import Location, is_private
 from graspgap.parallel import BACKENDS, choose_workers, run_pieces
 from graspgap.runs import begin_run
-from graspgap.worlds.catalog import WorldChoice, cached_world
+from graspgap.worlds.catalog import WorldChoice, cached_world, processes
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def collect(
     if attempts < 1:
         raise UserError(f"--attempts {attempts} asks for nothing: give at least 1")
     choose("--parallel", parallel, BACKENDS)
-    workers = choose_workers(workers)
+    workers = choose_workers(processes(settings.world, workers))
     if workers > 1 and is_private(out):
         raise UserError(f"{out} is the memory of one process, --workers {workers} would not see it: give --workers 1")
     world = cached_world(settings.world)

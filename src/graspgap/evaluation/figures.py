@@ -6,6 +6,7 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -189,6 +190,33 @@ def reliability_diagram(policies: Mapping[str, tuple[Float[np.ndarray, "..."], B
     axes.set_ylabel("successful attempts [%]")
     axes.grid(color=FAINT, linewidth=0.8)
     _key(axes, columns=1)
+    return _png(figure)
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Scores and true success of runs, for one panel of `score_scatter`."""
+
+    title: str
+    scores: Float[np.ndarray, " n"]
+    rates: Float[np.ndarray, " n"]
+    """In [0, 1]."""
+
+
+def score_scatter(panels: Sequence[Scatter], columns: int = 3) -> bytes:
+    """A panel for each score: success against the score, a point for each run."""
+    rows = math.ceil(len(panels) / columns)
+    figure = Figure(figsize=(WIDTH * 1.3, 2.2 * rows + 0.2), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
+    for axes, panel in zip(grid.flat, panels, strict=False):
+        _clean(axes)
+        axes.scatter(panel.scores, 100 * panel.rates, color=PALETTE[0], s=16)
+        axes.set_title(panel.title, fontsize=FONT, loc="left")
+        axes.grid(color=FAINT, linewidth=0.6)
+        axes.locator_params(axis="x", nbins=4)
+    for axes in grid.flat[len(panels) :]:
+        axes.set_axis_off()
+    figure.supylabel("successful attempts [%]", fontsize=FONT)
     return _png(figure)
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64, UInt8
 
-from graspgap.datasets import LabelledView
+from graspgap.datasets import LabelledView, UnlabelledView
 from graspgap.deployment.calibration import CALIBRATION, save_calibration
 from graspgap.evaluation.calibrate import calibrate
 from graspgap.evaluation.statistics import auc, reliability
@@ -25,17 +25,25 @@ FIGURES = "held_out.json"
 
 @torch.no_grad()
 def predicted_success(
-    net: GraspNet, view: LabelledView, device: torch.device, domain: Domain = Domain.SIMULATION
+    net: GraspNet,
+    view: UnlabelledView,
+    device: torch.device,
+    domain: Domain = Domain.SIMULATION,
+    frames: Int64[np.ndarray, "f"] | None = None,
+    pairs: UInt8[np.ndarray, "f 6 h w"] | None = None,
 ) -> Float64[np.ndarray, "f"]:
-    """C of each servo step's own command."""
+    """C of each servo step's own command; of the servo steps `frames` alone, shown `pairs` in place of the view's own
+    pictures, where these are given."""
     assert view.poses is not None
     assert view.commands is not None
+    frames = np.arange(len(view.images)) if frames is None else frames
     net.eval()
     parts = []
-    for start in range(0, len(view.images), 256):
-        frames = np.arange(start, min(start + 256, len(view.images)))
-        poses, commands = (torch.from_numpy(array[frames]).to(device) for array in (view.poses, view.commands))
-        logits = net(to_float(view.pairs(frames), device), poses, commands[:, None], domain)
+    for start in range(0, len(frames), 256):
+        chosen = frames[start : start + 256]
+        seen = view.pairs(chosen) if pairs is None else pairs[start : start + 256]
+        poses, commands = (torch.from_numpy(array[chosen]).to(device) for array in (view.poses, view.commands))
+        logits = net(to_float(seen, device), poses, commands[:, None], domain)
         parts.append(logits[:, 0].sigmoid().double().cpu().numpy())
     return np.concatenate(parts)
 

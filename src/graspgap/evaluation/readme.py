@@ -1,7 +1,8 @@
 """Keep the tables of a Markdown file equal to the result files: `python -m graspgap.evaluation.readme README.md`.
 
 A table stands between `<!-- results FOLDER -->` and `<!-- end -->`; the folder is relative to the Markdown file. The
-rows of a benchmark stand after `<!-- benchmark FILE:column,column -->`.
+rows of a benchmark stand after `<!-- benchmark FILE:column,column -->`. `selection FOLDER` is the study of the scores
+in it.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ from pathlib import Path
 
 from graspgap.errors import UserError
 from graspgap.evaluation.findings import headline, ingredient_comparisons
+from graspgap.evaluation.ranking import ranking_markdown
 from graspgap.evaluation.results import find_results
 from graspgap.evaluation.tables import comparisons_markdown, markdown, pool, results_markdown
 from graspgap.evaluation.transfer import transfer_markdown
 from graspgap.files import read_json, write_text
 
-_TABLE = re.compile(r"(<!-- (results|comparisons|headline|transfer|benchmark) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_TABLE = re.compile(
+    r"(<!-- (results|comparisons|headline|transfer|selection|benchmark) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL
+)
 
 
 def filled(text: str, base: Path) -> str:
@@ -38,6 +42,8 @@ def filled(text: str, base: Path) -> str:
             body = results_markdown(pool(results))
         elif kind == "comparisons":
             body = comparisons_markdown(ingredient_comparisons(results))
+        elif kind == "selection":
+            body = ranking_markdown(base / folder)
         elif kind == "transfer":
             body = transfer_markdown(pool(results))
         else:

@@ -68,6 +68,9 @@ class ReportInput:
     """Comparisons to show besides those of arms that differ in one ingredient."""
     figures: list[ReportFigure] = field(default_factory=list)
     """Figures to show besides those of the results and the training logs."""
+    selection: list[list[str]] = field(default_factory=list)
+    """How well each label-free score ranks the runs, a header row first; see `ranking.ranking_table`."""
+    selection_figures: list[ReportFigure] = field(default_factory=list)
     grids: list[ImageGrid] = field(default_factory=list)
     logs: Mapping[str, Curves] = field(default_factory=dict)
     """Training logs by the name of the run; see `figures.read_log`."""

@@ -28,7 +28,7 @@ class RoundsConfig:
     trials: int = 200
     """Attempts with test objects and without noise that measure each round's policy; 0: none."""
     world: str = "sim"
-    """Where to act."""
+    """Where to act, as for `collect`; an installed world counts as real."""
     objects: str = ""
     """Object set or folder of meshes. Default: the world's own."""
     randomize: str = "none"
@@ -61,7 +61,7 @@ def plan_rounds(config: RoundsConfig, out: Path) -> list[Stage]:
             merge = ("dataset", "merge", str(out / known), *folders)
             stages.append(Stage(known, merge, (name,), config.attempts * 0.001, workers=False))
         policy = f"policies/round{number}"
-        given = ["--real-labels", "1", "--real"] if config.world == "standin" else ["--sim"]
+        given = ["--sim"] if config.world in ("sim", "bullet") else ["--real-labels", "1", "--real"]
         words = ["train", str(out / policy), *given, str(out / known), "--steps", str(config.steps)]
         words += ["--image-size", str(config.image_size), "--seed", str(config.seed)]
         stages.append(Stage(policy, tuple(words), (known,), config.steps * 0.13))

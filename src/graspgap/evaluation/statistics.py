@@ -237,6 +237,36 @@ def auc(scores: Float[np.ndarray, " n"], outcomes: Bool[np.ndarray, " n"]) -> fl
     return float((ranks[outcomes].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
 
+def rank_correlation(
+    first: Float[np.ndarray, " n"],
+    second: Float[np.ndarray, " n"],
+    confidence: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Interval:
+    """Spearman's rank correlation of pairs, with the interval of a bootstrap over the pairs.
+
+    NaN where all values of one side are equal, and the interval is [-1, 1] for fewer than four pairs. With few pairs
+    it promises too much: about 20 are needed for it to hold what it says.
+    """
+    value = float(_spearman(first[None], second[None])[0])
+    if len(first) < 4 or math.isnan(value):
+        return Interval(value, -1.0, 1.0)
+    draws = generator(seed, "pairs").integers(len(first), size=(resamples, len(first)))
+    low, high = _ends(_spearman(first[draws], second[draws]), len(first), confidence)
+    return Interval(value, low, high)
+
+
+def _spearman(
+    first: Float[np.ndarray, "*draws n"], second: Float[np.ndarray, "*draws n"]
+) -> Float[np.ndarray, "*draws"]:
+    """Correlation of the ranks, ties sharing theirs; NaN where one side has no spread."""
+    middle = (first.shape[-1] + 1) / 2
+    x, y = stats.rankdata(first, axis=-1) - middle, stats.rankdata(second, axis=-1) - middle
+    sizes = np.sqrt((x**2).sum(axis=-1) * (y**2).sum(axis=-1))
+    return np.divide((x * y).sum(axis=-1), sizes, out=np.full(sizes.shape, math.nan), where=sizes > 0)
+
+
 @dataclass(frozen=True)
 class Reliability:
     """Predicted against observed success, in bins of equal width over [0, 1]; only bins that hold attempts."""

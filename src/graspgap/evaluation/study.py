@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,14 +108,18 @@ class StudyPreset:
     arms: tuple[StudyArm, ...] = NO_LABELS
     training_seeds: int = 1
     """Policies per arm."""
+    scores: tuple[str, ...] | None = None
+    """Options of `graspgap score` for the adapters and policies without real labels; None: they aren't scored."""
     trial_seed: int = 1000
     """Evaluation seed of study seed 0; development uses other ones."""
 
 
+TINY_SCORES = ("--settings.judge-steps", "2", "--settings.classifier-steps", "2", "--settings.looks", "2")
+
 PRESETS = {
-    "tiny": StudyPreset(40, 0, 40, 3, 4, 6, (1.0,), arms=(NO_LABELS[0], NO_LABELS[-1])),
+    "tiny": StudyPreset(40, 0, 40, 3, 4, 6, (1.0,), arms=(NO_LABELS[0], NO_LABELS[-1]), scores=TINY_SCORES),
     "demo": StudyPreset(2500, 2500, 1200, 800, 800, 200, (0.1, 1.0)),
-    "methods": StudyPreset(2500, 2500, 1200, 800, 800, 200, (1.0,), arms=METHOD_ARMS),
+    "methods": StudyPreset(2500, 2500, 1200, 800, 800, 200, (1.0,), arms=METHOD_ARMS, scores=()),
     "demo-long": StudyPreset(16000, 8000, 5000, 4000, 2500, 300, (0.02, 0.1, 0.3, 1.0), arms=ALL_NO_LABELS),
 }
 """Studies by name: `tiny` proves in minutes that every stage runs and measures nothing; `demo` takes about half an hour
@@ -148,6 +153,8 @@ def plan(preset: StudyPreset, out: Path, seed: int) -> list[Stage]:
             count = round(arm.real_labels * preset.real_attempts)
             run = str(out / train.name)
             stages += [train, _evaluate(out, preset, trial_seed, arm, run, training_seed, count, (train.name,))]
+    if preset.scores is not None:
+        stages += _score_stages(out, preset.scores, seed, stages)
     return stages
 
 
@@ -206,3 +213,27 @@ def _evaluate(
     if arm.ingredients:
         arguments += ["--arm.ingredients", *arm.ingredients]
     return Stage(name, tuple(arguments), after, preset.trials * 0.3)
+
+
+def _score_stages(out: Path, options: tuple[str, ...], seed: int, stages: Sequence[Stage]) -> list[Stage]:
+    """Score the adapters and policies among the stages that have no real label, those of each simulated dataset
+    together; one judge for all adapters, of the first dataset."""
+    found: list[Stage] = []
+    for data in [stage.name for stage in stages if stage.arguments[0] == "collect" and "sim" in stage.arguments]:
+        runs = [
+            stage
+            for stage in stages
+            if stage.arguments[0] in ("adapt", "train")
+            and data in stage.after
+            and "--real-labels" not in stage.arguments
+        ]
+        name = f"scores/{data.removeprefix('data/')}"
+        arguments = ["score", str(out / name), "--sim", str(out / data), "--real", str(out / "data" / "standin")]
+        for option, command, first in (("--adapter", "adapt", ["none"]), ("--policy", "train", [])):
+            arguments += [option, *first, *(str(out / run.name) for run in runs if run.arguments[0] == command)]
+        arguments += ["--seed", str(seed), *options]
+        if found:
+            arguments += ["--judge", str(out / found[0].name)]
+        after = [data, "data/standin", *(stage.name for stage in (*runs, *found))]
+        found.append(Stage(name, tuple(arguments), tuple(after), 20.0 * len(runs)))
+    return found

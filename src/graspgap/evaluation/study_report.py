@@ -8,10 +8,11 @@ from typing import Any
 
 from graspgap.datasets import open_dataset
 from graspgap.errors import UserError
-from graspgap.evaluation.figures import Curves, read_log, save_png
+from graspgap.evaluation.figures import Curves, read_log, save_png, score_scatter
 from graspgap.evaluation.findings import main_cells
 from graspgap.evaluation.pictures import adaptation_rows
-from graspgap.evaluation.report import GridRow, ImageGrid, ReportInput, build_report, result_figures
+from graspgap.evaluation.ranking import ranking_markdown, ranking_table, scatters, scored_runs
+from graspgap.evaluation.report import GridRow, ImageGrid, ReportFigure, ReportInput, build_report, result_figures
 from graspgap.evaluation.results import find_results
 from graspgap.evaluation.stages import Stage, finished_seconds
 from graspgap.evaluation.tables import pool, results_markdown, write_csv
@@ -57,7 +58,24 @@ def write_study_report(out: Path, stages: Sequence[Stage]) -> Path:
         timings={name: value for name, value in seconds.items() if value is not None},
         configurations=configurations,
         warnings=warnings,
+        **selection(out),
     )
+
+
+def selection(out: Path) -> dict[str, Any]:
+    """The study of the scores below `out`, where something was scored and tried, as arguments of `ReportInput`; also
+    as `selection.md` and figures."""
+    runs = scored_runs(out)
+    if not runs:
+        return {}
+    shown = []
+    for kind, panels in scatters(runs).items():
+        title = f"Scores of {'adapters' if kind == 'adapter' else 'policies'} and true success"
+        caption = "A point for each run, best correlation first. + : higher should be better; - : lower should be."
+        shown.append(ReportFigure(title, caption, score_scatter(panels)))
+        save_png(shown[-1].png, out / "figures" / f"selection-{kind}.png")
+    write_text(out / "selection.md", ranking_markdown(out))
+    return {"selection": ranking_table(runs), "selection_figures": shown}
 
 
 def adaptation_grids(out: Path, stages: Sequence[Stage]) -> list[ImageGrid]:

@@ -15,7 +15,7 @@ from graspgap.files import read_json, write_json
 from graspgap.grasping.attempt import run_attempt
 from graspgap.parallel import choose_workers, run_pieces
 from graspgap.runs import begin_run
-from graspgap.worlds.catalog import WorldChoice, cached_world
+from graspgap.worlds.catalog import WorldChoice, cached_world, is_robot, processes
 
 PIECE = 12
 """Attempts per resumable piece."""
@@ -71,11 +71,12 @@ def evaluate(
     """
     if attempts < 1:
         raise UserError(f"--attempts {attempts} asks for nothing: give at least 1")
-    workers = choose_workers(workers)
+    workers = choose_workers(processes(settings.world, workers))
     chosen = make_policy(settings.policy, settings.steps_per_attempt)
     chosen.check(cached_world(settings.world).spec)
     begin_run(out, "evaluation", settings, {"policy": chosen.identity})
-    pieces = [_Piece(out, range(i, min(i + PIECE, attempts)), settings) for i in range(0, attempts, PIECE)]
+    size = 1 if is_robot(settings.world) else PIECE  # a robot's attempts are dear
+    pieces = [_Piece(out, range(i, min(i + size, attempts)), settings) for i in range(0, attempts, size)]
     missing = [piece for piece in pieces if not piece.path.exists()]
     held = [record for piece in pieces if piece.path.exists() for record in piece.records()]
     succeeded = sum(record.success for record in held)

@@ -17,9 +17,9 @@ from graspgap.adaptation.pixel.graspgan import GraspGanConfig
 from graspgap.config import from_json
 from graspgap.datasets import SimulatedView, UnlabelledView
 from graspgap.errors import choose
-from graspgap.files import atomic
+from graspgap.files import atomic, write_json
 from graspgap.progress import progress
-from graspgap.runs import read_run
+from graspgap.runs import CONFIG, read_run
 from graspgap.seeding import generator
 from graspgap.tensors import load_checkpoint, load_module, save_checkpoint, save_module
 from graspgap.training.batches import to_float, to_uint8
@@ -27,6 +27,8 @@ from graspgap.training.log import TrainingLog
 
 ADAPTER = "adapter.safetensors"
 CHECKPOINT = "checkpoint.safetensors"
+SNAPSHOTS = "snapshots"
+"""Folder of a run with its adapters of earlier steps."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class AdapterTrainingConfig:
     """Simulated and real pairs per step."""
     checkpoint_seconds: float = 60.0
     """Interval of the checkpoints."""
+    keep_every: int = 0
+    """Steps between the adapters that are kept in `snapshots`, to choose among; 0: the last one alone."""
     seed: int = 0
 
 
@@ -117,6 +121,8 @@ def train_adapter(
             losses = trainer.step(step)
             log.write(step, losses)
             advance(1, " ".join(f"{name} {value:.3f}" for name, value in losses.items()))
+            if config.keep_every and (step + 1) % config.keep_every == 0:
+                save_snapshot(out, step + 1, trainer.method)
             if time.monotonic() - saved >= config.checkpoint_seconds:
                 save_checkpoint(out / CHECKPOINT, step + 1, modules, trainer.optimizers)
                 saved = time.monotonic()
@@ -124,6 +130,13 @@ def train_adapter(
     save_module(out / ADAPTER, trainer.method)
     (out / CHECKPOINT).unlink()
     return trainer.method.eval()
+
+
+def save_snapshot(out: Path, step: int, method: PixelMethod) -> None:
+    """Keep the adapter as it is after `step` steps in `out/snapshots/<step>`, which is an adapter run of its own."""
+    folder = out / SNAPSHOTS / f"{step:06d}"
+    write_json(folder / CONFIG, read_run(out, "adapter"))
+    save_module(folder / ADAPTER, method)
 
 
 def adapt_frames(

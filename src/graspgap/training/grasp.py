@@ -110,9 +110,9 @@ class GraspTrainer:
                 raise UserError(f"--features {name} compares reality with simulation: give --sim DATA")
         self.separate = any(method.separate for method in self.methods.values())
         self.average = AveragedModel(self.net, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
-        learned = [*self.net.parameters(), *self.method_modules.parameters()]
+        groups = [{"params": list(module.parameters())} for module in (self.net, self.method_modules)]
         self.optimizer = torch.optim.AdamW(
-            learned, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+            groups, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
 
     @property
@@ -159,8 +159,9 @@ class GraspTrainer:
         """One optimizer step; returns its losses."""
         torch.manual_seed(int(generator(self.config.seed, "step", step).integers(2**31)))
         self.net.train()
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate(step)
+        own, methods = self.optimizer.param_groups
+        methods["lr"] = self.learning_rate(step)
+        own["lr"] = methods["lr"] * math.prod(m.rate(step / self.config.steps) for m in self.methods.values())
         losses = self.losses(step)
         self.optimizer.zero_grad(set_to_none=True)
         torch.stack(list(losses.values())).sum().backward()

@@ -14,7 +14,7 @@ from graspgap.objects.model import ObjectModel
 from graspgap.worlds import arm
 from graspgap.worlds.bullet_config import BulletConfig
 from graspgap.worlds.bullet_model import FINGERS, FLOOR, HAND, Simulation, reach_of
-from graspgap.worlds.mover import FLING_SPEED, KNOT_SECONDS, Mover
+from graspgap.worlds.mover import FALL_SPEED, FLING_SPEED, KNOT_SECONDS, Mover
 
 GRASP_POINT = 0.2286
 """From the flange to the grasp point [m]: 3 mm above the tips of the half closed fingers, which swing on an arc."""
@@ -237,6 +237,11 @@ class BulletCell(Mover):
     def _still(self) -> None:
         for body in self.bodies.things:
             pybullet.resetBaseVelocity(body, (0, 0, 0), (0, 0, 0), physicsClientId=self.client)
+
+    def _let_go(self, index: int) -> None:
+        body, client = self.bodies.things[index], self.client
+        pybullet.changeDynamics(body, -1, activationState=pybullet.ACTIVATION_STATE_WAKE_UP, physicsClientId=client)
+        pybullet.resetBaseVelocity(body, (0, 0, -FALL_SPEED), (0, 0, 0), physicsClientId=client)
 
     def _place(self, index: int) -> tuple[tuple[float, float, float], tuple[float, float, float, float]]:
         """Position [m] and rotation (x, y, z, w) of an object."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,9 +11,12 @@ from graspgap.contract import Camera
 from graspgap.errors import UserError, choose
 from graspgap.objects import make_object_set
 from graspgap.objects.model import Split
+from graspgap.worlds import installed
 from graspgap.worlds.camera_file import require_sight
+from graspgap.worlds.limits import read_safety
 from graspgap.worlds.protocol import World
 from graspgap.worlds.randomization import RandomizationConfig, preset
+from graspgap.worlds.safety import SafeWorld
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,7 @@ class WorldChoice:
     """A world and its settings."""
 
     name: str = "sim"
-    """`sim`, `bullet` (PyBullet, extra `bullet`), or `standin` (the stand-in reality)."""
+    """`sim`, `bullet` (PyBullet, extra `bullet`), `standin` (the stand-in reality), or an installed world."""
     objects: str = ""
     """Object set (`prisms`, `published`, `everyday`, `shapenet:FOLDER`, with options as `prisms:parts=2-6`) or a
     folder of meshes; empty: the world's own."""
@@ -37,7 +41,9 @@ class WorldChoice:
     ranges: RandomizationConfig | None = None
     """Ranges of the randomization; None: those of the preset `randomize`."""
     camera: Camera | None = None
-    """Nominal camera of a simulated world; None: the world's own."""
+    """Nominal camera of a simulated or installed world; None: the world's own."""
+    settings: str | None = None
+    """Of an installed world: the values of `--world-config` as JSON."""
 
     @property
     def randomization(self) -> RandomizationConfig:
@@ -86,7 +92,60 @@ def _standin(choice: WorldChoice) -> World:
 
 
 WORLDS: dict[str, Callable[[WorldChoice], World]] = {"sim": _sim, "bullet": _bullet, "standin": _standin}
-"""Worlds by name."""
+"""Our worlds by name; `installed.installed_worlds` are the others."""
+
+
+def make_world(choice: WorldChoice) -> World:
+    """The world of these settings, made anew. An installed world is wrapped in `SafeWorld`.
+
+    Raises:
+        UserError: if a name is unknown, or a setting is refused.
+    """
+    if choice.name not in WORLDS:
+        return _installed(choice)
+    if choice.settings is not None:
+        raise UserError(f"--world-config is for installed worlds, and '{choice.name}' is none: leave it out")
+    return WORLDS[choice.name](choice)
+
+
+def _installed(choice: WorldChoice) -> World:
+    name = choice.name
+    factory = installed.load_factory(name, list(WORLDS))
+    tables = json.loads(choice.settings or "{}")
+    safety = read_safety(tables.pop("safety", {}))
+    world = SafeWorld(installed.build(name, factory, choice, tables), safety)
+    spec = world.spec
+    if spec.is_reality:
+        given = {"--objects": choice.objects, "--randomize": choice.randomize != "none", "--layers": choice.layers}
+        for option, value in given.items():
+            if value:
+                raise UserError(f"{option} can't change world '{name}', which is real: leave it out")
+    if spec.image_size != choice.image_size:
+        raise UserError(
+            f"world '{name}' gives pictures of {spec.image_size} pixels, and {choice.image_size} were asked for: use "
+            f"--image-size {spec.image_size}"
+        )
+    if choice.camera not in (None, spec.camera):
+        raise UserError(f"world '{name}' doesn't take --camera up: its factory should put choice.camera into its spec")
+    return world
+
+
+def is_robot(choice: WorldChoice) -> bool:
+    """Whether the world is one of a kind: an installed real one, which one process drives."""
+    return choice.name not in WORLDS and cached_world(choice).spec.is_reality
+
+
+def processes(choice: WorldChoice, workers: int) -> int:
+    """Worker processes for a world: `workers`, but one for a robot.
+
+    Raises:
+        UserError: if several were asked to drive one robot.
+    """
+    if not is_robot(choice):
+        return workers
+    if workers > 1:
+        raise UserError(f"--workers {workers} would be as many hands on one robot: give 1")
+    return min(workers, 0) or 1
 
 
 @lru_cache(maxsize=2)
@@ -96,4 +155,4 @@ def cached_world(choice: WorldChoice) -> World:
     Raises:
         UserError: if a name is unknown, or a setting is refused.
     """
-    return WORLDS[choose("--world", choice.name, WORLDS)](choice)
+    return make_world(choice)

@@ -14,7 +14,7 @@ from graspgap.contract import Pose, Workspace, wrap_yaw
 from graspgap.objects.model import ObjectModel
 from graspgap.worlds import arm
 from graspgap.worlds.cell_model import BIN_CENTRE, GRASP_POINT, CellConfig, build_spec
-from graspgap.worlds.mover import FLING_SPEED, KNOT_SECONDS, Mover
+from graspgap.worlds.mover import FALL_SPEED, FLING_SPEED, KNOT_SECONDS, Mover
 
 _DYNAMIC = ("body_mass", "body_inertia", "geom_friction", "dof_damping", "actuator_forcerange")
 """What `set_dynamics` changes in a model."""
@@ -194,6 +194,9 @@ class Cell(Mover):
 
     def _still(self) -> None:
         self.data.qvel[:] = 0
+
+    def _let_go(self, index: int) -> None:
+        self.data.qvel[self.object_dofs[index][2]] = -FALL_SPEED  # MuJoCo wakes what moves
 
     def _radius(self, index: int) -> float:
         geoms = self.model.geom_bodyid == self.object_bodies[index]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +24,12 @@ FLING_SPEED = 5.0
 floor can shoot it away at hundreds of m/s, and throw the arm."""
 HOLD_SECONDS = 0.5
 CLOSE_SECONDS = 0.35
+DROP_SECONDS = 1.2
+"""What falls rests after this."""
+DROP_HEIGHT = 0.1
+"""From where a drop test lets go [m]."""
+FALL_SPEED = 0.05
+"""With which it begins to fall [m/s]."""
 SHUT = 0.001
 """Fingers closer than this [m] hold nothing."""
 KNOT_SECONDS = 0.016
@@ -57,6 +64,10 @@ class Mover(ABC):
     """Of the gripper [rad], unwrapped."""
     flung: bool
     """Whether an object or the arm was thrown in this attempt: the physics failed, and so does the attempt."""
+    _lain: Float64[np.ndarray, "n"]
+    """Heights of the objects before the last lift [m]."""
+    _risen: Sequence[int] = ()
+    """Objects that `carry_away` took with it: still half way up after a while, held well or not."""
 
     @abstractmethod
     def true_pose(self) -> Pose:
@@ -117,6 +128,10 @@ class Mover(ABC):
     @abstractmethod
     def _still(self) -> None:
         """Stop all motion."""
+
+    @abstractmethod
+    def _let_go(self, index: int) -> None:
+        """Begin an object's fall, even if it sleeps in the air where it was put."""
 
     @abstractmethod
     def _inside(self, index: int) -> bool:
@@ -206,7 +221,7 @@ class Mover(ABC):
         A success is one object that touches both fingers from the end of the lift to the end of the hold, at least
         10 cm above where it lay. An object that merely rides on another one is not touched by both fingers.
         """
-        heights = self._heights()
+        heights = self._lain = self._heights()
         self._shut()
         self._step(CLOSE_SECONDS)
         held = set(range(len(self.objects))) if self._opening() > SHUT else set()
@@ -225,3 +240,22 @@ class Mover(ABC):
         if len(winners) != 1 or self.flung:
             return GraspOutcome(False, None, details)
         return GraspOutcome(True, self.objects[winners[0]].name, details)
+
+    def carry_away(self) -> None:
+        """After `close_lift_hold`: bring the arm, and what it lifted, out of the camera's view at once."""
+        self._step(DROP_SECONDS)
+        self._risen = np.flatnonzero(self._heights() - self._lain >= RISE / 2).tolist()
+        for index in self._risen:
+            self._put(index, (2, 2 + index, 0.2))
+        self._still()
+        self.tuck_arm()
+
+    def drop(self) -> None:
+        """After `carry_away`: let fall what was lifted over the middle of the bin, and wait until it rests."""
+        x, y, _, _ = self._drop_area()
+        for number, index in enumerate(self._risen, start=1):
+            self._put(index, (x, y, number * DROP_HEIGHT))
+        self._still()
+        for index in self._risen:
+            self._let_go(index)
+        self._step(DROP_SECONDS)

@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float
 
-from graspgap.contract import GraspOutcome, MotorCommand, Observation, WorldSpec
+from graspgap.contract import GraspOutcome, Image, MotorCommand, Observation, Pose, WorldSpec
 
 
 @runtime_checkable
@@ -56,4 +56,36 @@ class StateWorld(World, Protocol):
 
     def object_positions(self) -> Float[np.ndarray, "n 3"]:
         """Centres of mass of the objects that lie in the bin, base frame [m]."""
+        ...
+
+
+@runtime_checkable
+class DropTestWorld(World, Protocol):
+    """A world that can show what its gripper held (Levine et al. 2016)."""
+
+    def drop_test(self) -> tuple[Image, Image]:
+        """After `grasp`: a picture of the bin with the arm, and what it may hold, out of view; then, after the fingers
+        have opened over the bin, another one. Ends the attempt for good."""
+        ...
+
+
+@runtime_checkable
+class RobotWorld(World, Protocol):
+    """A world that moves something real: what `worlds.safety.SafeWorld` needs besides a `World`."""
+
+    def limit(self, speed: float, force: float) -> None:
+        """Keep the gripper's speed [m/s] and the force of its fingers [N] below these from now on. Called before each
+        `reset`.
+
+        Raises:
+            UserError: if the robot can't keep to them.
+        """
+        ...
+
+    def stop(self) -> None:
+        """Stop all motion at once. Called from another thread than the call that is under way, which should raise."""
+        ...
+
+    def pose(self) -> Pose:
+        """Where the robot reports its gripper to be now, without a picture. Called before each move."""
         ...

@@ -85,6 +85,14 @@ class AnyCell(Protocol):
         """Close the fingers, lift, hold, and judge."""
         ...
 
+    def carry_away(self) -> None:
+        """Bring the arm, and what it lifted, out of the camera's view at once."""
+        ...
+
+    def drop(self) -> None:
+        """Let fall what was carried away into the bin, and wait until it rests."""
+        ...
+
     def object_positions(self) -> Float64[np.ndarray, "n 3"]:
         """Centres of mass of the objects that lie in the bin, base frame [m]."""
         ...
@@ -229,6 +237,20 @@ class TabletopWorld(Generic[CellT]):
             raise UserError(f"world '{self.spec.name}' has closed its fingers already: call reset first")
         self._open = False
         return self.cell.close_lift_hold()
+
+    def drop_test(self) -> tuple[Image, Image]:
+        """See `DropTestWorld`.
+
+        Raises:
+            UserError: if the fingers have not closed in this attempt.
+        """
+        self._attempt()
+        if self._open:
+            raise UserError(f"world '{self.spec.name}' holds nothing to drop: call grasp first")
+        self.cell.carry_away()
+        without = self._render().image
+        self.cell.drop()
+        return without, self._render().image
 
     def record(self) -> dict[str, Any]:
         self._attempt()

@@ -27,9 +27,10 @@ class AddaConfig(FeatureConfig):
 
     source: float = 0.6
     """Share of the steps that learn from labels, before the adaptation begins."""
-    weight: float = 0.1
-    """Weight of the target encoder's loss. The paper has a learning rate of its own for the second phase; here the
-    phases share one, which falls to 0."""
+    rate: float = 0.1
+    """Learning rate of the target encoder, as a share of the first phase's, which falls to 0 over both. A weight would
+    not slow it: with Adam, a loss that is alone moves as far at any weight. Public code adapts at 1e-4; at a share of
+    1 the encoder ran away from the head that it feeds (`benchmarks/digits.py`)."""
     hidden: int = 512
     """Hidden units of the discriminator (500 in the paper, for digits)."""
 
@@ -55,6 +56,10 @@ class Adda(FeatureMethod):
         """Labels are for the first phase."""
         return progress < self.config.source
 
+    def rate(self, progress: float) -> float:
+        """The target encoder moves slowly, its discriminator at full speed."""
+        return 1.0 if self.supervised(progress) else self.config.rate
+
     def losses(self, net: GraspNet, sim: Seen | None, real: Seen, progress: float) -> Losses:
         """Of the second phase: the discriminator's, and the target encoder's with inverted labels."""
         assert sim is not None
@@ -71,5 +76,5 @@ class Adda(FeatureMethod):
             fooled = functional.softplus(self.discriminator(target)).mean()  # real ones towards "simulated"
         return {
             "adda_discriminator": domain_loss(self.discriminator(source), self.discriminator(target.detach())),
-            "adda": self.config.weight * fooled,
+            "adda": fooled,
         }

@@ -51,6 +51,11 @@ class FeatureMethod(nn.Module):
         """Whether the grasp network learns from labels too at this point of the training."""
         return True
 
+    def rate(self, progress: float) -> float:
+        """Learning rate of the grasp network at this point, as a share of the schedule's; that of the method's own
+        networks is not touched."""
+        return 1.0
+
 
 @dataclass(frozen=True)
 class FeatureConfig:

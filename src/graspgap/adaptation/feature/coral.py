@@ -22,11 +22,12 @@ def coral_loss(sim: Float[Tensor, "b d"], real: Float[Tensor, "c d"]) -> Float[T
 class CoralConfig(FeatureConfig):
     """Settings of CORAL."""
 
-    layer: str = "head"
-    """Features that are made alike: `trunk` or `head` (the paper's is the last layer)."""
+    layer: str = "trunk"
+    """Features that are made alike: `trunk` or `head`. The paper's is the last layer; as for `mmd`, ours taught little
+    about digits."""
     weight: float = 100.0
-    """Weight of the loss. The paper sets it so that at the end both losses are about the same; the 4 d^2 makes the loss
-    of 40 features small."""
+    """Weight of the loss. The paper sets it so that at the end both losses are about the same; the 4 d^2 makes the
+    loss small."""
 
     def build(self, net: GraspNet) -> Coral:
         """As `FeatureConfig.build`."""

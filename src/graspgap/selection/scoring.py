@@ -1,0 +1,221 @@
+"""Score adapter and policy runs with one pair of datasets; each finished run is kept, so that scoring resumes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Int64, UInt8
+
+from graspgap.config import from_json
+from graspgap.contract import Camera, Workspace
+from graspgap.datasets import Dataset, SimulatedView, UnlabelledView
+from graspgap.deployment.predictor import POLICY, load_predictor
+from graspgap.errors import UserError
+from graspgap.files import read_json, sha256, write_json
+from graspgap.networks import Segmenter
+from graspgap.progress import progress
+from graspgap.runs import read_run
+from graspgap.selection.adapters import adapter_scores
+from graspgap.selection.policies import policy_scores
+from graspgap.selection.record import NONE, RunScores
+from graspgap.selection.samples import ScoreSettings, whole_attempts
+from graspgap.training.adapt import ADAPTER, SNAPSHOTS, adapt_frames, load_adapter
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An adapter or policy to score."""
+
+    kind: str
+    path: Path
+    """Its run folder; `none` for simulation as it is."""
+
+    @property
+    def name(self) -> str:
+        """As in `RunScores`."""
+        return run_name(self.path)
+
+    @property
+    def weights(self) -> Path:
+        """The file that it is read from."""
+        return self.path / (ADAPTER if self.kind == "adapter" else POLICY)
+
+
+def run_name(path: Path) -> str:
+    """A run's folder, and for a snapshot the step."""
+    return f"{path.parent.parent.name}@{path.name}" if path.parent.name == SNAPSHOTS else path.name
+
+
+def with_snapshots(run: Path) -> list[Path]:
+    """An adapter run and its snapshots, earliest first; without a snapshot of its last step, which is the run itself.
+
+    Raises:
+        UserError: if the folder is not an adapter run.
+    """
+    if str(run) == NONE:
+        return [run]
+    steps = read_run(run, "adapter")["config"]["steps"]
+    found = sorted((run / SNAPSHOTS).glob("[0-9]*"), key=lambda path: int(path.name))
+    return [*(path for path in found if int(path.name) != steps), run]
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """The pictures that runs of one training seed are scored with."""
+
+    sim: SimulatedView
+    frames: Int64[np.ndarray, "f"]
+    real: UnlabelledView
+    real_frames: Int64[np.ndarray, "g"]
+
+
+@dataclass
+class Scorer:
+    """Both datasets, and what is kept between runs."""
+
+    sim: Dataset
+    real: Dataset
+    held_out: float
+    """Share of the scenes of each dataset that training keeps out."""
+    settings: ScoreSettings
+    device: torch.device
+    judge: Segmenter | None = None
+    """Of adapters, from `train_judge`."""
+    _looked: dict[int, _Looked] = field(default_factory=dict)
+
+    def looked(self, seed: int) -> _Looked:
+        """Scenes that runs of this training seed kept out."""
+        if seed not in self._looked:
+            sim = self.sim.split_by_scene(self.held_out, seed)[1].simulated()
+            real = self.real.split_by_scene(self.held_out, seed)[1].unlabelled()
+            frames, real_frames = (whole_attempts(view, self.settings.pictures, seed) for view in (sim, real))
+            self._looked = {seed: _Looked(sim, frames, real, real_frames)}  # the last one alone: pictures are large
+        return self._looked[seed]
+
+    def score(self, run: Candidate) -> RunScores:
+        """Every score of a run.
+
+        Raises:
+            UserError: if it has not finished, or doesn't fit the datasets.
+        """
+        return self._adapter(run) if run.kind == "adapter" else self._policy(run)
+
+    def _adapter(self, run: Candidate) -> RunScores:
+        assert self.judge is not None
+        looked = self.looked(self.settings.seed)
+        plain = run.name == NONE
+        facts = {} if plain else read_run(run.path, "adapter")
+        made = self._shown(None if plain else run.path, looked)
+        sim, frames, real, real_frames = looked.sim, looked.frames, looked.real, looked.real_frames
+        values = adapter_scores(self.judge, sim, frames, made, real, real_frames, self.settings, self.device)
+        source = sim.provenance() if plain else facts["inputs"]["sim"]
+        seed = self.settings.seed if plain else facts["config"]["seed"]
+        return self._record(run, looked, values, source["meta_sha256"], seed)
+
+    def _policy(self, run: Candidate) -> RunScores:
+        facts = read_run(run.path, "policy")
+        inputs, training = facts["inputs"], facts["config"]
+        policy = load_predictor(run.path, str(self.device))
+        size = policy.net.config.image_size
+        if size != self.sim.image_size:
+            raise UserError(
+                f"{run.path} was trained on pictures of {size} pixels, and {self.sim.path} has {self.sim.image_size}: "
+                "give the datasets that it was trained on"
+            )
+        adapter = Path(inputs["adapter"]) if inputs["adapter"] else None
+        if adapter and not adapter.exists():
+            raise UserError(
+                f"{run.path} was trained with adapter {adapter}, which is not there: run this where that path leads "
+                "to it, or bring it back"
+            )
+        looked = self.looked(training["seed"])
+        values = policy_scores(
+            policy,
+            looked.sim,
+            looked.frames,
+            self._shown(adapter, looked),
+            looked.real,
+            looked.real_frames,
+            (_camera(self.sim, self.sim), _camera(self.real, self.sim)),
+            from_json(Workspace, self.real.meta["workspace"] or self.sim.meta["workspace"]),
+            bool("sim" in inputs and training["masks"]),
+            self.settings,
+        )
+        source = inputs.get("sim", {}).get("meta_sha256", "")
+        return self._record(
+            run,
+            looked,
+            values,
+            source,
+            training["seed"],
+            adapter=run_name(adapter) if adapter else NONE,
+            features=list(training["methods"]),
+            real_labels=inputs.get("real", {}).get("labels", 0),
+        )
+
+    def _shown(self, adapter: Path | None, looked: _Looked) -> UInt8[np.ndarray, "f 6 h w"]:
+        """Simulated pairs as the adapter makes them, or as they are."""
+        if adapter is None:
+            return looked.sim.pairs(looked.frames)
+        method = load_adapter(adapter, self.device)
+        return adapt_frames(method, looked.sim, looked.frames, self.settings.seed, self.device)
+
+    def _record(
+        self,
+        run: Candidate,
+        looked: _Looked,
+        values: dict[str, float | None],
+        sim: str,
+        seed: int,
+        adapter: str = NONE,
+        features: Sequence[str] = (),
+        real_labels: int = 0,
+    ) -> RunScores:
+        return RunScores(
+            name=run.name,
+            kind=run.kind,
+            sha256=_hash(run),
+            sim=sim,
+            adapter=adapter,
+            features=list(features),
+            real_labels=real_labels,
+            seed=seed,
+            pictures={"sim": len(looked.frames), "real": len(looked.real_frames)},
+            values={name: None if value is None else float(f"{value:.6g}") for name, value in values.items()},
+        )
+
+
+def score_runs(out: Path, runs: Sequence[Candidate], scorer: Scorer) -> list[RunScores]:
+    """Scores of all runs, in order. What an earlier call has scored into `out` is taken from there, if the run's
+    weights are the same.
+
+    Raises:
+        UserError: if two runs have one name, or a run can't be scored.
+    """
+    names = [f"{run.kind}-{run.name}" for run in runs]
+    twice = next((run for run, name in zip(runs, names, strict=True) if names.count(name) > 1), None)
+    if twice:
+        raise UserError(f"two runs are called {twice.name}: rename one, or score it into another folder")
+    found = []
+    with progress("score", len(runs), unit="runs") as advance:
+        for run, name in zip(runs, names, strict=True):
+            path = out / "runs" / f"{name}.json"
+            kept = RunScores(**read_json(path, "scores of a run")) if path.exists() else None
+            if kept is None or kept.sha256 != _hash(run):
+                kept = scorer.score(run)
+                write_json(path, asdict(kept))
+            found.append(kept)
+            advance(1, run.name)
+    return found
+
+
+def _hash(run: Candidate) -> str:
+    return sha256(run.weights) if run.weights.exists() else ""
+
+
+def _camera(data: Dataset, otherwise: Dataset) -> Camera:
+    return from_json(Camera, data.meta["camera"] or otherwise.meta["camera"])
