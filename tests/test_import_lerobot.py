@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from graspgap.contract import command_between
 from graspgap.datasets import open_dataset
+from graspgap.datasets.frames import closing
 from graspgap.datasets.import_lerobot import LerobotMapping, import_lerobot
 from graspgap.datasets.importing import read_report
 from graspgap.datasets.poses import FrameConfig
@@ -218,3 +219,19 @@ def test_damaged_bytes_are_rows_or_our_error(source, tmp_path_factory, place: in
     except UserError:
         return
     assert meta["attempts"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("opening", "when"),
+    [
+        ([1, 1, 0, 0], 2),
+        ([0, 0, 1, 0, 1, 0], 3),
+        ([0, 0, 0], None),
+        ([1, 1], None),
+        ([float("nan"), 0], None),
+        ([1], None),
+    ],
+)
+def test_fingers_close_where_they_were_open_before(opening, when):
+    assert closing(np.float64(opening), 0.5, below=True) == when
+    assert closing(1 - np.float64(opening), 0.5, below=False) == when

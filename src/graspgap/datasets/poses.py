@@ -104,20 +104,23 @@ def to_poses(
         )
     if not np.isfinite(values).all():
         return None, "pose is not finite"
-    places = values[:, :3] * METRES[config.length]
-    if len(places) and np.abs(places).max() > FAR:
+    scale = METRES[config.length]
+    farthest = np.abs(values[:, :3]).max(initial=0)
+    if farthest > FAR / scale:
         raise UserError(
-            f"{what} has a gripper {np.abs(places).max():.4g} m away, if it is in '{config.length}': give its unit, "
+            f"{what} has a gripper at {farthest:.4g} {config.length}: give the unit of its places, "
             f"length = one of {', '.join(METRES)}"
         )
+    places = values[:, :3] * scale
     angles = values[:, 3:]
     if config.rotation.startswith("quat"):
-        if len(angles) and np.abs(np.linalg.norm(angles, axis=1) - 1).max() > 0.02:
+        small = np.abs(angles).max(initial=0) < 2  # else the norm might overflow
+        if not small or np.abs(np.linalg.norm(angles, axis=1) - 1).max(initial=0) > 0.02:
             return None, "quaternion is not of length 1"
         turned = Rotation.from_quat(angles, scalar_first=config.rotation == "quat-wxyz").as_matrix()
     else:
         angles = np.radians(angles) if config.angle == "deg" else angles
-        if len(angles) and np.abs(angles).max() > TURNS:
+        if np.abs(angles).max(initial=0) > TURNS:
             raise UserError(f"{what} has an angle of {np.abs(angles).max():.4g} rad: give its unit, angle = 'deg'")
         turned = _matrices(angles, config.rotation)
     base = _base(config)
@@ -126,7 +129,7 @@ def to_poses(
     approach = np.broadcast_to(down, fingers.shape)
     if config.rotation != "yaw":
         approach = turned @ AXES[config.approach] @ base.T
-        if len(approach) and (approach @ down).min() < np.cos(np.radians(config.tolerance)):
+        if (approach @ down).min(initial=1) < np.cos(np.radians(config.tolerance)):
             return None, f"gripper is more than {config.tolerance:g} degrees from straight down"
     places = places @ base.T + config.origin + config.tool * approach
     yaw = wrap_yaw(np.arctan2(fingers[:, 1], fingers[:, 0]))
