@@ -71,9 +71,9 @@ def run(config: Config) -> None:
     for data in (sim_data, real_data):
         data.require_image_size(config.image_size)
     options = with_networks(config.methods[config.method], config.networks, config.method)
-    options = options.fitted(config.image_size, from_json(Camera, sim_data.meta["camera"]))
     sim, real = sim_data.simulated(extras=options.needs_canonical), real_data.unlabelled()
     options.check(sim)
+    options = options.fitted(config.image_size, from_json(Camera, sim_data.meta["camera"]))
     training = AdapterTrainingConfig(
         config.method, options, config.steps, config.batch, keep_every=config.keep_every, seed=config.seed
     )
