@@ -94,9 +94,9 @@ def _train(config: Config, device: torch.device, precision: str, trackers: tuple
     for data in (sim_data, real_data):
         data.require_image_size(config.image_size)
     options = with_networks(config.methods[config.method], config.networks, config.method)
-    options = options.fitted(config.image_size, from_json(Camera, sim_data.meta["camera"]))
     sim, real = sim_data.simulated(extras=options.needs_canonical), real_data.unlabelled()
     options.check(sim)
+    options = options.fitted(config.image_size, from_json(Camera, sim_data.meta["camera"]))
     training = AdapterTrainingConfig(
         config.method,
         options,
