@@ -195,7 +195,7 @@ def test_tls(tmp_path: Path) -> None:
     names = "subjectAltName=IP:127.0.0.1"
     subprocess.run([*words.split(), "-addext", names, "-keyout", key, "-out", cert], check=True, capture_output=True)
     with served(tiny_policy(), cert=cert, key=key) as (address, _):
-        with PolicyClient(f"wss://{address}", certificate=cert) as client:
+        with PolicyClient(f"wss://{address}", certificate=cert, timeout=60) as client:
             assert same(client.infer(observation()), tiny_policy().answer(asked(observation())))
         with pytest.raises(ConnectionError, match="certificate"):
             PolicyClient(f"wss://{address}").infer(observation())
