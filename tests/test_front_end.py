@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from conftest import SIM, PaperWorld
 from graspgap.adaptation.losses import gan_discriminator, gan_generator, pmse
+from graspgap.adaptation.pixel import PixelMethod
 from graspgap.adaptation.pixel.rcan import Rcan, RcanConfig, depth_loss, segmentation_loss
 from graspgap.caches import CACHE
 from graspgap.cli.main import main
@@ -23,8 +24,6 @@ from graspgap.deployment.calibration import CALIBRATION, load_calibration
 from graspgap.deployment.front_end import FRONT_END, FrontEnd
 from graspgap.deployment.onnx_export import ExportConfig, export_onnx
 from graspgap.deployment.predictor import NetworkPredictor, load_predictor
-from graspgap.deployment.requests import Request
-from graspgap.deployment.served import ServedConfig, load_served
 from graspgap.errors import UserError
 from graspgap.evaluation.calibrate import calibrate
 from graspgap.evaluation.held_out import held_out_metrics, predicted_success
@@ -169,10 +168,13 @@ def test_training_sees_real_and_simulated_pictures_through_the_front_end(
     np.testing.assert_array_equal(adapted, shown_through(front_end, sim, CPU).pairs(frames))
 
 
-def test_a_policy_keeps_its_front_end_and_looks_through_it(
-    tmp_path: Path, canonical_data: Path, real_data: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    adapter, policy = tmp_path / "adapter", tmp_path / "policy"
+@pytest.fixture(scope="module")
+def trained(
+    tmp_path_factory: pytest.TempPathFactory, canonical_data: Path, real_data: Path
+) -> tuple[Path, PixelMethod, list[str]]:
+    """A policy run with a front end, whose adapter run is gone; the front end; and the words that trained it."""
+    folder = tmp_path_factory.mktemp("front-end")
+    adapter, policy = folder / "adapter", folder / "policy"
     adapt = ["adapt", str(adapter), "--method", "rcan", "--sim", str(canonical_data), "--real", str(real_data)]
     assert main([*adapt, *SMALL, *NETWORKS]) == 0
     train = ["train", str(policy), "--sim", str(canonical_data), "--adapter", str(adapter), "--real", str(real_data)]
@@ -180,6 +182,37 @@ def test_a_policy_keeps_its_front_end_and_looks_through_it(
     assert main(train) == 0
     method = load_adapter(adapter, CPU)
     shutil.rmtree(adapter)
+    return policy, method, train
+
+
+def test_a_served_policy_looks_through_its_front_end(trained: tuple[Path, PixelMethod, list[str]]) -> None:
+    pytest.importorskip("msgpack", reason="extra serve")
+    from graspgap.deployment.requests import Request
+    from graspgap.deployment.served import ServedConfig, load_served
+
+    policy, *_ = trained
+    observation, commands = PaperWorld(SIM).reset(3), np.tile(np.float32([0.02, 0, 0, 0, 1]), (2, 1))
+    served = load_served(policy, ServedConfig())
+    expected = load_predictor(policy).look(observation)(commands)
+    np.testing.assert_allclose(served.predictor.look(observation)(commands), expected, rtol=1e-5)
+    assert served.answer(Request(observation, 1))["actions"].shape == (1, 5)
+
+
+def test_a_front_end_is_not_exported(trained: tuple[Path, PixelMethod, list[str]], tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript", reason="extra onnx")
+    policy, *_ = trained
+    with pytest.raises(UserError, match="'front_end', which can't be exported yet"):
+        export_onnx(policy, tmp_path / "onnx", ExportConfig())
+
+
+def test_a_policy_keeps_its_front_end_and_looks_through_it(
+    tmp_path: Path,
+    trained: tuple[Path, PixelMethod, list[str]],
+    canonical_data: Path,
+    real_data: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    policy, method, train = trained
     predictor = load_predictor(policy)
     observation = PaperWorld(SIM).reset(3)
     commands = np.zeros((4, 5), np.float32)
@@ -193,11 +226,6 @@ def test_a_policy_keeps_its_front_end_and_looks_through_it(
             scores.append(logits[0].sigmoid().numpy())
     np.testing.assert_allclose(predictor.look(observation)(commands), scores[0], rtol=1e-5)
     assert np.abs(scores[0] - scores[1]).max() > 1e-4
-    served = load_served(policy, ServedConfig())
-    np.testing.assert_allclose(served.predictor.look(observation)(commands), scores[0], rtol=1e-5)
-    assert served.answer(Request(observation, 1))["actions"].shape == (1, 5)
-    with pytest.raises(UserError, match="'front_end', which can't be exported yet"):
-        export_onnx(policy, tmp_path / "onnx", ExportConfig())
     held = open_dataset(canonical_data).split_by_scene(0.1, 0)[1].simulated()
     shown = shown_through(FrontEnd(method), held, CPU)
     found = json.loads((policy / "held_out.json").read_text())["sim"]
@@ -211,9 +239,10 @@ def test_a_policy_keeps_its_front_end_and_looks_through_it(
     capsys.readouterr()
     assert main(train) == 0  # trained already, and the adapter's folder is gone
     assert "already trained" in capsys.readouterr().out
-    (policy / FRONT_END).unlink()
+    broken = shutil.copytree(policy, tmp_path / "broken")
+    (broken / FRONT_END).unlink()
     with pytest.raises(UserError, match=rf"has no {FRONT_END}: the front end of"):
-        load_predictor(policy)
+        load_predictor(broken)
 
 
 def test_what_is_more_than_memory_holds_is_mapped_once_for_each_front_end(
