@@ -24,6 +24,7 @@ from graspgap.errors import UserError
 from graspgap.grasping.attempt import run_attempt
 from graspgap.grasping.policies import ScriptedPolicy
 from graspgap.worlds.catalog import WORLDS, WorldChoice
+from graspgap.worlds.looks import canonical_looks
 from graspgap.worlds.randomization import OFF, DynamicsConfig, RandomizationConfig, preset
 
 CHOICE = WorldChoice(image_size=32, randomize="heavy", canonical=True)
@@ -82,7 +83,7 @@ def test_the_camera_and_its_lens_are_those_of_the_randomized_picture() -> None:
     world: Any = WORLDS["sim"](replace(CHOICE, image_size=64))
     for seed in range(3):
         world.reset(seed)
-        canonical = world.canonical.looks(world.looks, world.cell.objects)
+        canonical = canonical_looks(world.looks, world.canonical.plain(world.cell.objects))
         assert canonical["camera"] == world.looks["camera"]
         assert canonical.get("barrel") == world.looks.get("barrel")
         world.renderer.prepare(world.cell, canonical)

@@ -110,6 +110,19 @@ def share(size: int, option: str) -> slice:
     return slice(rank() * each, (rank() + 1) * each)
 
 
+def require_one(what: str) -> None:
+    """Refuse several processes for `what`, whose losses would change with the share of a batch that they see.
+
+    Raises:
+        UserError: if there are several.
+    """
+    if count() > 1:
+        raise UserError(
+            f"{what} can't share a batch out among {count()} processes: what one sample gives depends on the whole "
+            "batch; use one process, or another method"
+        )
+
+
 class _Whole(torch.autograd.Function):
     @staticmethod
     def forward(ctx: torch.autograd.function.FunctionCtx, x: Tensor) -> Tensor:

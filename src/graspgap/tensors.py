@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -29,6 +30,11 @@ def choose_device(device: str) -> torch.device:
     except (RuntimeError, AssertionError):
         raise UserError(f"device '{device}' is not usable here: use --device auto, cpu or cuda") from None
     return torch.device(device)
+
+
+def levels(pictures: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    """The 8-bit levels, 0 to 255, nearest to colours in [-1, 1]."""
+    return ((pictures + 1) * 127.5).round().clamp(0, 255)
 
 
 def save_module(path: Path, module: nn.Module) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +14,8 @@ from graspgap.datasets.importing import REPORT, read_report
 from graspgap.datasets.mapping import read_mapping
 
 T = TypeVar("T")
+LEAST = {"image_size": 16, "frames_per_attempt": 1, "attempts_per_episode": 1}
+"""The smallest values of options that importers have in common."""
 
 
 def checked(options: T, mapping: Path | None) -> T:
@@ -22,10 +25,9 @@ def checked(options: T, mapping: Path | None) -> T:
         UserError: if the file is wrong, or a size or number is too small.
     """
     found: Any = options if mapping is None else read_mapping(mapping, options)
-    at_least("--image-size", found.image_size, 16)
-    at_least("--frames-per-attempt", found.frames_per_attempt, 1)
-    if hasattr(found, "attempts_per_episode"):
-        at_least("--attempts-per-episode", found.attempts_per_episode, 1)
+    for option in fields(found):
+        if option.name in LEAST:
+            at_least(f"--{option.name.replace('_', '-')}", getattr(found, option.name), LEAST[option.name])
     return found
 
 

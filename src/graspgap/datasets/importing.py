@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from graspgap.contract import GraspAttempt
 from graspgap.datasets.schema import Attempt
 from graspgap.datasets.writer import ImportedSpec, config_hash, finish, shard_done, write_shard
 from graspgap.errors import UserError
@@ -118,9 +119,8 @@ class Report:
             return
         self.rows += 1
         self.pictures += len(item.images)
-        outcome = getattr(item, "outcome", None)
-        if outcome is not None:
-            self.successes = (self.successes or 0) + bool(outcome.success)
+        if isinstance(item, GraspAttempt):
+            self.successes = (self.successes or 0) + bool(item.outcome.success)
 
 
 def run_import(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from graspgap.errors import UserError, choose
+from graspgap.files import read_toml
 
 T = TypeVar("T")
 
@@ -21,12 +21,7 @@ def read_mapping(path: Path, options: T) -> T:
     Raises:
         UserError: if the file can't be read, or names an unknown key, or a value is of another kind than the field.
     """
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"can't read --mapping {path} ({error.strerror}): give a TOML file") from None
-    except ValueError as error:
-        raise UserError(f"{path} is not valid TOML ({error}): correct it") from None
+    values = read_toml(path, "--mapping")
     _check_table(type(options), values, f"{path}")
     default = type(options)()
     return _over(_filled(default, values), options, default)

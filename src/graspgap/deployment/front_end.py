@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from graspgap.adaptation.pixel import PixelMethod, build_method
-from graspgap.tensors import load_module, save_module
+from graspgap.tensors import levels, load_module, save_module
 
 FRONT_END = "front_end.safetensors"
 """The front end's weights in a policy run that has one."""
@@ -26,8 +26,7 @@ class FrontEnd(nn.Module):
 
     def forward(self, pictures: Float[Tensor, "b 6 h w"]) -> Float[Tensor, "b 6 h w"]:
         """Pairs in [-1, 1] of pairs in [-1, 1], rounded to 8 bits, which is how training keeps pictures."""
-        made = self.method.shown(pictures)
-        return ((made + 1) * 127.5).round().clamp(0, 255) / 127.5 - 1
+        return levels(self.method.shown(pictures)) / 127.5 - 1
 
     def fingerprint(self) -> str:
         """SHA-256 of its weights."""

@@ -6,9 +6,8 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
-from torch.nn import functional
 
-from graspgap.adaptation.feature.aligned import TRUNK_CELLS
+from graspgap.adaptation.feature.aligned import pooled
 from graspgap.datasets import SimulatedView, UnlabelledView
 from graspgap.networks import GraspNet, GraspNetConfig, Segmenter
 from graspgap.networks.normalization import Domain
@@ -70,4 +69,4 @@ def random_features(pairs: UInt8[np.ndarray, "b 6 h w"], seed: int, device: torc
     torch.manual_seed(int(generator(seed, "random features").integers(2**31)))
     net = GraspNet(GraspNetConfig(image_size=pairs.shape[-1])).to(device).eval()
     chunks = [net.encode(to_float(pairs[i : i + 128], device), Domain.SIMULATION) for i in range(0, len(pairs), 128)]
-    return torch.cat([functional.adaptive_avg_pool2d(chunk, TRUNK_CELLS).flatten(1) for chunk in chunks])
+    return torch.cat([pooled(chunk) for chunk in chunks])

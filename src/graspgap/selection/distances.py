@@ -11,6 +11,8 @@ from graspgap.adaptation.feature.mmd import unbiased_mmd
 
 BINS = 8
 """Of each colour channel in `colour_distance`."""
+LEAST_SPREAD = 1e-3
+"""Of features, as a share of their mean size."""
 
 
 def kernel_distance(one: Float[Tensor, "b d"], other: Float[Tensor, "c d"]) -> float:
@@ -24,8 +26,10 @@ def kernel_distance(one: Float[Tensor, "b d"], other: Float[Tensor, "c d"]) -> f
 
 def scaled(features: Float[Tensor, "b d"], reference: Float[Tensor, "c d"]) -> Float[Tensor, "b d"]:
     """Features less the mean of `reference`, over one number, the root mean variance of its features: what the kernel's
-    constant 1 is to be compared with. Features keep their sizes relative to each other."""
-    return (features - reference.mean(dim=0)) / reference.var(dim=0).mean().sqrt().clamp(min=1e-12)
+    constant 1 is to be compared with. Features keep their sizes relative to each other. A spread of less than
+    `LEAST_SPREAD` of the features' size is taken as that much, so that rounding isn't blown up where all are equal."""
+    least = LEAST_SPREAD * float(reference.abs().mean()) + 1e-12
+    return (features - reference.mean(dim=0)) / reference.var(dim=0).mean().sqrt().clamp(min=least)
 
 
 def colour_distance(one: UInt8[np.ndarray, "b 6 h w"], other: UInt8[np.ndarray, "c 6 h w"]) -> float:

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from graspgap.adaptation.augment import recoloured
-from graspgap.adaptation.feature.aligned import TRUNK_CELLS
+from graspgap.adaptation.feature.aligned import pooled
 from graspgap.adaptation.losses import mask_loss
 from graspgap.datasets import SimulatedView
 from graspgap.networks import Segmenter, SegmenterConfig
@@ -77,7 +77,7 @@ def judge_features(judge: Segmenter, pairs: UInt8[np.ndarray, "b 6 h w"], device
     found = []
     for x in _chunks(pairs, device):
         maps = judge.body.down_maps(functional.avg_pool2d(x, 2))
-        found.append(torch.cat([functional.adaptive_avg_pool2d(m, TRUNK_CELLS).flatten(1) for m in maps], dim=1))
+        found.append(torch.cat([pooled(m) for m in maps], dim=1))
     return torch.cat(found)
 
 

@@ -8,10 +8,9 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int, Int64, UInt8
 from torch import Tensor
-from torch.nn import functional
 
 from graspgap.adaptation.augment import recoloured
-from graspgap.adaptation.feature.aligned import TRUNK_CELLS
+from graspgap.adaptation.feature.aligned import pooled
 from graspgap.contract import Camera, Observation, Pose, Workspace, command_between
 from graspgap.datasets import SimulatedView, UnlabelledView
 from graspgap.deployment.predictor import NetworkPredictor
@@ -98,7 +97,7 @@ def _seen(
     features, masks = [], []
     for start in range(0, len(pairs), CHUNK):
         found = net.encode(to_float(pairs[start : start + CHUNK], device), domain)
-        features.append(functional.adaptive_avg_pool2d(found, TRUNK_CELLS).flatten(1))
+        features.append(pooled(found))
         masks.append(net.segment(found).argmax(dim=2).cpu().numpy())
     return torch.cat(features), np.concatenate(masks)
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Int64, UInt8
+from jaxtyping import Float32, Int64, UInt8
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from graspgap import processes
@@ -19,7 +19,6 @@ from graspgap.adaptation.pixel import AdapterBatch, Losses, PixelConfig, PixelMe
 from graspgap.adaptation.pixel.graspgan import GraspGanConfig
 from graspgap.datasets import SimulatedView, UnlabelledView, mapped
 from graspgap.deployment.front_end import FrontEnd
-from graspgap.errors import UserError
 from graspgap.files import atomic, write_json
 from graspgap.progress import progress
 from graspgap.runs import CONFIG, read_run
@@ -77,11 +76,8 @@ class AdapterTrainer:
         self.method.prepare(sim, real, config.seed)
         self.method.to(device).train()
         self.optimizers = self.method.optimizers()
-        if processes.count() > 1 and self.optimizers and not self.method.divisible:
-            raise UserError(
-                f"--method {config.method} with these settings can't share a batch out among {processes.count()} "
-                "processes: what one sample gives depends on the whole batch; use one process, or another method"
-            )
+        if self.optimizers and not self.method.divisible:
+            processes.require_one(f"--method {config.method} with these settings")
         self.modules: dict[str, torch.nn.Module] = {"method": self.method}
         self.average = None
         if config.ema:
@@ -92,8 +88,7 @@ class AdapterTrainer:
         """Unpaired simulated and real servo steps, drawn from (seed, step) alone: this process's share of them."""
         rng, sim, size = generator(self.config.seed, "adapt", step), self.sim, self.config.batch
         frames, real = rng.integers(len(sim.images), size=size), rng.integers(len(self.real.images), size=size)
-        shape = (size, self.method.noise_channels, *sim.images.shape[-2:])
-        noise = rng.standard_normal(shape, dtype=np.float32)[self.share]
+        noise = pixel_noise(rng, size, self.method.noise_channels, sim)[self.share]
         draws = rng.random((2, size, DRAWS), dtype=np.float32)[:, self.share]
         frames, real = frames[self.share], real[self.share]
         assert sim.poses is not None
@@ -162,10 +157,11 @@ class AdapterTrainer:
         return method.eval()
 
 
-def noise_like(rng: np.random.Generator, pictures: torch.Tensor, channels: int) -> torch.Tensor:
-    """N(0, 1) of the pictures' size with `channels` channels."""
-    shape = (len(pictures), channels, *pictures.shape[-2:])
-    return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)).to(pictures.device)
+def pixel_noise(
+    rng: np.random.Generator, count: int, channels: int, view: SimulatedView
+) -> Float32[np.ndarray, "count channels h w"]:
+    """N(0, 1) for `count` pairs of the view's size."""
+    return rng.standard_normal((count, channels, *view.images.shape[-2:]), dtype=np.float32)
 
 
 def train_adapter(
@@ -219,7 +215,7 @@ def _adapted_chunks(
         chosen, rng = frames[start : start + CHUNK], generator(seed, "adapted", index)
         pictures = to_float(view.pairs(chosen), device)
         masks = torch.from_numpy(view.mask_pairs(chosen)).to(device).long()
-        noise = noise_like(rng, pictures, method.noise_channels)
+        noise = torch.from_numpy(pixel_noise(rng, len(chosen), method.noise_channels, view)).to(device)
         torch.manual_seed(int(rng.integers(2**31)))
         yield to_uint8(method.adapt(pictures, masks, noise))
 

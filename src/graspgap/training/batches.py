@@ -12,6 +12,7 @@ from torch import Tensor
 from graspgap.adaptation.batch import GraspBatch
 from graspgap.contract import apply_command, command_between
 from graspgap.datasets import LabelledView, SimulatedView, UnlabelledView
+from graspgap.tensors import levels
 
 CLEAR_Z = 0.12
 """Above this height [m] the gripper has touched nothing yet: the bin is as image_before shows it."""
@@ -24,7 +25,7 @@ def to_float(pictures: UInt8[np.ndarray, "b c h w"], device: torch.device) -> Fl
 
 def to_uint8(pictures: Float[Tensor, "b c h w"]) -> UInt8[np.ndarray, "b c h w"]:
     """[-1, 1] to uint8."""
-    return ((pictures + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
+    return levels(pictures).to(torch.uint8).cpu().numpy()
 
 
 @dataclass(frozen=True)

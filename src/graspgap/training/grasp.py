@@ -119,11 +119,8 @@ class GraspTrainer:
         for name, method in self.methods.items():
             if method.needs_simulation and self.sim is None:
                 raise UserError(f"--features {name} compares reality with simulation: give --sim DATA")
-            if processes.count() > 1 and not method.divisible:
-                raise UserError(
-                    f"--features {name} can't share a batch out among {processes.count()} processes: what one sample "
-                    "gives depends on the whole batch; use one process, or another method"
-                )
+            if not method.divisible:
+                processes.require_one(f"--features {name}")
         self.separate = any(method.separate for method in self.methods.values())
         self.average = AveragedModel(self.net, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
         groups = [{"params": list(module.parameters())} for module in (self.net, self.method_modules)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from graspgap.contract import Camera, Workspace, WorldSpec
 from graspgap.errors import UserError
 from graspgap.objects.model import ObjectModel, ObjectSet, Split
 from graspgap.worlds.bullet_config import BulletConfig
-from graspgap.worlds.looks import PLAIN, canonical_looks, draw_looks, plain_looks
+from graspgap.worlds.looks import PLAIN, draw_looks, plain_looks
 from graspgap.worlds.randomization import OFF, AppearanceConfig, RandomizationConfig, draw_dynamics
 from graspgap.worlds.tabletop import Canonical, Draws, TabletopWorld
 
@@ -76,10 +77,7 @@ def make_bullet(config: BulletWorldConfig, object_set: ObjectSet, split: Split) 
     layers = renderer.layers if config.layers or config.canonical else None
     canonical = None
     if config.canonical:
-        canonical = Canonical(
-            BulletRenderer(config.image_size),
-            lambda looks, objects: canonical_looks(looks, plain_bullet_looks(config.camera, objects)),
-        )
+        canonical = Canonical(BulletRenderer(config.image_size), partial(plain_bullet_looks, config.camera))
     return TabletopWorld(spec, cell, renderer, object_set, split, config.objects, draws, layers, canonical)
 
 

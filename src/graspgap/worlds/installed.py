@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from graspgap.errors import UserError, choose
+from graspgap.files import read_toml
 from graspgap.worlds.protocol import World
 
 GROUP = "graspgap.worlds"
@@ -97,12 +97,7 @@ def read_settings(path: Path) -> str:
     Raises:
         UserError: if the file can't be read, or holds what JSON doesn't (dates, infinities).
     """
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"can't read --world-config {path} ({error.strerror}): give a TOML file") from None
-    except ValueError as error:
-        raise UserError(f"{path} is not valid TOML ({error}): correct it") from None
+    values = read_toml(path, "--world-config")
     try:
         return json.dumps(values, sort_keys=True, allow_nan=False)
     except (TypeError, ValueError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from graspgap.config import from_json
 from graspgap.errors import UserError, choose
+from graspgap.files import read_toml
 
 Range = tuple[float, float]
 """Smallest and largest value of an even draw."""
@@ -143,12 +143,7 @@ def read_randomization(path: Path) -> RandomizationConfig:
     Raises:
         UserError: if the file can't be read, names an unknown table or key, or a value is not of the field's kind.
     """
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"can't read --randomize {path} ({error.strerror}): give a preset or a TOML file") from None
-    except ValueError as error:
-        raise UserError(f"{path} is not valid TOML ({error}): correct it") from None
+    tables = read_toml(path, "--randomize", "a preset or a TOML file")
     defaults = asdict(RandomizationConfig())
     for name, table in tables.items():
         choose(f"table of {path}", name, defaults)

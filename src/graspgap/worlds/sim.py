@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 from graspgap.contract import Camera, Workspace, WorldSpec
 from graspgap.objects.model import ObjectSet, Split
 from graspgap.worlds.cell import Cell
 from graspgap.worlds.cell_model import CellConfig
-from graspgap.worlds.looks import canonical_looks, draw_looks, plain_looks
+from graspgap.worlds.looks import draw_looks, plain_looks
 from graspgap.worlds.randomization import RandomizationConfig, draw_dynamics
 from graspgap.worlds.raycast import RaycastRenderer
 from graspgap.worlds.tabletop import Canonical, Draws, TabletopWorld
@@ -51,8 +52,5 @@ def make_sim(config: SimConfig, object_set: ObjectSet, split: Split) -> Tabletop
     layers = renderer.layers if config.layers or config.canonical else None
     canonical = None
     if config.canonical:
-        canonical = Canonical(
-            RaycastRenderer(config.image_size),
-            lambda looks, objects: canonical_looks(looks, plain_looks(config.camera, objects)),
-        )
+        canonical = Canonical(RaycastRenderer(config.image_size), partial(plain_looks, config.camera))
     return TabletopWorld(spec, cell, renderer, object_set, split, config.objects, draws, layers, canonical)

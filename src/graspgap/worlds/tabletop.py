@@ -25,6 +25,7 @@ from graspgap.contract import checked_command as checked
 from graspgap.errors import UserError
 from graspgap.objects.model import ObjectModel, ObjectSet, Split
 from graspgap.seeding import generator
+from graspgap.worlds.looks import canonical_looks
 
 START_Z = (0.13, 0.22)
 """Height of the gripper at the start of an attempt [m]."""
@@ -129,8 +130,8 @@ class Canonical(Generic[CellT]):
 
     renderer: Renderer[CellT]
     """One of its own, so that the random numbers of the other one's pictures stay what they are."""
-    looks: Callable[[dict[str, Any], list[ObjectModel]], dict[str, Any]]
-    """The canonical looks that belong to those of an attempt."""
+    plain: Callable[[list[ObjectModel]], dict[str, Any]]
+    """The plain looks of a scene, which `canonical_looks` joins with those of an attempt."""
 
 
 class _Picture(NamedTuple):
@@ -198,7 +199,7 @@ class TabletopWorld(Generic[CellT]):
         cell.restore(scene.state)
         self.renderer.prepare(cell, self.looks | {"noise_seed": seed})
         if self.canonical:
-            self.canonical.renderer.prepare(cell, self.canonical.looks(self.looks, objects))
+            self.canonical.renderer.prepare(cell, canonical_looks(self.looks, self.canonical.plain(objects)))
         cell.tuck_arm()
         self._before = self._render()
         low, high = self.spec.workspace.low, self.spec.workspace.high

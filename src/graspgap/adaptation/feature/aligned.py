@@ -18,9 +18,14 @@ TRUNK_CELLS = 4
 """`trunk`: the feature map is averaged to this many cells a side, so that a method sees what is where, roughly."""
 
 
+def pooled(features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d"]:
+    """A feature map averaged over 4 x 4 cells."""
+    return functional.adaptive_avg_pool2d(features, TRUNK_CELLS).flatten(1)
+
+
 def trunk_features(net: GraspNet, seen: Seen) -> Float[Tensor, "b d"]:
-    """The trunk's feature map, averaged over 4 x 4 cells."""
-    return functional.adaptive_avg_pool2d(seen.features, TRUNK_CELLS).flatten(1)
+    """The trunk's feature map, `pooled`."""
+    return pooled(seen.features)
 
 
 def head_features(net: GraspNet, seen: Seen) -> Float[Tensor, "b d"]:
