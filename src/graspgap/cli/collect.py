@@ -45,8 +45,9 @@ class Config:
     """Randomization of a simulated world: `none`, `mild`, `medium`, `heavy`; `appearance`, `dynamics`, `both` as in
     the demo; or a TOML file of ranges."""
     camera: Path | None = None
-    """JSON or TOML file with the camera of a simulated or installed world: `position`, `target`, `fov`, `roll`; or a
-    calibration's `K`, `width`, `height` and `T_base_camera`, as `graspgap align` writes. Default: the world's own."""
+    """JSON or TOML file with the camera: `position`, `target`, `fov`, `roll`; or a calibration's `K`, `width`, `height`
+    and `T_base_camera`, as `graspgap align` writes. It moves a simulated camera; of a real cell and of the stand-in it
+    says where you believe the camera to be. Default: the world's own."""
     layers: bool = False
     """Keep instance ids and depth of simulated pictures too, besides semantic masks."""
     canonical: bool = False

@@ -34,7 +34,7 @@ class Config:
     randomize: str = "none"
     """Randomization of a simulated world, as for `collect`."""
     camera: Path | None = None
-    """File with the camera of a simulated or installed world, as for `collect`."""
+    """File with the camera, as for `collect`."""
     seed: int = 1000
     """Evaluation seed: equal seeds give all policies the same scenes."""
     workers: int = 0

@@ -42,7 +42,8 @@ class WorldChoice:
     ranges: RandomizationConfig | None = None
     """Ranges of the randomization; None: those of the preset `randomize`."""
     camera: Camera | None = None
-    """Nominal camera of a simulated or installed world; None: the world's own."""
+    """Nominal camera: where a simulated world's camera is, and where the operator of another believes it to be; None:
+    the world's own."""
     settings: str | None = None
     """Of an installed world: the values of `--world-config` as JSON."""
     canonical: bool = field(default=False, metadata=LATER)
@@ -103,17 +104,17 @@ def _bullet(choice: WorldChoice) -> World:
 
 
 def _standin(choice: WorldChoice) -> World:
-    from graspgap.worlds.standin import StandinConfig, make_standin
+    from graspgap.worlds.standin import NOMINAL_CAMERA, StandinConfig, make_standin
 
     choose("--randomize in the stand-in, which is as it is,", choice.randomize, ["none"])
     if choice.layers or choice.canonical:
         option = "--canonical" if choice.canonical else "--layers"
         raise UserError(f"{option} asks the stand-in for what no real cell tells: use it with a simulated world")
-    if choice.camera is not None:
-        raise UserError(
-            "--camera can't move the stand-in's camera, which is where it is: use it with a simulated world"
-        )
-    config = StandinConfig(image_size=choice.image_size, purpose="collection" if choice.full_bin else "evaluation")
+    nominal = choice.camera or NOMINAL_CAMERA
+    config = StandinConfig(
+        image_size=choice.image_size, purpose="collection" if choice.full_bin else "evaluation", nominal=nominal
+    )
+    require_sight(nominal, config.workspace, "--camera")
     return make_standin(config, make_object_set(choice.objects or "everyday"), choice.split)
 
 
