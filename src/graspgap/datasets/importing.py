@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from graspgap.contract import GraspAttempt
+from graspgap.datasets.mapping import check_table
 from graspgap.datasets.schema import Attempt
 from graspgap.datasets.writer import ImportedSpec, config_hash, finish, shard_done, write_shard
 from graspgap.errors import UserError
@@ -160,9 +161,15 @@ def read_report(out: Path) -> Report:
     """
     values = read_json(out / REPORT, "an imported dataset")
     try:
+        facts = {name: value for name, value in values.items() if name != "skipped"}
+        check_table(Report, {name: value for name, value in facts.items() if value is not None}, f"{out / REPORT}")
+        for reason in values["skipped"].values():
+            check_table(Reason, dict(reason), f"{out / REPORT}")
         skipped = {why: Reason(reason["count"], list(reason["names"])) for why, reason in values["skipped"].items()}
-        report = Report(**{**values, "skipped": skipped})
-    except (TypeError, ValueError, KeyError, AttributeError):
+        report = Report(**facts, skipped=skipped)
+        if not 0 <= report.unit <= report.units or min(report.items, report.shards, report.rows) < 0:
+            raise ValueError
+    except (TypeError, ValueError, KeyError, AttributeError, UserError):
         raise UserError(f"{out / REPORT} is damaged: delete it and run the same command again") from None
     return report
 
@@ -175,7 +182,7 @@ def _report(out: Path, source: Path, recording: Recording, settings: str, per_sh
     if not (out / REPORT).exists():
         return new
     old = read_report(out)
-    if old.source_hash != digest:
+    if old.source_hash != digest or old.units != new.units:
         raise UserError(f"{source} has changed since its import to {out} began: import it to another folder")
     whole = [min(per_shard, old.rows - first) for first in range(0, old.rows, per_shard)]
     if len(whole) == old.shards and all(shard_done(out, k, rows, settings) for k, rows in enumerate(whole)):

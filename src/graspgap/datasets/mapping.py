@@ -22,7 +22,7 @@ def read_mapping(path: Path, options: T) -> T:
         UserError: if the file can't be read, or names an unknown key, or a value is of another kind than the field.
     """
     values = read_toml(path, "--mapping")
-    _check_table(type(options), values, f"{path}")
+    check_table(type(options), values, f"{path}")
     default = type(options)()
     return _over(_filled(default, values), options, default)
 
@@ -49,7 +49,12 @@ def _over(below: T, above: T, default: T) -> T:
     return dataclasses.replace(below, **changed)  # type: ignore[type-var]
 
 
-def _check_table(kind: type, table: dict[str, Any], where: str) -> None:
+def check_table(kind: type, table: dict[str, Any], where: str) -> None:
+    """Refuse a table that is none of the fields of the dataclass `kind`; `where` names it.
+
+    Raises:
+        UserError: names the key that is unknown, or whose value is of another kind than the field.
+    """
     hints = get_type_hints(kind)
     for key, value in table.items():
         choose(f"key of {where}", key, hints)
@@ -57,7 +62,7 @@ def _check_table(kind: type, table: dict[str, Any], where: str) -> None:
         if dataclasses.is_dataclass(hint):
             if not isinstance(value, dict):
                 raise UserError(f"'{key}' in {where} is {value!r}, expected a table: write [{key}]")
-            _check_table(hint, value, f"[{key}] in {where}")  # type: ignore[arg-type]
+            check_table(hint, value, f"[{key}] in {where}")  # type: ignore[arg-type]
         elif not _fits(value, hint):
             raise UserError(f"'{key}' in {where} is {value!r}, expected {_words(hint)}: correct it")
 
