@@ -200,7 +200,7 @@ SETTINGS = (
         lambda root: (root / "calibration.json").write_text(json.dumps(CALIBRATION)),
         _read_calibration,
     ),
-    Reader("points to align with", _points, _read_points, changes={"csv": of_csv}),
+    Reader("points to align with", _points, _read_points, changes={"csv": of_csv}, slow=True),
     Reader("wire, any value", _frames, _unpack, refusals=(WireError,)),
     Reader("server, MessagePack", _frames, _answer(requests.from_wire)),
     Reader("server, JSON", _bodies, _answer(requests.from_json), changes={"json": _of_body}),

@@ -40,6 +40,8 @@ class Reader:
     changes: dict[str, Callable[[bytes, Rng], bytes]] = field(default_factory=dict, hash=False)
     """By ending of a name, besides `mutations.BY_ENDING`."""
     refusals: tuple[type[Exception], ...] = (UserError,)
+    slow: bool = False
+    """An input takes ten milliseconds, not one."""
     whole: bool = False
     """OUT must be a whole dataset when it has succeeded."""
 

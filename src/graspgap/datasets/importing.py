@@ -184,8 +184,10 @@ def _report(out: Path, source: Path, recording: Recording, settings: str, per_sh
     old = read_report(out)
     if old.source_hash != digest or old.units != new.units:
         raise UserError(f"{source} has changed since its import to {out} began: import it to another folder")
-    whole = [min(per_shard, old.rows - first) for first in range(0, old.rows, per_shard)]
-    if len(whole) == old.shards and all(shard_done(out, k, rows, settings) for k, rows in enumerate(whole)):
+    shards = -(-old.rows // per_shard)  # which may be any number, if the report is damaged: none are listed
+    if shards == old.shards and all(
+        shard_done(out, k, min(per_shard, old.rows - k * per_shard), settings) for k in range(shards)
+    ):
         return old
     return new
 

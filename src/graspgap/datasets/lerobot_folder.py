@@ -190,7 +190,7 @@ def _whole(value: Any) -> int:
     """Raises:
     ValueError: if it is no whole number from 0.
     """
-    if isinstance(value, bool) or value != int(value) or not 0 <= value < MOST:
+    if isinstance(value, bool) or not 0 <= value < MOST or value != int(value):
         raise ValueError(f"{value!r}, expected a whole number")
     return int(value)
 

@@ -77,6 +77,8 @@ def _fits(value: Any, hint: Any) -> bool:
     if get_origin(hint) is tuple:
         kinds = inner[:1] * len(value) if isinstance(value, list) and inner[1:] == (...,) else inner
         return isinstance(value, list) and len(value) == len(kinds) and all(map(_fits, value, kinds))
+    if get_origin(hint) is list:
+        return isinstance(value, list) and all(_fits(item, inner[0]) for item in value)
     if hint is float:
         return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
     return type(value) is hint

@@ -93,7 +93,7 @@ def opened(path: Path) -> Iterator[tuple[Any, Any]]:
             yield container, container.streams.video[0]
     except FileNotFoundError:
         raise UserError(f"{path} is missing: copy it again") from None
-    except (av.error.FFmpegError, OSError, ValueError) as error:
+    except (av.error.FFmpegError, OSError, ValueError, OverflowError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise UserError(f"{path} can't be decoded ({why}): it is damaged or cut short, copy it again") from None
 
