@@ -190,7 +190,7 @@ def test_pooling_adds_seeds_and_keeps_labels_and_worlds_apart() -> None:
     ]
     low, high = cells[0].rate.low, cells[0].rate.high
     assert (low, high) == pytest.approx((0.2, 0.6))  # seeds of 20% and 60%: another seed could be either
-    assert results_markdown(cells).splitlines()[2] == "| a | 0 | 2 | 80/200 | 40.0% | 20.0 to 60.0 |"
+    assert results_markdown(cells).splitlines()[2] == "| a | 0 | 2 | 80/200 | 40.0% | 20.0 to 60.0 | ± 28.3 |"
 
 
 def test_markdown_table_by_hand() -> None:
@@ -212,7 +212,9 @@ def test_comparison_pairs_attempts_by_seed_and_number() -> None:
     assert found.difference.value == pytest.approx(0.4)
     assert found.clear
     assert found.p == pytest.approx(2 * 0.5**40)
-    assert comparisons_markdown([found]).splitlines()[2] == ("| b against a | +40.0 | +40.0 to +40.0 | < 0.001 | 100 |")
+    assert comparisons_markdown([found]).splitlines()[2] == (
+        "| b against a | +40.0 | +40.0 to +40.0 | < 0.001 | < 0.001 | 100 |"
+    )
 
 
 def test_attempts_that_are_not_the_same_are_not_compared() -> None:

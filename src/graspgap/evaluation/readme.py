@@ -12,7 +12,9 @@ import sys
 from pathlib import Path
 
 from graspgap.errors import UserError
-from graspgap.evaluation.findings import headline, ingredient_comparisons
+from graspgap.evaluation.efficiency import efficiency_markdown
+from graspgap.evaluation.findings import headline, ingredient_comparisons, main_cells
+from graspgap.evaluation.power import power_note
 from graspgap.evaluation.ranking import ranking_markdown
 from graspgap.evaluation.results import find_results
 from graspgap.evaluation.tables import comparisons_markdown, markdown, pool, results_markdown
@@ -20,7 +22,8 @@ from graspgap.evaluation.transfer import transfer_markdown
 from graspgap.files import read_json, write_text
 
 _TABLE = re.compile(
-    r"(<!-- (results|comparisons|headline|transfer|selection|benchmark) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL
+    r"(<!-- (results|comparisons|headline|power|efficiency|transfer|selection|benchmark) (\S+) -->\n).*?(<!-- end -->)",
+    re.DOTALL,
 )
 
 
@@ -44,6 +47,10 @@ def filled(text: str, base: Path) -> str:
             body = comparisons_markdown(ingredient_comparisons(results))
         elif kind == "selection":
             body = ranking_markdown(base / folder)
+        elif kind == "power":
+            body = power_note(main_cells(pool(results))) + "\n"
+        elif kind == "efficiency":
+            body = efficiency_markdown(main_cells(pool(results)))
         elif kind == "transfer":
             body = transfer_markdown(pool(results))
         else:

@@ -94,6 +94,39 @@ def mcnemar_test(first: Bool[np.ndarray, " n"], second: Bool[np.ndarray, " n"]) 
     return PairedTest(len(first), only_first, only_second, min(1.0, 2 * float(tail)))
 
 
+def holm(p: Sequence[float]) -> list[float]:
+    """P values corrected for their number (Holm 1979), in their order: below 0.05 for each of several means that all
+    of those differences are there, with 95% confidence in all of them together."""
+    corrected, largest = [1.0] * len(p), 0.0
+    for rank, index in enumerate(sorted(range(len(p)), key=lambda index: p[index])):
+        largest = max(largest, min(1.0, (len(p) - rank) * p[index]))
+        corrected[index] = largest
+    return corrected
+
+
+def seed_spread(sample: Sample) -> float:
+    """Standard deviation of success rates between training seeds, above what their attempts' own chance explains: the
+    random effect of a seed, by the method of moments; 0 where chance explains all, NaN for fewer than two seeds.
+
+    The chance within a seed is that of means of scenes, so a seed needs two scenes.
+    """
+    rates, chances = [], []
+    for seed in np.unique(sample.seeds):
+        mine = sample.seeds == seed
+        scenes, index = np.unique(sample.scenes[mine], return_inverse=True)
+        if len(scenes) < 2:
+            return math.nan
+        attempts, won = np.bincount(index), np.bincount(index, weights=sample.outcomes[mine])
+        rate = won.sum() / attempts.sum()
+        rates.append(rate)
+        # Of a ratio of sums over scenes (Cochran 1977, equation 6.13).
+        residuals = won - rate * attempts
+        chances.append(len(scenes) / (len(scenes) - 1) * np.sum(residuals**2) / attempts.sum() ** 2)
+    if len(rates) < 2:
+        return math.nan
+    return math.sqrt(max(0.0, float(np.var(rates, ddof=1) - np.mean(chances))))
+
+
 def rate_interval(sample: Sample, confidence: float = 0.95, resamples: int = RESAMPLES, seed: int = 0) -> Interval:
     """Interval of a success rate: at each end the wider of the scene bootstrap's and Wilson's.
 
