@@ -258,6 +258,9 @@ def test_times_are_measured_where_something_like_it_has_finished(tmp_path: Path)
     assert expected_seconds(tmp_path, stages)["b"] == 100
     assert expected_seconds(tmp_path, stages)["c"] == 10 * rate_of("train", {})  # nothing like it
     assert recorded(tmp_path) == [("train dann", 10.0, 50.0)]
+    busy = {"arguments": ["--version"], "work": ["train dann", 10], "seconds": 500.0, "cpu_seconds": 40.0}
+    write_json(tmp_path / "stages" / "a.json", busy)
+    assert expected_seconds(tmp_path, stages)["b"] == 80  # other work on the machine is not counted
 
 
 def test_a_finished_stage_is_not_run_again_and_keeps_its_settings(tmp_path: Path) -> None:
@@ -265,6 +268,7 @@ def test_a_finished_stage_is_not_run_again_and_keeps_its_settings(tmp_path: Path
     run_stages(tmp_path, [stage], workers=1)
     seconds = finished_seconds(tmp_path, stage)
     assert seconds is not None
+    assert 0 < read_json(tmp_path / "stages" / "help.json", "a stage")["cpu_seconds"] < seconds + 1
     log = tmp_path / "logs" / "help.log"
     log.unlink()
     run_stages(tmp_path, [stage], workers=1)

@@ -47,13 +47,24 @@ def measured_rates(work: Sequence[tuple[str, float, float]]) -> dict[str, float]
     return {kind: seconds[kind] / units[kind] for kind in sorted(units) if units[kind]}
 
 
+def used_seconds(record: Path) -> float | None:
+    """Processor time that a finished stage took [s], or wall time where that isn't known; None if there is no record.
+
+    Processor time stays what it is while something else keeps the machine busy.
+    """
+    if not record.exists():
+        return None
+    found = read_json(record, "a study")
+    return float(found.get("cpu_seconds") or found["seconds"])
+
+
 def recorded(study: Path) -> list[tuple[str, float, float]]:
     """(kind, units, seconds) of a study's finished stages."""
     found = []
     for path in sorted((study / "stages").glob("*.json")):
-        record = read_json(path, "a study")
-        if "work" in record:
-            found.append((str(record["work"][0]), float(record["work"][1]), float(record["seconds"])))
+        work, seconds = read_json(path, "a study").get("work"), used_seconds(path)
+        if work and seconds:
+            found.append((str(work[0]), float(work[1]), seconds))
     return found
 
 

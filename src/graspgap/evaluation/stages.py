@@ -18,7 +18,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from graspgap.errors import UserError
-from graspgap.evaluation.costs import measured_rates, rate_of
+from graspgap.evaluation.costs import measured_rates, rate_of, used_seconds
 from graspgap.files import LIFELINE, read_json, write_json
 from graspgap.progress import progress
 from graspgap.provenance import usable_cores
@@ -88,10 +88,9 @@ def needed(stages: Sequence[Stage], done: set[str], only: str = "") -> list[Stag
 
 
 def expected_seconds(study: Path, stages: Sequence[Stage]) -> dict[str, float]:
-    """Expected time of each stage on one core [s], by its name; that of finished ones as measured."""
-    took = {stage.name: finished_seconds(study, stage) for stage in stages}
-    known = [(*stage.work, seconds) for stage in stages if (seconds := took[stage.name]) is not None]
-    rates = measured_rates(known)
+    """Expected work of each stage [s of one core], by its name; that of finished ones as measured."""
+    took = {stage.name: used_seconds(_record(study, stage)) for stage in stages}
+    rates = measured_rates([(*stage.work, seconds) for stage in stages if (seconds := took[stage.name]) is not None])
     found = {}
     for stage in stages:
         seconds = took[stage.name]
@@ -130,7 +129,7 @@ def run_stages(study: Path, stages: Sequence[Stage], workers: int = 0, only: str
                     running[stage] = _Process(study, stage, max(1, cores // slots))
             time.sleep(POLL)
             for stage, process in list(running.items()):
-                code = process.process.poll()
+                code = process.poll()
                 if code is None:
                     process.renew()
                     continue
@@ -195,7 +194,7 @@ class _Process:
 
     def __init__(self, study: Path, stage: Stage, workers: int) -> None:
         self.study, self.stage, self.start = study, stage, time.monotonic()
-        self.renewed = self.start
+        self.renewed, self.cpu_seconds = self.start, 0.0
         self.log = study / "logs" / f"{_flat(stage)}.log"
         self.log.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "graspgap.cli.main", *stage.arguments]
@@ -205,6 +204,18 @@ class _Process:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=os.environ | threads | {LIFELINE: "1"}
             )
+
+    def poll(self) -> int | None:
+        """Exit code, None while it runs; when it has ended, `cpu_seconds` is the processor time of it and its workers,
+        0 where the system doesn't tell (Windows)."""
+        if not hasattr(os, "wait4"):
+            return self.process.poll()
+        ended, status, usage = os.wait4(self.process.pid, os.WNOHANG)
+        if not ended:
+            return None
+        self.cpu_seconds = round(usage.ru_utime + usage.ru_stime, 1)
+        self.process.returncode = os.waitstatus_to_exitcode(status)
+        return self.process.returncode
 
     def renew(self) -> None:
         """Say that the stage still runs."""
@@ -222,6 +233,7 @@ class _Process:
         """Note that the stage is done."""
         seconds = round(time.monotonic() - self.start, 1)
         record = {"arguments": list(self.stage.arguments), "work": list(self.stage.work), "seconds": seconds}
+        record |= {"cpu_seconds": self.cpu_seconds}
         write_json(_record(self.study, self.stage), record)
         self._close()
         return seconds
