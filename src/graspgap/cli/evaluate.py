@@ -21,7 +21,7 @@ class Config:
     out: Positional[Path]
     """Folder to write `results.json` to; a command that was stopped resumes."""
     policy: str
-    """Folder of a policy run, `random`, or `scripted` (simulation only)."""
+    """Folder of a policy run, `zoo:NAME`, `random`, or `scripted` (simulation only)."""
     world: str = "standin"
     """`standin` (the stand-in reality), `sim`, `bullet` (PyBullet, extra `bullet`), or an installed world, as for
     `collect`."""
