@@ -14,6 +14,7 @@ from pathlib import Path
 from graspgap.errors import UserError
 from graspgap.evaluation.efficiency import efficiency_markdown
 from graspgap.evaluation.findings import headline, ingredient_comparisons, main_cells
+from graspgap.evaluation.paper import paper_markdown, targets_markdown
 from graspgap.evaluation.power import power_note
 from graspgap.evaluation.ranking import ranking_markdown
 from graspgap.evaluation.results import find_results
@@ -22,7 +23,7 @@ from graspgap.evaluation.transfer import transfer_markdown
 from graspgap.files import read_json, write_text
 
 _TABLE = re.compile(
-    r"(<!-- (results|comparisons|headline|power|efficiency|transfer|selection|benchmark) (\S+) -->\n).*?(<!-- end -->)",
+    r"(<!-- (results|comparisons|headline|power|efficiency|paper|targets|transfer|selection|benchmark) (\S+) -->\n).*?(<!-- end -->)",
     re.DOTALL,
 )
 
@@ -38,7 +39,7 @@ def filled(text: str, base: Path) -> str:
         start, kind, folder, end = match.groups()
         if kind == "benchmark":
             return f"{start}{_benchmark(base, folder).rstrip()}\n{end}"
-        results = find_results(base / folder)
+        results = [result for name in folder.split(",") for result in find_results(base / name)]
         if not results:
             raise UserError(f"{base / folder} holds no results.json, expected by a table of the Markdown file")
         if kind == "results":
@@ -49,6 +50,10 @@ def filled(text: str, base: Path) -> str:
             body = ranking_markdown(base / folder)
         elif kind == "power":
             body = power_note(main_cells(pool(results))) + "\n"
+        elif kind == "paper":
+            body = paper_markdown(main_cells(pool(results)))
+        elif kind == "targets":
+            body = targets_markdown(main_cells(pool(results)))
         elif kind == "efficiency":
             body = efficiency_markdown(main_cells(pool(results)))
         elif kind == "transfer":

@@ -8,7 +8,7 @@ each policy's training seeds; treating the attempts as independent would promise
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -149,13 +149,27 @@ def rate_difference(
 
     Scenes that both samples hold are resampled together, so what makes a scene easy or hard for both cancels out.
     """
-    difference = first.rate - second.rate
-    scenes = len(np.unique(np.concatenate([first.scenes, second.scenes])))
+    found = bootstrap_interval([first, second], lambda rates: rates[:, 0] - rates[:, 1], confidence, resamples, seed)
+    return Interval(found.value, max(found.low, -1.0), min(found.high, 1.0))
+
+
+def bootstrap_interval(
+    samples: Sequence[Sample],
+    statistic: Callable[[Float[np.ndarray, "n samples"]], Float[np.ndarray, " n"]],
+    confidence: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Interval:
+    """A number that is made of several success rates, with its scene bootstrap interval; see `bootstrap_rates`.
+
+    `statistic` maps rows of rates to numbers; what it can't tell is NaN and left out.
+    """
+    value = float(statistic(np.array([[each.rate for each in samples]]))[0])
+    scenes = len(np.unique(np.concatenate([each.scenes for each in samples])))
     if scenes < 2:
-        return Interval(difference, -1.0, 1.0)
-    rates = bootstrap_rates([first, second], resamples, seed)
-    low, high = _ends(rates[:, 0] - rates[:, 1], scenes, confidence)
-    return Interval(difference, low, high)
+        return Interval(value, -math.inf, math.inf)
+    found = statistic(bootstrap_rates(samples, resamples, seed))
+    return Interval(value, *_ends(found, scenes, confidence))
 
 
 def bootstrap_rates(samples: Sequence[Sample], resamples: int, seed: int) -> Float[np.ndarray, "resamples samples"]:
