@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -94,8 +96,7 @@ def test_verdicts_follow_the_attempts() -> None:
 
 
 def test_what_was_not_tried_on_the_same_attempts_is_not_judged() -> None:
-    first, second = result("a", 0.5), result("b", 0.5)
-    second.evaluation_seed += 1
+    first, second = result("a", 0.5), replace(result("b", 0.5), evaluation_seed=1001)
     assert judge(Claim("alike", ("a", 0.0), ("b", 0.0)), pool([first, second])) == (MISSING, None)
 
 

@@ -1,4 +1,4 @@
-"""The findings of Bousmalis et al. 2017, each as claims about arms of the studies `bench` and `ablations`, with a verdict.
+"""The findings of Bousmalis et al. 2017, as claims about arms of the studies `bench` and `ablations`, with verdicts.
 
 A claim is judged by the interval of the paired difference of success rates, so that it holds or fails only where the
 attempts tell; a finding is reproduced if all of its claims hold, and not if one of them fails.
@@ -59,8 +59,8 @@ FEW = (0.01, 0.02, 0.1, 0.5, 1.0)
 FINDINGS = (
     Finding(
         1,
-        "With no real label simulation alone is far behind randomized simulation, and that far behind GraspGAN, which is "
-        "about as good as a tenth of the real labels alone.",
+        "With no real label simulation alone is far behind randomized simulation, and that far behind GraspGAN, which "
+        "is about as good as a tenth of the real labels alone.",
         (
             _ahead(("randomized", 0.0), ("sim-only", 0.0)),
             _ahead(("graspgan", 0.0), ("randomized", 0.0)),
