@@ -17,6 +17,7 @@ from graspgap.contract import Image
 from graspgap.evaluation import figures
 from graspgap.evaluation.figures import Curves
 from graspgap.evaluation.findings import headline, ingredient_comparisons, ingredient_findings, main_cells
+from graspgap.evaluation.gallery import Gallery
 from graspgap.evaluation.results import EvaluationResult, predictions
 from graspgap.evaluation.tables import Cell, Comparison, csv_text, p_text, percent, pool
 from graspgap.evaluation.transfer import transfer_table
@@ -71,6 +72,8 @@ class ReportInput:
     selection: list[list[str]] = field(default_factory=list)
     """How well each label-free score ranks the runs, a header row first; see `ranking.ranking_table`."""
     selection_figures: list[ReportFigure] = field(default_factory=list)
+    galleries: list[Gallery] = field(default_factory=list)
+    """Films; see `gallery.galleries`."""
     grids: list[ImageGrid] = field(default_factory=list)
     logs: Mapping[str, Curves] = field(default_factory=dict)
     """Training logs by the name of the run; see `figures.read_log`."""
@@ -105,6 +108,7 @@ def render(inputs: ReportInput) -> str:
     environment.filters |= {
         "png": png_uri,
         "picture": picture_uri,
+        "webp": lambda content: _data_uri("image/webp", content),
         "csv": lambda text: _data_uri("text/csv", text.encode()),
         "duration": duration,
         "share": percent,

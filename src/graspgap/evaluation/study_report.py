@@ -10,6 +10,7 @@ from graspgap.datasets import open_dataset
 from graspgap.errors import UserError
 from graspgap.evaluation.figures import Curves, read_log, save_png, score_scatter
 from graspgap.evaluation.findings import main_cells
+from graspgap.evaluation.gallery import film_study, galleries
 from graspgap.evaluation.pictures import adaptation_rows
 from graspgap.evaluation.ranking import ranking_markdown, ranking_table, scatters, scored_runs
 from graspgap.evaluation.report import GridRow, ImageGrid, ReportFigure, ReportInput, build_report, result_figures
@@ -37,7 +38,8 @@ def write_report(out: Path, **more: Any) -> Path:
     write_text(out / "table.md", results_markdown(cells))
     for number, figure in enumerate(result_figures(main_cells(cells)), start=1):
         save_png(figure.png, out / "figures" / f"{number}-{figure.title.lower().replace(' ', '-')}.png")
-    return build_report(ReportInput(**{"title": f"graspgap: {out.name}", "results": results} | more), out)
+    more = {"title": f"graspgap: {out.name}", "results": results, "galleries": galleries(out)} | more
+    return build_report(ReportInput(**more), out)
 
 
 def write_study_report(out: Path, stages: Sequence[Stage]) -> Path:
@@ -50,6 +52,7 @@ def write_study_report(out: Path, stages: Sequence[Stage]) -> Path:
     }
     for run in logs:
         warnings += [f"{run}, {warning}." for warning in read_warnings(out / run / LOG)]
+    warnings += film_study(out)
     configurations = {
         str(path.parent.relative_to(out)): read_json(path, "a run") for path in sorted(out.glob("*/*/" + CONFIG))
     }
