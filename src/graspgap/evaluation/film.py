@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import UInt8
 from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 
@@ -189,7 +190,7 @@ def webp(pictures: Sequence[Image]) -> bytes:
     return out.getvalue()
 
 
-def _captioned(picture: Image, words: str, colour: tuple[int, int, int]) -> Image:
+def _captioned(picture: Image, words: str, colour: tuple[int, int, int]) -> UInt8[np.ndarray, "page_h w 3"]:
     """The picture over a band of words."""
     height, width = picture.shape[:2]
     page = PillowImage.new("RGB", (width, height + BAND), colour)

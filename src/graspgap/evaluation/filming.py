@@ -29,9 +29,7 @@ CLOSE = 1e-3
 """Two predictions closer than this count as equal: an ONNX export and its policy differ by less."""
 
 
-def film_evaluation(
-    folder: Path, attempts: Sequence[int] = (), each: int = 3, policy: str = ""
-) -> list[SavedFilm]:
+def film_evaluation(folder: Path, attempts: Sequence[int] = (), each: int = 3, policy: str = "") -> list[SavedFilm]:
     """Film attempts of the evaluation in `folder` that have no film yet; returns the films of all that were asked for.
 
     Args:

@@ -65,7 +65,7 @@ def _gallery(cell: Cell, films: Sequence[SavedFilm]) -> Gallery:
     share = f"{cell.successes} of {cell.attempts} attempts of this evaluation succeeded ({100 * cell.rate.value:.0f}%)"
     seeds = f", training seed {cell.seeds[0]}" if cell.ingredients or cell.real_labels else ""
     caption = (
-        f"{share}, so equal numbers of films of both kinds say nothing about the rate. Yellow: where the servo sees the "
+        f"{share}: equal numbers of films of both kinds say nothing about the rate. Yellow: where the servo sees the "
         "best grasp, as an open gripper, with an arrow from where the gripper is (blue); the gripper goes a part of "
         "the way and looks again. Drawn through the nominal camera: where the true one differs, as the stand-in's "
         "does, marks are off by some pixels."

@@ -22,8 +22,8 @@ _SHIFT = 4
 """Bits behind the point in OpenCV's coordinates."""
 
 
-def enlarged(picture: Image, side: int) -> Image:
-    """The picture with every pixel as a square block, `side` pixels wide or a little less; never smaller than it was."""
+def enlarged(picture: Image, side: int) -> UInt8[np.ndarray, "large_h large_w 3"]:
+    """The picture with every pixel as a square block, `side` pixels wide or a little less, if it was no larger."""
     scale = max(1, side // picture.shape[0])
     return np.ascontiguousarray(picture.repeat(scale, axis=0).repeat(scale, axis=1))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from graspgap.datasets import open_dataset
@@ -11,6 +12,7 @@ from graspgap.errors import UserError
 from graspgap.evaluation.figures import Curves, read_log, save_png, score_scatter
 from graspgap.evaluation.findings import main_cells
 from graspgap.evaluation.gallery import film_study, galleries
+from graspgap.evaluation.guide import Cost
 from graspgap.evaluation.pictures import adaptation_rows
 from graspgap.evaluation.ranking import ranking_markdown, ranking_table, scatters, scored_runs
 from graspgap.evaluation.report import GridRow, ImageGrid, ReportFigure, ReportInput, build_report, result_figures
@@ -61,11 +63,41 @@ def write_study_report(out: Path, stages: Sequence[Stage]) -> Path:
         title=f"graspgap study: {read_json(out / CONFIG, 'a study')['config']['preset']}",
         grids=adaptation_grids(out, stages),
         logs=logs,
+        costs=training_costs(out, stages),
         timings={name: value for name, value in seconds.items() if value is not None},
         configurations=configurations,
         warnings=warnings,
         **selection(out),
     )
+
+
+def training_costs(out: Path, stages: Sequence[Stage]) -> dict[tuple[str, float], Cost]:
+    """What one policy of each evaluated arm took to train, mean over training seeds; arms with stages that have not
+    finished are left out."""
+    by_folder = {stage.arguments[1]: stage for stage in stages}
+    found: dict[tuple[str, float], list[Cost]] = {}
+    for stage in stages:
+        if stage.arguments[0] != "evaluate":
+            continue
+        policy = by_folder.get(_option(stage, "--policy"))
+        if policy is None:
+            continue
+        adapter = by_folder.get(_option(policy, "--adapter"))
+        seconds = [finished_seconds(out, each) for each in (adapter, policy) if each is not None]
+        if None not in seconds:
+            first, *rest = [float(value) for value in seconds if value is not None]
+            key = (_option(stage, "--arm.name"), float(_option(stage, "--arm.real-labels") or 0))
+            found.setdefault(key, []).append(Cost(first, rest[0]) if rest else Cost(0.0, first))
+    return {
+        key: Cost(fmean(cost.adapter for cost in costs), fmean(cost.policy for cost in costs))
+        for key, costs in found.items()
+    }
+
+
+def _option(stage: Stage, name: str) -> str:
+    """What follows an option of a stage's command; empty if it has none."""
+    words = stage.arguments
+    return words[words.index(name) + 1] if name in words else ""
 
 
 def selection(out: Path) -> dict[str, Any]:
