@@ -18,12 +18,16 @@ WIDTH = 4.4
 DPI = 220
 FONT = 9
 
+LONGEST = 24
+"""Letters of a line that a figure has room for beside what it shows."""
+
 
 def wrapped(name: str, width: int = 24) -> str:
-    """A long name on several lines, broken where it is joined."""
-    spaced = name.replace("+", "+ ").replace(", ", ",  ")
+    """A long name on several lines of about `width` letters, broken where it is joined; anywhere beyond `LONGEST`."""
+    spaced = name.replace("+", "+ ")
+    width = max(width, min(LONGEST, max(map(len, spaced.split()), default=1)))
     lines = textwrap.wrap(spaced, width, break_on_hyphens=False)
-    return "\n".join(line.replace("+ ", "+").replace(",  ", ", ") for line in lines)
+    return "\n".join(line.replace("+ ", "+") for line in lines)
 
 
 def only_axes(figure: Figure) -> Axes:

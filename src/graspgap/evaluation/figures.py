@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from graspgap.evaluation.canvas import FAINT, FONT, INK, PALETTE, WIDTH, clean, key, only_axes, png_bytes, wrapped
 from graspgap.evaluation.findings import real_only_curve
@@ -42,6 +43,7 @@ def success_bars(cells: Sequence[Cell]) -> bytes:
     for place, rate, end in zip(places, rates, high, strict=True):
         axes.text(end + 1.2, place, f"{rate:.1f}", va="center", color=INK, fontsize=FONT)
     axes.set_yticks(places, [wrapped(cell.name) for cell in cells])
+    axes.set_ylim(-0.6, max(1, len(cells)) - 0.4)
     axes.set_xlim(0, min(112.0, max([*high, 10.0]) * 1.12))
     axes.set_xlabel("successful attempts [%], with 95% interval")
     axes.grid(axis="x", color=FAINT, linewidth=0.8)
@@ -93,9 +95,9 @@ def label_curve(cells: Sequence[Cell], bands: int = 2) -> bytes:
         names.append((rates[-1], arm, colour))
     for index, cell in enumerate(others):
         colour = PALETTE[(len(ordered) + index) % len(PALETTE)]
-        rate, low, high = (100 * end for end in _ends(cell))
+        rate, lowest, highest = (100 * end for end in _ends(cell))
         shift = zero * (1.0 + 0.12 * index)  # intervals side by side
-        axes.errorbar([shift], [rate], yerr=[[rate - low], [high - rate]], color=colour, marker="o", markersize=4)
+        axes.errorbar([shift], [rate], yerr=[[rate - lowest], [highest - rate]], color=colour, marker="o", markersize=4)
         axes.axhline(rate, color=colour, linestyle="--", linewidth=1)
         names.append((rate, cell.arm, colour))
     if counts:
@@ -108,7 +110,7 @@ def label_curve(cells: Sequence[Cell], bands: int = 2) -> bytes:
     axes.set_ylabel("successful attempts [%]")
     axes.set_ylim(bottom=0)
     axes.grid(color=FAINT, linewidth=0.8)
-    _name_lines(axes, names)
+    _name_lines(axes, names, figure.get_figheight())
     return png_bytes(figure)
 
 
@@ -134,13 +136,14 @@ def _apart(counts: Sequence[int], share: float = 0.16) -> list[int]:
     return kept[::-1]
 
 
-def _name_lines(axes: Axes, names: Sequence[tuple[float, str, str]]) -> None:
+def _name_lines(axes: Axes, names: Sequence[tuple[float, str, str]], inches: float) -> None:
     """Names at the right end of lines, moved apart where they would cover each other.
 
     Args:
         names: height, name and colour of each.
+        inches: height of the figure.
     """
-    height = 0.042 * axes.get_ylim()[1] * 3.5 / axes.get_figure().get_figheight()
+    height = 0.042 * axes.get_ylim()[1] * 3.5 / inches
     last = -math.inf
     for at, name, colour in sorted(names):
         text = wrapped(name, 17)
@@ -152,7 +155,7 @@ def _name_lines(axes: Axes, names: Sequence[tuple[float, str, str]]) -> None:
             (1.02, place),
             xycoords=("axes fraction", "data"),
             color=colour,
-            fontsize=FONT - 1,
+            fontsize=FONT - 0.5,
             va="center",
             linespacing=1.0,
             annotation_clip=False,
@@ -194,7 +197,7 @@ def training_curves(runs: Mapping[str, Curves], columns: int = 2, limit: int = 1
                 steps, values = np.array(curves[name][0]), np.array(curves[name][1])
                 colour = PALETTE[index % len(PALETTE)]
                 axes.plot(steps, values, color=colour, alpha=0.25, linewidth=0.8)
-                axes.plot(steps, smooth(values), color=colour, linewidth=1.6, label=run)
+                axes.plot(steps, smooth(values), color=colour, linewidth=1.6, label=wrapped(run, 26))
         axes.set_title(name, fontsize=FONT + 1, loc="left")
         axes.grid(color=FAINT, linewidth=0.6)
         axes.set_xlabel("step")
@@ -238,7 +241,7 @@ def reliability_diagram(policies: Mapping[str, tuple[Float[np.ndarray, "..."], B
         errors = [[rate - 100 * end.low for rate, end in zip(y, ends, strict=True)]]
         errors.append([100 * end.high - rate for rate, end in zip(y, ends, strict=True)])
         colour = PALETTE[index % len(PALETTE)]
-        label = f"{name} ({100 * bins.error:.1f} points)"
+        label = wrapped(f"{name} ({100 * bins.error:.1f} points)", 50)
         sizes = np.clip(np.reshape(errors, (2, len(y))), 0, None)
         axes.errorbar(x, y, yerr=sizes, fmt="none", ecolor=colour, elinewidth=0.8, alpha=0.45)
         axes.plot(x, y, color=colour, marker=MARKERS[index % len(MARKERS)], markersize=4, label=label)
@@ -264,7 +267,7 @@ class Scatter:
 def score_scatter(panels: Sequence[Scatter], columns: int = 2) -> bytes:
     """A panel for each score: success against the score, a point for each run."""
     rows = math.ceil(len(panels) / columns)
-    figure = Figure(figsize=(WIDTH, 1.8 * rows + 0.2), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 1.9 * rows + 0.2), layout=ConstrainedLayoutEngine(h_pad=0.1))
     grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
     for axes, panel in zip(grid.flat, panels, strict=False):
         clean(axes)

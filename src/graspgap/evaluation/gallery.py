@@ -16,6 +16,13 @@ from graspgap.evaluation.tables import Cell, pool
 LIMIT = 8
 """Films in a row of the report; more make the page slow to open."""
 
+LEGEND = (
+    "The first successes and the first failures of an evaluation, as many of both: they say nothing about the rate. "
+    "Yellow: where the servo sees the best grasp, as an open gripper, with an arrow from where the gripper is (blue). "
+    "The gripper goes a part of the way, and looks again. It is drawn through the nominal camera: where the true one "
+    "differs, as that of the stand-in does, marks are off by some pixels."
+)
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -62,14 +69,8 @@ def _gallery(cell: Cell, films: Sequence[SavedFilm]) -> Gallery:
             shown = [Shown(film.facts, film.path.read_bytes()) for film in chosen[:LIMIT]]
             more = f", the first {LIMIT} of {len(chosen)} films" if len(chosen) > LIMIT else ""
             rows.append(FilmRow(label + more, shown))
-    share = f"{cell.successes} of {cell.attempts} attempts of this evaluation succeeded ({100 * cell.rate.value:.0f}%)"
     seeds = f", training seed {cell.seeds[0]}" if cell.ingredients or cell.real_labels else ""
-    caption = (
-        f"{share}: equal numbers of films of both kinds say nothing about the rate. Yellow: where the servo sees the "
-        "best grasp, as an open gripper, with an arrow from where the gripper is (blue); the gripper goes a part of "
-        "the way and looks again. Drawn through the nominal camera: where the true one differs, as the stand-in's "
-        "does, marks are off by some pixels."
-    )
+    caption = f"{cell.successes} of its {cell.attempts} attempts succeeded ({100 * cell.rate.value:.0f}%)."
     return Gallery(f"{cell.name}{seeds}", caption, rows)
 
 

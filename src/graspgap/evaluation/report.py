@@ -15,10 +15,11 @@ from PIL import Image as PillowImage
 
 from graspgap.contract import Image
 from graspgap.evaluation import figures
+from graspgap.evaluation.canvas import PALETTE
 from graspgap.evaluation.families import family_bars, family_counts
 from graspgap.evaluation.figures import Curves
 from graspgap.evaluation.findings import headline, ingredient_comparisons, ingredient_findings, main_cells
-from graspgap.evaluation.gallery import Gallery
+from graspgap.evaluation.gallery import LEGEND, Gallery
 from graspgap.evaluation.guide import COSTS, Cost, guide
 from graspgap.evaluation.heat_map import heat_map, ingredient_table
 from graspgap.evaluation.results import EvaluationResult, predictions
@@ -137,6 +138,7 @@ def render(inputs: ReportInput) -> str:
         seeds=max((len(cell.seeds) for cell in cells), default=0),
         guide=guide(cells, inputs.costs),
         cost_title=COSTS,
+        films_legend=LEGEND,
         findings=ingredient_findings(inputs.results),
         comparisons=[*ingredient_comparisons(inputs.results), *inputs.comparisons],
         transfer=transfer_table(cells),
@@ -230,8 +232,8 @@ def training_figures(logs: Mapping[str, Curves]) -> list[ReportFigure]:
     found = []
     for runs in groups.values():
         names = list(runs)
-        for start in range(0, len(names), len(figures.PALETTE)):
-            chosen = {name: runs[name] for name in names[start : start + len(figures.PALETTE)]}
+        for start in range(0, len(names), len(PALETTE)):
+            chosen = {name: runs[name] for name in names[start : start + len(PALETTE)]}
             png = figures.training_curves(chosen)
             found.append(ReportFigure(", ".join(chosen), "Thin: as logged. Thick: moving average.", png))
     return found

@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from graspgap.datasets import open_dataset
+from graspgap.deployment.predictor import NetworkPredictor, load_predictor
 from graspgap.errors import UserError
 from graspgap.evaluation.figures import Curves, read_log, save_png, score_scatter
 from graspgap.evaluation.findings import main_cells
@@ -20,10 +21,15 @@ from graspgap.evaluation.results import find_results
 from graspgap.evaluation.stages import Stage, finished_seconds
 from graspgap.evaluation.tables import pool, results_markdown, write_csv
 from graspgap.files import read_json, write_text
-from graspgap.runs import CONFIG
+from graspgap.runs import CONFIG, read_run
 from graspgap.tensors import choose_device
 from graspgap.training.adapt import load_adapter
 from graspgap.training.log import LOG, read_warnings
+
+MASKS = (
+    " Masks that the policy draws come from the network that chooses the grasps: it was taught simulation's masks on "
+    "adapted pictures, and never saw one of reality."
+)
 
 
 def write_report(out: Path, **more: Any) -> Path:
@@ -94,6 +100,15 @@ def training_costs(out: Path, stages: Sequence[Stage]) -> dict[tuple[str, float]
     }
 
 
+def _drawing_policy(out: Path, stages: Sequence[Stage], adapter: Stage) -> NetworkPredictor | None:
+    """The first finished policy of an adapter that masks taught, and so can draw them."""
+    for stage in stages:
+        found = stage.arguments[0] == "train" and _option(stage, "--adapter") == adapter.arguments[1]
+        if found and finished_seconds(out, stage) is not None:
+            return load_predictor(out / stage.name) if read_run(out / stage.name, "policy")["config"]["masks"] else None
+    return None
+
+
 def _option(stage: Stage, name: str) -> str:
     """What follows an option of a stage's command; empty if it has none."""
     words = stage.arguments
@@ -126,12 +141,14 @@ def adaptation_grids(out: Path, stages: Sequence[Stage]) -> list[ImageGrid]:
         sim_path, real_path = (stage.arguments[stage.arguments.index(flag) + 1] for flag in ("--sim", "--real"))
         sim = open_dataset(sim_path).limit(40).simulated(extras=False)
         real = open_dataset(real_path).limit(40).unlabelled()
-        rows = adaptation_rows(load_adapter(out / stage.name, device), sim, real, device)
+        policy = _drawing_policy(out, stages, stage)
+        rows = adaptation_rows(load_adapter(out / stage.name, device), sim, real, device, policy=policy)
         grids.append(
             ImageGrid(
                 title=f"What the adapter {stage.name} makes of simulation",
                 caption="Each pair is (before, now) of one attempt. The rows simulation, masks and adapted show the "
-                "same attempts; what is below shows other attempts, in the stand-in reality.",
+                "same attempts; what is below shows other attempts, in the stand-in reality."
+                + (MASKS if policy else ""),
                 rows=[GridRow(label, images) for label, images in rows.items()],
             )
         )
