@@ -83,7 +83,7 @@ class FilmFacts:
         text = f"attempt {self.attempt}"
         if self.predicted:
             *before, last = (f"{100 * value:.0f}%" for value in self.predicted)
-            text += f": predicts {', '.join([*before, ''])}closes at {last}"
+            text += (f": predicts {', '.join(before)}," if before else ":") + f" closes at {last}"
         return f"{text}; {self.ending}"
 
 
