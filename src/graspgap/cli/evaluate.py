@@ -9,9 +9,10 @@ from tyro.conf import Positional
 
 from graspgap.cli.checks import at_least
 from graspgap.collection.policies import PolicyChoice
+from graspgap.evaluation.filming import film_evaluation
 from graspgap.evaluation.trials import Arm, TrialSettings, evaluate
 from graspgap.worlds.camera_file import read_camera
-from graspgap.worlds.catalog import WorldChoice
+from graspgap.worlds.catalog import WorldChoice, is_robot
 from graspgap.worlds.installed import named
 from graspgap.worlds.randomization import ranges_of
 
@@ -43,6 +44,9 @@ class Config:
     """Pixels of a side of the pictures; a policy needs what it was trained with."""
     steps_per_attempt: int = 4
     """Servo steps, 2 to 10."""
+    films: int = 0
+    """Films to make of the first so many successes, and failures: for the report, and in `OUT/films`. `graspgap film`
+    makes them afterwards, too, but of a robot's attempts."""
     arm: Arm = field(default_factory=Arm)
     """Kept with the result; a study sets them."""
 
@@ -50,6 +54,7 @@ class Config:
 def run(config: Config) -> None:
     """Evaluate, and print the rate with its interval."""
     at_least("--seed", config.seed, 0)
+    at_least("--films", config.films, 0)
     name, tables = named(config.world, config.world_config)
     world = WorldChoice(
         name=name,
@@ -62,7 +67,9 @@ def run(config: Config) -> None:
         settings=tables,
     )
     settings = TrialSettings(world, PolicyChoice(config.policy), config.seed, config.steps_per_attempt)
-    result = evaluate(config.out, settings, config.attempts, config.arm, config.workers)
+    result = evaluate(config.out, settings, config.attempts, config.arm, config.workers, films=config.films)
+    if config.films and not is_robot(world):
+        film_evaluation(config.out, each=config.films, policy=config.policy)
     interval = result.interval
     print(
         f"{config.out}: {result.successes} of {result.attempts} succeeded: {interval.value:.1%} "

@@ -23,6 +23,7 @@ COMMANDS = {
     "rounds": "Collect, train, and collect again with the better policy plus noise. Resumes.",
     "study": "Run a whole study: collect, adapt, train, evaluate, report. Resumes.",
     "zoo": "List the trained policies and adapters that come with graspgap.",
+    "film": "Make attempts of an evaluation again and film them.",
     "replay": "Make an attempt of a dataset again and compare every bit.",
     "report": "Write report.html of a study, or of any folder with evaluations.",
     "view": "Draw the objects of a set, or what a randomization makes of a world (PNG).",
