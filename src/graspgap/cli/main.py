@@ -27,6 +27,7 @@ COMMANDS = {
     "view": "Draw the objects of a set, or what a randomization makes of a world (PNG).",
     "serve": "Serve a policy over websocket (openpi's protocol) and HTTP.",
     "export onnx": "Write a policy as ONNX files, compared with PyTorch.",
+    "export lerobot": "Write a dataset as a LeRobotDataset (v3.0).",
     "import images": "Turn a folder of pictures into an unlabelled dataset.",
     "import rlds": "Turn RLDS/TFDS records into an unlabelled dataset.",
     "import lerobot": "Turn a LeRobotDataset (v3.0, v2.1) into a dataset, labelled or not.",
