@@ -39,6 +39,8 @@ COMMANDS = {
     "dataset merge": "Make one dataset of several.",
     "dataset split": "Make two datasets of one, no scene on both sides.",
     "dataset sample": "Make a smaller dataset of one.",
+    "push": "Put a dataset or a run into a repository of the Hugging Face Hub.",
+    "pull": "Get a dataset or a run from there, verified. Resumes.",
     "networks": "Tell what each network costs and how far it sees.",
     "align": "Find where your camera stands, from pictures with the gripper or a board at known places.",
     "check": "Try a world with hostile commands, and name the first promise that it breaks.",
