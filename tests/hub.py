@@ -88,7 +88,7 @@ class _Handler(BaseHTTPRequestHandler):
             hub.repos[name] = {
                 "refs": {},
                 "commits": {},
-                "private": asked.get("private") or asked.get("visibility") == "private",
+                "private": asked["visibility"] == "private",
             }
             hub.commit(name, "main", {".gitattributes": b""})
             return self._answer({"url": f"{hub.url}/{name}", "name": name})
