@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from graspgap.config import to_json
 from graspgap.contract import GraspAttempt
 from graspgap.datasets.schema import Attempt
 from graspgap.datasets.writer import ImportedSpec, config_hash, finish, shard_done, write_shard
@@ -34,6 +35,8 @@ class Unit:
     name: str
     size: int = 1
     """What it adds to the progress bar."""
+    scene: int | None = None
+    """Its scene, where the recording tells it; None: one of its own."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,7 @@ def run_import(
             damaged, or no row comes of the source.
     """
     begin_run(out, "dataset", config, {"source": str(source)})
-    settings = config_hash(asdict(config))
+    settings = config_hash(to_json(config))
     report = _report(out, source, recording, settings, per_shard)
     sizes = [unit.size for unit in recording.units]
     with progress("import", sum(sizes), sum(sizes[: report.unit]), recording.counted) as advance:
@@ -186,7 +189,7 @@ def _report(out: Path, source: Path, recording: Recording, settings: str, per_sh
 def _rows(recording: Recording, report: Report, advance: Callable[..., None]) -> Iterator[Attempt]:
     """The rows that no shard holds yet. When one is given out, the report is as after it."""
     for unit in range(report.unit, report.units):
-        read = 0
+        read, scene = 0, recording.units[unit].scene
 
         def step(count: int) -> None:
             nonlocal read
@@ -197,7 +200,7 @@ def _rows(recording: Recording, report: Report, advance: Callable[..., None]) ->
             attempt = report.rows
             report.add(item)
             if not isinstance(item, Skip):
-                yield replace(item, attempt=attempt, scene=unit)
+                yield replace(item, attempt=attempt, scene=unit if scene is None else scene)
         if read < recording.units[unit].size:
             step(recording.units[unit].size - read)
         report.unit, report.items = unit + 1, 0
