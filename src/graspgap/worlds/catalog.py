@@ -18,6 +18,7 @@ from graspgap.worlds.limits import read_safety
 from graspgap.worlds.protocol import World
 from graspgap.worlds.randomization import RandomizationConfig, preset
 from graspgap.worlds.safety import SafeWorld
+from graspgap.worlds.standin_names import STANDIN, ordered, standin_name
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,13 @@ class WorldChoice:
     """Of an installed world: the values of `--world-config` as JSON."""
     canonical: bool = field(default=False, metadata=LATER)
     """Layers, and canonical pictures of a simulated world beside the randomized ones."""
+    same: tuple[str, ...] = field(default=(), metadata=LATER)
+    """What of the stand-in is simulation's (`standin_names.FACTORS`)."""
+
+    @property
+    def place(self) -> str:
+        """The world's name, as results carry it: with other factors the stand-in is another world."""
+        return standin_name(self.same) if self.same else self.name
 
     @property
     def randomization(self) -> RandomizationConfig:
@@ -113,8 +121,12 @@ def _standin(choice: WorldChoice) -> World:
         raise UserError(
             "--camera can't move the stand-in's camera, which is where it is: use it with a simulated world"
         )
-    config = StandinConfig(image_size=choice.image_size, purpose="collection" if choice.full_bin else "evaluation")
-    return make_standin(config, make_object_set(choice.objects or "everyday"), choice.split)
+    own = "prisms" if "objects" in ordered(choice.same) else "everyday"
+    if choice.objects and own == "prisms":
+        raise UserError(f"--same objects takes simulation's, and --objects {choice.objects} others: leave one out")
+    purpose = "collection" if choice.full_bin else "evaluation"
+    config = StandinConfig(image_size=choice.image_size, purpose=purpose, same=choice.same)
+    return make_standin(config, make_object_set(choice.objects or own), choice.split)
 
 
 WORLDS: dict[str, Callable[[WorldChoice], World]] = {"sim": _sim, "bullet": _bullet, "standin": _standin}
@@ -127,6 +139,11 @@ def make_world(choice: WorldChoice) -> World:
     Raises:
         UserError: if a name is unknown, or a setting is refused.
     """
+    if choice.same and choice.name != STANDIN:
+        raise UserError(
+            f"--same {','.join(choice.same)} makes the world '{STANDIN}' more like simulation, and '{choice.name}' is "
+            "another one: leave it out"
+        )
     if choice.name not in WORLDS:
         return _installed(choice)
     if choice.settings is not None:
