@@ -86,13 +86,22 @@ class StandinConfig:
     """What is simulation's instead (`standin_names.FACTORS`); the objects are given to `make_standin`."""
 
 
-def draw_day(rng: np.random.Generator, objects: list[ObjectModel]) -> dict[str, Any]:
-    """How the light of one attempt differs from the usual: the day goes by, the camera's gains follow it a little."""
+def draw_day(
+    rng: np.random.Generator,
+    objects: list[ObjectModel],
+    lamp: float = 0.10,
+    surroundings: float = 0.25,
+    warmth: float = 0.025,
+) -> dict[str, Any]:
+    """How the light of one attempt differs from the usual: the day goes by, the camera's gains follow it a little.
+
+    `lamp`, `surroundings` and `warmth` say how much, as standard deviations; the first two of the power's logarithm.
+    """
     del objects  # the day does not depend on what lies in the bin
     return {
-        "lamp": float(np.exp(rng.normal(0, 0.10))),
-        "surroundings": float(np.exp(rng.normal(0, 0.25))),
-        "warmth": float(rng.normal(0, 0.025)),
+        "lamp": float(np.exp(rng.normal(0, lamp))),
+        "surroundings": float(np.exp(rng.normal(0, surroundings))),
+        "warmth": float(rng.normal(0, warmth)),
     }
 
 

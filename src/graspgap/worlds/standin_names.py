@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from graspgap.errors import choose
 
 STANDIN = "standin"
+SECOND = "standin2"
+"""Of which results are reported, and which nothing is tuned on."""
 FACTORS = ("look", "camera", "objects", "physics")
 """What the stand-in can share with simulation. `look`: the ray-cast picture in plain colours; `camera`: the nominal
 one; `objects`: prisms, and as many as there; `physics`: bin, gripper, motion and calibration."""
@@ -39,13 +41,15 @@ def standin_name(same: Sequence[str]) -> str:
 
 def is_standin(world: str) -> bool:
     """Whether a world of this name is a stand-in."""
-    return world == STANDIN or world.startswith(_WITH)
+    return world in (STANDIN, SECOND) or world.startswith(_WITH)
 
 
 def in_words(world: str) -> str:
     """A world as a sentence calls it."""
     if not is_standin(world):
         return f"the world '{world}'"
+    if world == SECOND:
+        return "the second stand-in"
     first, *others = world.removeprefix(_WITH).split("+") if world != STANDIN else [""]
     shared = f"{', '.join([first, *others[:-1]])} and {others[-1]}" if others else first
     return "the stand-in reality" + (f" with simulation's {shared}" if shared else "")
