@@ -15,6 +15,7 @@ from graspgap.worlds.camera_file import read_camera
 from graspgap.worlds.catalog import WorldChoice, is_robot
 from graspgap.worlds.installed import named
 from graspgap.worlds.randomization import ranges_of
+from graspgap.worlds.standin_names import read_factors
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,9 @@ class Config:
     """Randomization of a simulated world, as for `collect`."""
     camera: Path | None = None
     """File with the camera of a simulated or installed world, as for `collect`."""
+    same: str = ""
+    """What of the stand-in is simulation's instead, joined by commas: `look`, `camera`, `objects`, `physics`. It tells
+    what the gap is made of; the result's world is named after it, and no table mixes it with the stand-in's."""
     seed: int = 1000
     """Evaluation seed: equal seeds give all policies the same scenes."""
     workers: int = 0
@@ -65,6 +69,7 @@ def run(config: Config) -> None:
         ranges=ranges_of(config.randomize),
         camera=read_camera(config.camera).camera if config.camera else None,
         settings=tables,
+        same=read_factors(config.same),
     )
     settings = TrialSettings(world, PolicyChoice(config.policy), config.seed, config.steps_per_attempt)
     result = evaluate(config.out, settings, config.attempts, config.arm, config.workers, films=config.films)

@@ -21,6 +21,7 @@ from graspgap.networks.normalization import Domain
 from graspgap.seeding import generator
 from graspgap.training.adapt import adapt_frames, shown_pairs
 from graspgap.training.batches import to_float
+from graspgap.worlds.standin_names import is_standin
 
 
 def pair_images(pairs: np.ndarray) -> list[Image]:
@@ -43,7 +44,7 @@ def adaptation_rows(
     rng = generator(seed, "grid")
     frames = rng.choice(len(sim.images), size=min(pairs, len(sim.images)), replace=False)
     real_frames = rng.choice(len(real.images), size=min(pairs, len(real.images)), replace=False)
-    name = "stand-in" if real.provenance()["world"] == "standin" else "reality"
+    name = "stand-in" if is_standin(real.provenance()["world"]) else "reality"
     adapted = adapt_frames(method, sim, frames, seed, device)
     rows = {
         "simulation": pair_images(sim.pairs(frames)),

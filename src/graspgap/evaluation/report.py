@@ -27,9 +27,11 @@ from graspgap.evaluation.tables import Cell, Comparison, csv_text, p_text, perce
 from graspgap.evaluation.transfer import transfer_table
 from graspgap.files import write_text
 from graspgap.provenance import hardware, versions
+from graspgap.worlds.standin_names import in_words, is_standin
 
 FILE_NAME = "report.html"
-SIMULATED_WORLDS = ("sim", "bullet", "standin")
+SIMULATED_WORLDS = ("sim", "bullet")
+"""Besides the stand-ins."""
 FEWEST_LYING = 200
 """Objects that must have lain in the bin, over all attempts, for a figure of their kinds."""
 RELIABILITY_LIMIT = 4
@@ -154,14 +156,14 @@ def setting(results: Sequence[EvaluationResult]) -> str:
         return ""
     worlds = sorted({result.world for result in results})
     attempts = sum(result.attempts for result in results)
-    names = ["the stand-in reality" if world == "standin" else f"the world '{world}'" for world in worlds]
+    names = [in_words(world) for world in worlds]
     where = f"{attempts:,} grasp attempts in {' and '.join(names)}."
-    if "standin" in worlds:
+    if any(map(is_standin, worlds)):
         where += (
             " The stand-in reality is a simulation too, one that looks and behaves differently from the one"
             " that policies are trained in; it stands in for a real cell."
         )
-    if set(worlds) <= set(SIMULATED_WORLDS):
+    if all(is_standin(world) or world in SIMULATED_WORLDS for world in worlds):
         where += " No robot was involved in any number or picture on this page."
     return where
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from graspgap.evaluation.results import EvaluationResult, attempts_by_key, sample
 from graspgap.evaluation.statistics import Interval, holm, mcnemar_test, rate_difference, rate_interval, seed_spread
 from graspgap.files import write_text
+from graspgap.worlds.standin_names import STANDIN
 
 COLUMNS = ("arm", "real_labels", "seed", "attempts", "successes", "rate", "low95", "high95")
 """Columns of `table.csv`: one row for each evaluation, with its Wilson interval."""
@@ -197,7 +198,7 @@ def comparisons_markdown(comparisons: Sequence[Comparison]) -> str:
 
 def _place(name: str, world: str) -> str:
     """The name, with the world where it was evaluated unless that is the stand-in reality."""
-    return name if world == "standin" else f"{name} in {world}"
+    return name if world == STANDIN else f"{name} in {world}"
 
 
 def percent(fraction: float) -> str:

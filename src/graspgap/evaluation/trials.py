@@ -106,7 +106,7 @@ def evaluate(
         real_label_count=arm.real_label_count,
         seed=arm.seed,
         evaluation_seed=settings.seed,
-        world=settings.world.name,
+        world=settings.world.place,
         records=records,
         ingredients=list(arm.ingredients),
         config=json.loads(json.dumps({"evaluation": to_json(settings), **(facts or {})})),
