@@ -171,7 +171,7 @@ def test_datasets_of_before_merge_with_those_of_now(tmp_path: Path) -> None:
     [
         (("--randomize", "none"), "draws no looks: add --randomize both"),
         (("--randomize", "dynamics"), "draws no looks: add --randomize both"),
-        (("--world", "standin"), "--canonical asks the stand-in for what no real cell tells"),
+        (("--world", "standin"), "--canonical asks a stand-in for what no real cell tells"),
     ],
 )
 def test_canonical_pictures_of_what_has_none_are_refused(

@@ -12,16 +12,24 @@ from scipy.spatial import ConvexHull
 from graspgap.contract import Workspace
 from graspgap.errors import UserError
 from graspgap.objects import OBJECT_SETS, make_object_set
-from graspgap.objects.everyday import MASS, TEST_ONLY_FAMILIES, TRAIN_FAMILIES, Everyday, family_of, make, object_names
+from graspgap.objects.everyday import EVERYDAY
+from graspgap.objects.families import FamilySet, Kinds
 from graspgap.objects.model import ObjectModel, ObjectSet, Part, part_volume
 from graspgap.objects.parts import bounds, centre_of_mass, facing, part_bounds, part_centre, rod, turn_of, wxyz
 from graspgap.objects.prisms import PrismConfig, Prisms
-from graspgap.objects.shapes import arc, cylinder, lathe, plate, rounded_box, tube
+from graspgap.objects.shapes import arc, cog, cylinder, lathe, plate, rounded_box, tube
+from graspgap.objects.workshop import WORKSHOP
 from graspgap.seeding import generator
 from graspgap.worlds.cell import Cell
 from graspgap.worlds.cell_model import CellConfig
 
-EVERYDAY = [*object_names("train"), *object_names("test")]
+FAMILY_SETS = {kinds.name: kinds for kinds in (EVERYDAY, WORKSHOP)}
+NAMES = [name for kinds in FAMILY_SETS.values() for split in ("train", "test") for name in kinds.names(split)]
+
+
+def made(name: str) -> ObjectModel:
+    """An object of `EVERYDAY` or `WORKSHOP`."""
+    return FAMILY_SETS[name.split("-")[0]].make(name)
 
 
 def same(first: ObjectModel, second: ObjectModel) -> bool:
@@ -129,49 +137,52 @@ def test_impossible_prisms_are_refused() -> None:
         Prisms(PrismConfig(width=0.01)).make(1)
 
 
-# -- everyday objects ------------------------------------------------------------------------------------------------
+# -- everyday and workshop objects -----------------------------------------------------------------------------------
 
 
-def test_everyday_splits() -> None:
-    train, test = object_names("train"), object_names("test")
-    assert (len(train), len(test)) == (240, 36)
+@pytest.mark.parametrize(("kinds", "training"), [(EVERYDAY, 240), (WORKSHOP, 120)])
+def test_splits_of_families(kinds: Kinds, training: int) -> None:
+    train, test = kinds.names("train"), kinds.names("test")
+    assert (len(train), len(test)) == (training, 36)
     assert not set(train) & set(test)
-    families = {split: Counter(map(family_of, object_names(split))) for split in ("train", "test")}
-    assert set(families["train"]) == set(TRAIN_FAMILIES)
+    families = {split: Counter(map(kinds.family_of, kinds.names(split))) for split in ("train", "test")}
+    assert set(families["train"]) == set(kinds.train)
     unseen = set(families["test"]) - set(families["train"])
-    assert unseen == set(TEST_ONLY_FAMILIES)
+    assert unseen == set(kinds.unseen)
     assert sum(families["test"][family] for family in unseen) == 18
-    assert len(TRAIN_FAMILIES) >= 12
+    assert len(set(families["test"]) & set(kinds.train)) >= 10  # spread over the known ones
+    assert len(kinds.train) >= 10
 
 
-def test_no_test_object_is_a_training_object() -> None:
+@pytest.mark.parametrize("kinds", [EVERYDAY, WORKSHOP])
+def test_no_test_object_is_a_training_object(kinds: Kinds) -> None:
     def key(thing: ObjectModel) -> tuple[object, ...]:
         return tuple(part.size for part in thing.parts), thing.mass
 
-    train = {key(make(name)) for name in object_names("train")}
-    assert len(train) == 240
-    assert not train & {key(make(name)) for name in object_names("test")}
+    train = {key(kinds.make(name)) for name in kinds.names("train")}
+    assert len(train) == kinds.counts["train"]
+    assert not train & {key(kinds.make(name)) for name in kinds.names("test")}
 
 
-@pytest.mark.parametrize("name", EVERYDAY[::23])
-def test_an_everyday_object_depends_on_its_name_alone(name: str) -> None:
-    kept = make(name)
-    make.cache_clear()
-    make("everyday-train-101")
-    again = make(name)
+@pytest.mark.parametrize("name", NAMES[::23])
+def test_a_family_object_depends_on_its_name_alone(name: str) -> None:
+    kept = made(name)
+    made("everyday-train-101")
+    again = made(name)
     assert again is not kept
     assert same(again, kept)
 
 
 def test_asking_for_too_many_everyday_objects() -> None:
-    assert len(Everyday().sample(np.random.default_rng(0), 36, "test")) == 36
+    everyday = FamilySet(EVERYDAY)
+    assert len(everyday.sample(np.random.default_rng(0), 36, "test")) == 36
     with pytest.raises(UserError, match="has 36"):
-        Everyday().sample(np.random.default_rng(0), 37, "test")
+        everyday.sample(np.random.default_rng(0), 37, "test")
 
 
-@pytest.mark.parametrize("name", EVERYDAY)
-def test_everyday_object(name: str) -> None:
-    thing = make(name)
+@pytest.mark.parametrize("name", NAMES)
+def test_family_object(name: str) -> None:
+    thing, kinds = made(name), FAMILY_SETS[name.split("-")[0]]
     vertices = np.concatenate([surface.vertices for surface in thing.surfaces])
     seen = np.stack([vertices.min(axis=0), vertices.max(axis=0)])
     # It collides where it is seen.
@@ -182,7 +193,7 @@ def test_everyday_object(name: str) -> None:
     assert extents[0] >= 0.012
     assert extents[1] <= 0.052
     assert 0.03 <= extents[2] <= 0.13
-    assert MASS[0] <= thing.mass <= MASS[1]
+    assert kinds.mass[0] <= thing.mass <= kinds.mass[1]
     np.testing.assert_allclose(centre_of_mass(thing.parts), 0, atol=1e-9)
     assert 1 <= len(thing.parts) <= 6
     assert all(part.kind != "mesh" for part in thing.parts)
@@ -209,7 +220,7 @@ def check_surface(surface: object) -> None:
 
 
 def test_everyday_objects_look_different() -> None:
-    things = [make(name) for name in EVERYDAY]
+    things = [EVERYDAY.make(name) for split in ("train", "test") for name in EVERYDAY.names(split)]
     colors = np.array([thing.color for thing in things])
     textured = [any(surface.texture is not None for surface in thing.surfaces) for thing in things]
     metal = [any(surface.metallic > 0.5 for surface in thing.surfaces) for thing in things]
@@ -220,7 +231,7 @@ def test_everyday_objects_look_different() -> None:
 
 def test_the_physics_puts_the_centre_of_mass_at_the_origin() -> None:
     things = [
-        *Everyday().sample(np.random.default_rng(0), 4, "test"),
+        *FamilySet(EVERYDAY).sample(np.random.default_rng(0), 4, "test"),
         *Prisms().sample(np.random.default_rng(0), 2, "train"),
     ]
     cell = Cell(CellConfig(), Workspace())
@@ -233,9 +244,9 @@ def test_the_physics_puts_the_centre_of_mass_at_the_origin() -> None:
 @pytest.mark.parametrize("group", range(4))
 def test_everyday_objects_come_to_rest_in_the_bin(group: int) -> None:
     """Twelve training families, then twelve objects of the unseen ones."""
-    names = [*object_names("train")[:24:2], *object_names("test")[1:25:2]][6 * group : 6 * group + 6]
+    names = [*EVERYDAY.names("train")[:24:2], *EVERYDAY.names("test")[1:25:2]][6 * group : 6 * group + 6]
     cell = Cell(CellConfig(), Workspace())
-    cell.load([make(name) for name in names])
+    cell.load([made(name) for name in names])
     cell.settle(generator(group, "rest"))
     cell._step(1.0)
     before = cell.object_positions()
@@ -264,11 +275,13 @@ def volume(shape: tuple[np.ndarray, np.ndarray, np.ndarray]) -> float:
         (cylinder(1, -1, 2, 80, bevel=1e-4), 3 * np.pi),
         (lathe([(0, 0), (1, 0), (1, 1), (0.5, 1), (0.5, 0.2), (0, 0.2)], 80), np.pi * (1 - 0.25 * 0.8)),
         (rounded_box((1, 2, 3), 0.01), 6),
+        (cog([1.0] * 90, 0.5), np.pi),
+        (cog([1.0, 1.0, 1.0, 1.0], 0.5, 0.5), 2 * 0.75),
         (tube(np.array([(x, 0, 0.0) for x in (0, 1, 2)]), np.full((3, 2), 0.5), 60), np.pi / 2),
         (tube(np.array([(0, 0, z) for z in (0, 1.0, 2)]), np.tile([0.5, 0.25], (3, 1)), 60), np.pi / 4),
         (plate([(0, -1, 1), (1, -2, 1), (2, 0, 1)], 0.5), 0.5 * (2.5 + 2)),
     ],
-    ids=["ball", "cylinder", "cup", "box", "tube along x", "flat tube up", "plate"],
+    ids=["ball", "cylinder", "cup", "box", "disc", "square with a hole", "tube along x", "flat tube up", "plate"],
 )
 def test_shapes_are_closed_and_face_outwards(shape: tuple[np.ndarray, np.ndarray, np.ndarray], expected: float) -> None:
     vertices, faces, _ = shape

@@ -11,7 +11,7 @@ from graspgap.contract import MAX_SERVO_STEPS, Camera, Workspace, apply_command,
 from graspgap.errors import UserError
 from graspgap.grasping.attempt import run_attempt
 from graspgap.grasping.policies import RandomPolicy
-from graspgap.objects.everyday import TEST_OBJECTS, TRAIN_OBJECTS, make
+from graspgap.objects.everyday import EVERYDAY
 from graspgap.objects.parts import bounds, centre_of_mass
 from graspgap.objects.prisms import Prisms
 from graspgap.seeding import generator
@@ -42,10 +42,9 @@ def test_prisms_keep_to_the_limits_of_any_configuration(seed: int, number: int) 
 
 
 @settings(max_examples=30)
-@given(st.integers(0, TRAIN_OBJECTS + TEST_OBJECTS - 1))
-def test_everyday_objects_are_solid_and_fit_the_gripper(number: int) -> None:
-    name = f"everyday-train-{number:03d}" if number < TRAIN_OBJECTS else f"everyday-test-{number - TRAIN_OBJECTS:03d}"
-    thing = make(name)
+@given(st.sampled_from([*EVERYDAY.names("train"), *EVERYDAY.names("test")]))
+def test_everyday_objects_are_solid_and_fit_the_gripper(name: str) -> None:
+    thing = EVERYDAY.make(name)
     extents = np.sort(np.ptp(bounds(thing.parts), axis=0))
     assert np.isfinite(extents).all()
     assert extents[0] < 0.1

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image as PillowImage
 
 from graspgap.errors import UserError
-from graspgap.evaluation import figures, report
+from graspgap.evaluation import canvas, figures, report
 from graspgap.evaluation.findings import comparison_sentence, headline, ingredient_findings, ingredient_pairs
 from graspgap.evaluation.report import GridRow, ImageGrid, ReportFigure, ReportInput, build_report, duration, render
 from graspgap.evaluation.results import (
@@ -190,7 +190,7 @@ def test_pooling_adds_seeds_and_keeps_labels_and_worlds_apart() -> None:
     ]
     low, high = cells[0].rate.low, cells[0].rate.high
     assert (low, high) == pytest.approx((0.2, 0.6))  # seeds of 20% and 60%: another seed could be either
-    assert results_markdown(cells).splitlines()[2] == "| a | 0 | 2 | 80/200 | 40.0% | 20.0 to 60.0 |"
+    assert results_markdown(cells).splitlines()[2] == "| a | 0 | 2 | 80/200 | 40.0% | 20.0 to 60.0 | ± 28.3 |"
 
 
 def test_markdown_table_by_hand() -> None:
@@ -212,7 +212,9 @@ def test_comparison_pairs_attempts_by_seed_and_number() -> None:
     assert found.difference.value == pytest.approx(0.4)
     assert found.clear
     assert found.p == pytest.approx(2 * 0.5**40)
-    assert comparisons_markdown([found]).splitlines()[2] == ("| b against a | +40.0 | +40.0 to +40.0 | < 0.001 | 100 |")
+    assert comparisons_markdown([found]).splitlines()[2] == (
+        "| b against a | +40.0 | +40.0 to +40.0 | < 0.001 | < 0.001 | 100 |"
+    )
 
 
 def test_attempts_that_are_not_the_same_are_not_compared() -> None:
@@ -308,7 +310,7 @@ def test_figures_show_their_data() -> None:
         figures.training_curves(logs),
         figures.reliability_diagram(pairs),
     ):
-        assert size_of(png)[0] == round(figures.WIDTH * figures.DPI)
+        assert size_of(png)[0] == round(canvas.WIDTH * canvas.DPI)
     assert figures.success_bars(cells) == figures.success_bars(cells)  # equal data, equal bytes
     assert figures.success_bars(cells) != figures.success_bars(pool([*study()[:5], result("x", 5, SIM, labels=0.02)]))
     assert size_of(figures.success_bars(cells))[1] > size_of(figures.success_bars(cells[:2]))[1]
@@ -424,7 +426,8 @@ def test_the_report_holds_everything_and_needs_nothing(tmp_path: Path) -> None:
     assert "http://" not in text
     assert "https://" not in text
     anchors = {str(link["href"])[1:] for link in page.all("a") if str(link["href"]).startswith("#")}
-    assert anchors == {"results", "findings", "pictures", "training", "timings", "made-with"}
+    sections = {"guide", "results", "findings", "pictures", "training", "timings", "made-with"}
+    assert anchors == sections | {"success-rates", "success-against-real-labels"}
     assert anchors <= {attributes.get("id") for _, attributes in page.tags}
     assert any(meta.get("name") == "viewport" for meta in page.all("meta"))
     assert "prefers-color-scheme: dark" in text
@@ -461,8 +464,8 @@ def test_runs_that_log_other_metrics_get_figures_of_their_own() -> None:
     grasp, gan = {"loss": ([0.0, 1.0], [2.0, 1.0])}, {"generator": ([0.0, 1.0], [2.0, 1.0])}
     found = report.training_figures({"a": grasp, "b": gan, "c": grasp, "empty": {}})
     assert [figure.title for figure in found] == ["a, c", "b"]
-    many = report.training_figures({f"run {k:02}": grasp for k in range(len(figures.PALETTE) + 1)})
-    assert [figure.title.count("run") for figure in many] == [len(figures.PALETTE), 1]  # a colour for each run
+    many = report.training_figures({f"run {k:02}": grasp for k in range(len(canvas.PALETTE) + 1)})
+    assert [figure.title.count("run") for figure in many] == [len(canvas.PALETTE), 1]  # a colour for each run
 
 
 @pytest.mark.parametrize(

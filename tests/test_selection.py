@@ -20,7 +20,8 @@ from graspgap.evaluation.readme import filled
 from graspgap.evaluation.results import AttemptRecord, EvaluationResult
 from graspgap.evaluation.results import save as save_result
 from graspgap.evaluation.statistics import rank_correlation
-from graspgap.evaluation.study import PRESETS, plan
+from graspgap.evaluation.study import plan
+from graspgap.evaluation.study_file import read_study
 from graspgap.evaluation.study_report import selection
 from graspgap.files import read_json, write_json
 from graspgap.selection.record import RunScores, find_scores, ranked, ranked_markdown, save
@@ -305,7 +306,7 @@ def test_rank_correlation_is_of_ranks_with_an_interval_over_pairs() -> None:
 
 
 def test_a_study_scores_at_its_end_what_has_no_real_label() -> None:
-    stages = plan(PRESETS["methods"], Path("out"), 0)
+    stages = plan(read_study("methods"), Path("out"), 0)
     scoring = [stage for stage in stages if stage.arguments[0] == "score"]
     assert [stage.name for stage in scoring] == ["scores/sim", "scores/randomized", "scores/canonical"]
     assert stages[-3:] == scoring
@@ -314,4 +315,4 @@ def test_a_study_scores_at_its_end_what_has_no_real_label() -> None:
         if stage.arguments[0] in ("adapt", "train"):
             assert (str(Path("out") / stage.name) in words) == ("--real-labels" not in stage.arguments)
     assert {stage.arguments[-2:] for stage in scoring[1:]} == {("--judge", "out/scores/sim")}
-    assert not [stage for stage in plan(PRESETS["demo"], Path("out"), 0) if stage.arguments[0] == "score"]
+    assert not [stage for stage in plan(read_study("demo"), Path("out"), 0) if stage.arguments[0] == "score"]

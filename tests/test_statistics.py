@@ -14,6 +14,7 @@ from graspgap.evaluation.statistics import (
     Sample,
     auc,
     bootstrap_rates,
+    holm,
     label_efficiency,
     labels_for_rate,
     mcnemar_test,
@@ -21,6 +22,7 @@ from graspgap.evaluation.statistics import (
     rate_difference,
     rate_interval,
     reliability,
+    seed_spread,
     wilson_interval,
 )
 
@@ -216,3 +218,36 @@ def test_perfectly_calibrated_predictions_have_no_error() -> None:
     predicted = np.repeat([0.25, 0.75], 400)
     outcomes = np.concatenate([np.arange(400) < 100, np.arange(400) < 300])
     assert reliability(predicted, outcomes, bins=2).error == pytest.approx(0.0)
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_holm_keeps_false_alarms_rare_in_a_whole_family() -> None:
+    rng = np.random.default_rng(0)
+    alarms = [min(holm(rng.random(20).tolist())) < 0.05 for _ in range(2000)]
+    assert 0.03 < np.mean(alarms) < 0.07
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.08])
+def test_the_spread_between_seeds_is_what_chance_leaves(spread: float) -> None:
+    rng = np.random.default_rng(1)
+    found = []
+    for _ in range(40):
+        seeds = np.repeat(np.arange(30), 120)
+        rates = np.clip(0.5 + spread * rng.standard_normal(30), 0.01, 0.99)
+        # Of each seed 40 scenes of its own, three attempts each, which end alike for half of the scenes.
+        scenes = np.repeat(np.arange(30 * 40), 3)
+        chance = np.where(np.repeat(rng.random(30 * 40) < 0.5, 3), np.repeat(rng.random(30 * 40), 3), rng.random(3600))
+        found.append(seed_spread(Sample(chance < rates[seeds], scenes, seeds)))
+    assert np.mean(found) == pytest.approx(spread, abs=0.02)  # chance alone would be 0.06
+
+
+def test_the_spread_between_seeds_needs_two_of_them() -> None:
+    table = np.array([[1, 0], [0, 0]])
+    assert math.isnan(seed_spread(sample_of(table)))
+    one_scene_each = sample_of(table, seeds=np.array([0, 0, 1, 1]))
+    assert math.isnan(seed_spread(one_scene_each))

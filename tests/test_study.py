@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import platform
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
+import tyro
 
 from graspgap.adaptation.feature import FEATURES, check_features
 from graspgap.adaptation.pixel import METHODS
 from graspgap.cli.main import main
 from graspgap.errors import UserError
-from graspgap.evaluation.plans import PLANS
+from graspgap.evaluation.costs import rate_of, recorded
 from graspgap.evaluation.readme import filled
 from graspgap.evaluation.results import AttemptRecord, EvaluationResult, save
-from graspgap.evaluation.stages import Stage, finished_seconds, run_stages
-from graspgap.evaluation.study import PRESETS, StudyArm, plan
+from graspgap.evaluation.stages import (
+    STALE,
+    Stage,
+    _claim,
+    expected_seconds,
+    finished_seconds,
+    needed,
+    run_stages,
+)
+from graspgap.evaluation.study import plan
+from graspgap.evaluation.study_file import PRESETS, read_study
 from graspgap.files import read_json, write_json
 
 
-@pytest.mark.parametrize("name", list(PRESETS))
+@pytest.mark.parametrize("name", PRESETS)
 def test_every_stage_comes_after_what_it_reads(name: str) -> None:
     seen: set[str] = set()
-    for stage in plan(PRESETS[name], Path("out"), seed=3):
+    for stage in plan(read_study(name), Path("out"), seed=3):
         assert set(stage.after) <= seen
         assert stage.name not in seen
         seen.add(stage.name)
@@ -34,7 +47,7 @@ def test_every_stage_comes_after_what_it_reads(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["demo", "demo-long"])
 def test_a_study_has_the_arms_that_attribution_needs(name: str) -> None:
-    stages = plan(PRESETS[name], Path("out"), seed=0)
+    stages = plan(read_study(name), Path("out"), seed=0)
     arms = {
         stage.arguments[stage.arguments.index("--arm.name") + 1] for stage in stages if "--arm.name" in stage.arguments
     }
@@ -43,11 +56,13 @@ def test_a_study_has_the_arms_that_attribution_needs(name: str) -> None:
 
 
 def test_a_transfer_study_tries_every_policy_in_every_world_alike() -> None:
-    stages = PLANS["transfer"](Path("out"), 3)
+    stages = plan(read_study("transfer"), Path("out"), 3)
     trials = [stage for stage in stages if stage.arguments[0] == "evaluate"]
     words = [dict(zip(stage.arguments[2::2], stage.arguments[3::2], strict=False)) for stage in trials]
-    tried = {(each["--policy"].removeprefix("out/policies/"), each["--world"]) for each in words}
-    policies = ("random", "sim", "sim-both", "bullet", "bullet-both")
+    tried = {
+        (each["--policy"].removeprefix("out/policies/").removesuffix("-seed300"), each["--world"]) for each in words
+    }
+    policies = ("random", "from-sim", "from-sim-both", "from-bullet", "from-bullet-both")
     assert tried == {(policy, world) for policy in policies for world in ("sim", "bullet")}
     assert {(each["--attempts"], each["--seed"]) for each in words} == {("600", "4003")}
     seeds = [stage.arguments[stage.arguments.index("--seed") + 1] for stage in stages if "data/" in stage.name]
@@ -58,14 +73,16 @@ def test_a_transfer_study_tries_every_policy_in_every_world_alike() -> None:
 
 
 def test_no_arm_without_labels_is_given_one() -> None:
-    for stage in plan(PRESETS["demo"], Path("out"), seed=0):
+    for stage in plan(read_study("demo"), Path("out"), seed=0):
         if stage.arguments[0] == "train" and "real-only" not in stage.name:
             assert "--real-labels" not in stage.arguments
 
 
 def test_all_arms_train_and_are_tried_alike() -> None:
     def settings(command: str, flags: tuple[str, ...]) -> set[tuple[str, ...]]:
-        stages = [stage.arguments for stage in plan(PRESETS["demo"], Path("out"), 0) if stage.arguments[0] == command]
+        stages = [
+            stage.arguments for stage in plan(read_study("demo"), Path("out"), 0) if stage.arguments[0] == command
+        ]
         return {tuple(words[words.index(flag) + 1] for flag in flags) for words in stages}
 
     assert len(settings("train", ("--steps", "--seed"))) == 1
@@ -74,24 +91,176 @@ def test_all_arms_train_and_are_tried_alike() -> None:
 
 def test_seeds_share_neither_data_nor_trials() -> None:
     first, second = (
-        {" ".join(stage.arguments) for stage in plan(PRESETS["demo"], Path("out"), seed)} for seed in (0, 1)
+        {" ".join(stage.arguments) for stage in plan(read_study("demo"), Path("out"), seed)} for seed in (0, 1)
     )
     assert not first & second
 
 
 def test_ingredients_name_what_an_arm_is_made_of() -> None:
-    arm = StudyArm("x", sim="randomized", adapter="graspgan", features="consistency,dbn")
-    assert arm.ingredients == ("simulation", "randomization", "statistics", "consistency", "graspgan")
-    assert StudyArm("real-only", real_labels=0.1).ingredients == ()
+    study = read_study("ablations")
+    ingredients = {arm.name: set(study.ingredients(arm)) for arm in study.arms}
+    assert ingredients["prisms"] == {"simulation"}
+    assert ingredients["published-both+graspgan"] == {"simulation", "published objects", "randomization", "graspgan"}
+    assert ingredients["prisms-dynamics"] == {"simulation", "dynamics randomization"}
+    assert len({frozenset(each) for each in ingredients.values()}) == len(study.arms)  # no two are the same
+    bench = read_study("bench")
+    ingredients = {arm.name: set(bench.ingredients(arm)) for arm in bench.arms}
+    assert ingredients["real-only"] == set()
+    assert ingredients["graspgan+consistency"] == {"simulation", "graspgan", "statistics", "consistency"}
 
 
 def test_the_study_of_methods_tries_each_of_them() -> None:
-    arms = PRESETS["methods"].arms
-    assert {arm.adapter for arm in arms} - {""} == METHODS.keys()
+    study = read_study("methods")
+    arms = study.arms
+    assert {study.adapter(arm)[1].method for arm in arms if arm.adapter} == METHODS.keys()
     assert {name for arm in arms for name in arm.features.split(",")} - {""} == FEATURES.keys()
     for arm in arms:
         check_features([name for name in arm.features.split(",") if name])
-    assert len({arm.key for arm in arms}) == len(arms)
+    assert len({arm.name for arm in arms}) == len(arms)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_command_of_a_study_is_one_of_ours(name: str) -> None:
+    """Nothing runs, but the command line reads all words."""
+    kinds = set()
+    for stage in plan(read_study(name), Path("out"), seed=1):
+        command = " ".join(stage.arguments[:2]) if stage.arguments[0] == "dataset" else stage.arguments[0]
+        module = importlib.import_module(f"graspgap.cli.{command.replace(' ', '_')}")
+        words = stage.arguments[len(command.split()) :]
+        key = tuple(word for word in words if word.startswith("--"))
+        if (command, key) not in kinds:  # one of each shape: reading takes a while
+            kinds.add((command, key))
+            tyro.cli(module.Config, args=[*words, *(["--workers", "1"] if stage.workers else [])])
+
+
+def _small(tmp_path: Path, **changed: str) -> Path:
+    parts = {
+        "top": 'about = "x"\ntrain_steps = 4\ntrials = 6\n',
+        "data": "[data.sim]\nattempts = 40\n",
+        "arm": '[[arms]]\nname = "sim-only"\nsim = "sim"\n',
+    } | changed
+    path = tmp_path / "study.toml"
+    path.write_text("\n".join(parts.values()), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"top": 'about = "x"\ntrain_steps = 4\n'}, "has no 'trials': add it"),
+        ({"top": 'about = "x"\ntrain_steps = "4"\ntrials = 6\n'}, "'train_steps' in .* is '4', expected whole number"),
+        ({"data": "[data.sim]\nattempt = 40\n"}, "did you mean 'attempts'"),
+        ({"data": "[data.sim]\nattempts = 0\n"}, "asks for 0 attempts"),
+        ({"data": "data = 3\n"}, "'data' in .* is 3, expected a table"),
+        ({"arm": '[[arms]]\nname = "a"\nsim = "smi"\n'}, "did you mean 'sim'"),
+        ({"arm": '[[arms]]\nname = "a"\n'}, "arm 'a' in .* has nothing to learn from"),
+        ({"arm": '[[arms]]\nname = "a"\nadapter = "graspgan"\n'}, "has an adapter and no simulated data"),
+        (
+            {"arm": '[[arms]]\nname = "a"\nsim = "sim"\nfeatures = "dbn"\n'},
+            "real of arm 'a' in .* 'standin' is unknown",
+        ),
+        ({"arm": '[[arms]]\nname = "a"\nsim = "sim"\nreal_labels = [2.0]\n'}, "expected fractions from 0 to 1"),
+        ({"more": '[[arms]]\nname = "sim-only"\nsim = "sim"\n'}, "two arms in .* are called 'sim-only'"),
+        ({"more": '[[tried]]\narms = ["simonly"]\n'}, "did you mean 'sim-only'"),
+        ({"data": '[data.sim]\nattempts = 40\n[data.few]\nattempts = 50\ndrawn_from = "sim"\n'}, "at least as many"),
+        ({"arm": '[arms]\nname = "a"\n'}, "expected tables: write"),
+    ],
+)
+def test_a_wrong_study_file_is_one_clear_line(tmp_path: Path, changed: dict[str, str], words: str) -> None:
+    with pytest.raises(UserError, match=words) as caught:
+        read_study(str(_small(tmp_path, **changed)))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_study_file_of_ones_own_is_planned(tmp_path: Path) -> None:
+    stages = plan(read_study(str(_small(tmp_path))), Path("out"), 2)
+    assert [stage.name for stage in stages] == [
+        "data/sim",
+        "trials/random-seed200",
+        "policies/sim-only-seed200",
+        "trials/sim-only-seed200",
+    ]
+    with pytest.raises(UserError, match=r"can't read --preset .*nowhere\.toml"):
+        read_study(str(tmp_path / "nowhere.toml"))
+    with pytest.raises(UserError, match="did you mean 'bench'"):
+        read_study("bnech")
+
+
+def test_a_scaled_study_is_the_same_but_smaller() -> None:
+    whole, small = read_study("paper"), read_study("paper").scaled(1e-5)
+    assert [stage.name for stage in plan(small, Path("o"), 0)] == [stage.name for stage in plan(whole, Path("o"), 0)]
+    assert small.image_size == whole.image_size
+    assert (small.data["prisms"].attempts, small.adapter_steps, small.train_steps, small.trials) == (40, 2, 4, 3)
+    with pytest.raises(UserError, match="is no share"):
+        whole.scaled(2.0)
+
+
+CHAIN = [
+    Stage("data/a", ("--version",)),
+    Stage("policies/a", ("--version",), ("data/a",)),
+    Stage("trials/a", ("--version",), ("policies/a",)),
+    Stage("policies/b", ("--version",), ("data/a",)),
+    Stage("trials/b", ("--version",), ("policies/b",)),
+]
+
+
+def test_what_nothing_unfinished_reads_is_not_made() -> None:
+    def names(done: set[str], only: str = "") -> list[str]:
+        return [stage.name for stage in needed(CHAIN, done, only)]
+
+    assert names(set()) == [stage.name for stage in CHAIN]
+    assert names({"trials/a"}) == ["data/a", "policies/b", "trials/b"]
+    assert names({"trials/a", "policies/b"}) == ["trials/b"]
+    assert names({"trials/a", "trials/b"}) == []
+    assert names(set(), "policies/a") == ["data/a", "policies/a"]
+    assert names({"data/a"}, "*b") == ["policies/b", "trials/b"]
+    with pytest.raises(UserError, match="--only nothing matches no stage: they lie below data, policies, trials"):
+        names(set(), "nothing")
+
+
+def test_a_stage_that_another_command_runs_is_left_to_it(tmp_path: Path) -> None:
+    claim = tmp_path / "stages" / "data-a.claim"
+    claim.parent.mkdir()
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    claim.write_text(f"{platform.node()} {other.pid}")
+    runner = threading.Thread(target=run_stages, args=(tmp_path, CHAIN[:1], 1))
+    runner.start()
+    time.sleep(1.0)
+    assert runner.is_alive()
+    assert not (tmp_path / "logs").exists()
+    other.kill()  # its claim is worth nothing now
+    other.wait()
+    runner.join(60)
+    assert finished_seconds(tmp_path, CHAIN[0]) is not None
+    assert not claim.exists()
+
+
+def test_a_claim_of_another_machine_holds_while_it_is_renewed(tmp_path: Path) -> None:
+    claim = tmp_path / "stages" / "data-a.claim"
+    claim.parent.mkdir()
+    claim.write_text("another-machine 1")
+    assert not _claim(tmp_path, CHAIN[0])
+    os.utime(claim, (time.time() - 2 * STALE,) * 2)
+    assert _claim(tmp_path, CHAIN[0])
+    assert claim.read_text() == f"{platform.node()} {os.getpid()}"
+
+
+def test_times_are_measured_where_something_like_it_has_finished(tmp_path: Path) -> None:
+    def stage(name: str, kind: str, amount: float) -> Stage:
+        return Stage(name, ("--version",), work=(kind, amount))
+
+    stages = [stage("a", "train dann", 10), stage("b", "train dann", 20), stage("c", "train new-method", 10)]
+    expected = expected_seconds(tmp_path, stages)
+    assert expected["b"] == 2 * expected["a"] == 20 * rate_of("train dann", {})
+    write_json(
+        tmp_path / "stages" / "a.json", {"arguments": ["--version"], "work": ["train dann", 10], "seconds": 50.0}
+    )
+    assert expected_seconds(tmp_path, stages)["b"] == 100
+    assert expected_seconds(tmp_path, stages)["c"] == 10 * rate_of("train", {})  # nothing like it
+    assert recorded(tmp_path) == [("train dann", 10.0, 50.0)]
+    busy = {"arguments": ["--version"], "work": ["train dann", 10], "seconds": 500.0, "cpu_seconds": 40.0}
+    write_json(tmp_path / "stages" / "a.json", busy)
+    assert expected_seconds(tmp_path, stages)["b"] == 80  # other work on the machine is not counted
 
 
 def test_a_finished_stage_is_not_run_again_and_keeps_its_settings(tmp_path: Path) -> None:
@@ -99,6 +268,7 @@ def test_a_finished_stage_is_not_run_again_and_keeps_its_settings(tmp_path: Path
     run_stages(tmp_path, [stage], workers=1)
     seconds = finished_seconds(tmp_path, stage)
     assert seconds is not None
+    assert 0 < read_json(tmp_path / "stages" / "help.json", "a stage")["cpu_seconds"] < seconds + 1
     log = tmp_path / "logs" / "help.log"
     log.unlink()
     run_stages(tmp_path, [stage], workers=1)

@@ -7,6 +7,7 @@ import pytest
 
 from graspgap.contract import Camera
 from graspgap.objects.model import ObjectModel, Part, Surface
+from graspgap.objects.textures import linear
 from graspgap.worlds.mitsuba_renderer import (
     MitsubaRenderer,
     RenderConfig,
@@ -67,6 +68,15 @@ def test_objects_move_with_their_bodies_and_parts_stand_in_for_missing_surfaces(
     assert np.array_equal(second, nth_frame(cell, frame=1))
     bright = [np.argwhere(image.sum(axis=2) > 300).mean(axis=0) for image in (first, second)]
     assert np.linalg.norm(bright[0] - bright[1]) > 5
+
+
+def test_parts_have_the_color_that_a_screen_shows():
+    box_part = Part("box", (0.05, 0.05, 0.02))
+    color = (0.5, 0.3, 0.7)
+    flat = part_surface(box_part, linear(color))
+    drawn = picture(FakeCell([ObjectModel("parts", (box_part,), 0.1, color=color)], [(0.55, 0, 0.02)]))
+    wanted = picture(FakeCell([ObjectModel("surface", (), 0.1, (flat,))], [(0.55, 0, 0.02)]))
+    assert np.array_equal(drawn, wanted)
 
 
 def nth_frame(cell, frame):

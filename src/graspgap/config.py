@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 LATER = {"later": True}
@@ -31,7 +31,8 @@ def _plain(value: Any) -> Any:
 
 
 def from_json(kind: type[T], values: Mapping[str, Any]) -> T:
-    """Build dataclass `kind` from a mapping of its fields; nested dataclasses from nested mappings, tuples from lists.
+    """Build dataclass `kind` from a mapping of its fields; nested dataclasses, and dicts and tuples of them, from
+    nested mappings, tuples from lists.
 
     A missing field keeps its default, so that configurations of earlier versions can be read.
 
@@ -42,13 +43,16 @@ def from_json(kind: type[T], values: Mapping[str, Any]) -> T:
     unknown = values.keys() - hints.keys()
     if unknown:
         raise ValueError(f"{kind.__name__} has no field '{min(unknown)}'")
-    fields: dict[str, Any] = {}
-    for name, value in values.items():
-        hint: Any = hints[name]
-        nested: Any = next((one for one in (hint, *get_args(hint)) if dataclasses.is_dataclass(one)), None)
-        if isinstance(value, Mapping) and nested is not None:  # also of `Nested | None`
-            value = from_json(nested, value)
-        elif isinstance(value, list):
-            value = tuple(value)
-        fields[name] = value
-    return kind(**fields)
+    return kind(**{name: _built(value, hints[name]) for name, value in values.items()})
+
+
+def _built(value: Any, hint: Any) -> Any:
+    nested: Any = next((one for one in (hint, *get_args(hint)) if dataclasses.is_dataclass(one)), None)
+    if isinstance(value, Mapping) and nested is not None:  # also of `Nested | None`, and of `dict[str, Nested]`
+        if get_origin(hint) is dict:
+            return {name: from_json(nested, each) for name, each in value.items()}
+        return from_json(nested, value)
+    if isinstance(value, list):
+        inner = nested or next(iter(get_args(hint)), None)
+        return tuple(_built(each, inner) for each in value)
+    return value

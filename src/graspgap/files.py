@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, TypeVar
 
 from upath import UPath
@@ -70,20 +68,6 @@ def read_json(path: Location, what: str) -> Any:
         raise UserError(f"can't read {path} of {what}: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:  # also numbers with thousands of digits
         raise UserError(f"{path} of {what} is not valid JSON ({error}): restore it or make it again") from None
-
-
-def read_toml(path: Path, option: str, expected: str = "a TOML file") -> dict[str, Any]:
-    """The values of the TOML file that the user gave as `option`.
-
-    Raises:
-        UserError: if it can't be read; `expected` says what could be given.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"can't read {option} {path} ({error.strerror}): give {expected}") from None
-    except ValueError as error:
-        raise UserError(f"{path} is not valid TOML ({error}): correct it") from None
 
 
 def sha256(path: Location) -> str:

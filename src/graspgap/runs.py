@@ -17,6 +17,7 @@ KINDS = {
     "adapter": "an adapter run",
     "policy": "a policy run",
     "export": "an ONNX export",
+    "lerobot": "a LeRobotDataset made of a dataset",
     "evaluation": "an evaluation",
     "scores": "scores of adapters and policies",
     "study": "a study",

@@ -17,6 +17,7 @@ from graspgap.worlds.camera_file import read_camera
 from graspgap.worlds.catalog import WorldChoice, cached_world, is_robot
 from graspgap.worlds.installed import named
 from graspgap.worlds.randomization import ranges_of
+from graspgap.worlds.standin_names import read_factors
 
 ROBOT_SHARD = 5
 """Attempts per shard with a robot, whose attempts are dear: a crash loses the unfinished shard."""
@@ -46,8 +47,11 @@ class Config:
     the demo; or a TOML file of ranges."""
     camera: Path | None = None
     """JSON or TOML file with the camera: `position`, `target`, `fov`, `roll`; or a calibration's `K`, `width`, `height`
-    and `T_base_camera`, as `graspgap align` writes. It moves a simulated camera; of a real cell and of the stand-in it
+    and `T_base_camera`, as `graspgap align` writes. It moves a simulated camera; of a real cell and of a stand-in it
     says where you believe the camera to be. Default: the world's own."""
+    same: str = ""
+    """What of the stand-in is simulation's instead, joined by commas: `look`, `camera`, `objects`, `physics`. The
+    dataset's world is named after it, and datasets of different ones don't mix."""
     layers: bool = False
     """Keep instance ids and depth of simulated pictures too, besides semantic masks."""
     canonical: bool = False
@@ -85,6 +89,7 @@ def run(config: Config) -> None:
         ranges=ranges_of(config.randomize),
         camera=camera.camera if camera else None,
         settings=tables,
+        same=read_factors(config.same),
     )
     if camera and camera.crop:
         left, top, side = camera.crop

@@ -9,11 +9,13 @@ from tyro.conf import Positional
 
 from graspgap.cli.checks import at_least
 from graspgap.collection.policies import PolicyChoice
+from graspgap.evaluation.filming import film_evaluation
 from graspgap.evaluation.trials import Arm, TrialSettings, evaluate
 from graspgap.worlds.camera_file import read_camera
-from graspgap.worlds.catalog import WorldChoice
+from graspgap.worlds.catalog import WorldChoice, is_robot
 from graspgap.worlds.installed import named
 from graspgap.worlds.randomization import ranges_of
+from graspgap.worlds.standin_names import read_factors
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Config:
     out: Positional[Path]
     """Folder to write `results.json` to; a command that was stopped resumes."""
     policy: str
-    """Folder of a policy run, `random`, or `scripted` (simulation only)."""
+    """Folder of a policy run, `zoo:NAME`, `random`, or `scripted` (simulation only)."""
     world: str = "standin"
     """`standin` (the stand-in reality), `sim`, `bullet` (PyBullet, extra `bullet`), or an installed world, as for
     `collect`."""
@@ -35,6 +37,9 @@ class Config:
     """Randomization of a simulated world, as for `collect`."""
     camera: Path | None = None
     """File with the camera, as for `collect`."""
+    same: str = ""
+    """What of the stand-in is simulation's instead, joined by commas: `look`, `camera`, `objects`, `physics`. It tells
+    what the gap is made of; the result's world is named after it, and no table mixes it with the stand-in's."""
     seed: int = 1000
     """Evaluation seed: equal seeds give all policies the same scenes."""
     workers: int = 0
@@ -43,6 +48,9 @@ class Config:
     """Pixels of a side of the pictures; a policy needs what it was trained with."""
     steps_per_attempt: int = 4
     """Servo steps, 2 to 10."""
+    films: int = 0
+    """Films to make of the first so many successes, and failures: for the report, and in `OUT/films`. `graspgap film`
+    makes them afterwards, too, but of a robot's attempts."""
     arm: Arm = field(default_factory=Arm)
     """Kept with the result; a study sets them."""
 
@@ -50,6 +58,7 @@ class Config:
 def run(config: Config) -> None:
     """Evaluate, and print the rate with its interval."""
     at_least("--seed", config.seed, 0)
+    at_least("--films", config.films, 0)
     name, tables = named(config.world, config.world_config)
     world = WorldChoice(
         name=name,
@@ -60,9 +69,12 @@ def run(config: Config) -> None:
         ranges=ranges_of(config.randomize),
         camera=read_camera(config.camera).camera if config.camera else None,
         settings=tables,
+        same=read_factors(config.same),
     )
     settings = TrialSettings(world, PolicyChoice(config.policy), config.seed, config.steps_per_attempt)
-    result = evaluate(config.out, settings, config.attempts, config.arm, config.workers)
+    result = evaluate(config.out, settings, config.attempts, config.arm, config.workers, films=config.films)
+    if config.films and not is_robot(world):
+        film_evaluation(config.out, each=config.films, policy=config.policy)
     interval = result.interval
     print(
         f"{config.out}: {result.successes} of {result.attempts} succeeded: {interval.value:.1%} "

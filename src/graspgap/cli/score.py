@@ -25,6 +25,7 @@ from graspgap.selection.samples import ScoreSettings
 from graspgap.selection.scoring import Candidate, Scorer, score_runs, with_snapshots
 from graspgap.selection.table import DEFAULTS, KINDS
 from graspgap.tensors import choose_device, save_module
+from graspgap.zoo import resolved
 
 Runs = Annotated[tuple[tuple[Path, ...], ...], UseAppendAction]
 
@@ -71,8 +72,8 @@ def run(config: Config) -> None:
     device = choose_device(config.device)
     if config.workers:
         torch.set_num_threads(choose_workers(config.workers))
-    adapters = [path for group in config.adapter for run in group for path in with_snapshots(run)]
-    policies = [path for group in config.policy for path in group]
+    adapters = [path for group in config.adapter for run in group for path in with_snapshots(resolved(run))]
+    policies = [resolved(path) for group in config.policy for path in group]
     runs = [*(Candidate("adapter", path) for path in adapters), *(Candidate("policy", path) for path in policies)]
     if not runs:
         raise UserError("there is nothing to score: give --adapter RUN, --policy RUN, or both")

@@ -12,12 +12,13 @@ from graspgap.contract import Workspace
 from graspgap.deployment.settings import ServerConfig
 from graspgap.errors import UserError
 from graspgap.worlds.camera_file import read_camera, require_sight
+from graspgap.zoo import resolved
 
 
 @dataclass(frozen=True)
 class Config:
     policy: Path
-    """Folder of a policy run, or of an ONNX export, which needs no PyTorch."""
+    """Folder of a policy run, or of an ONNX export, which needs no PyTorch, or `zoo:NAME`."""
     server: OmitArgPrefixes[ServerConfig] = field(default_factory=ServerConfig)
     camera: Path | None = None
     """File with the camera of your cell, as for `collect`. Default: the nominal one of the policy's training."""
@@ -48,4 +49,4 @@ def run(config: Config) -> None:
     except ImportError as error:
         raise UserError(f"serving needs {error.name}: pip install 'graspgap[serve]'") from None
     served = ServedConfig(config.seed, config.steps_per_attempt, config.abstain_rate, config.workspace, camera)
-    serve(load_served(config.policy, served, config.device, config.threads), config.server)
+    serve(load_served(resolved(config.policy), served, config.device, config.threads), config.server)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,12 +11,18 @@ from rich.table import Table
 from tyro.conf import Positional
 
 from graspgap.cli.checks import at_least
-from graspgap.errors import choose
-from graspgap.evaluation.plans import PLANS
-from graspgap.evaluation.stages import finished_seconds, run_stages
+from graspgap.config import to_json
+from graspgap.evaluation.report import duration
+from graspgap.evaluation.stages import Stage, expected_seconds, finished_seconds, needed, run_stages
+from graspgap.evaluation.study import plan
+from graspgap.evaluation.study_file import read_study
 from graspgap.evaluation.study_report import write_study_report
+from graspgap.files import write_json
 from graspgap.parallel import choose_workers
 from graspgap.runs import begin_run
+
+RESOLVED = "study.json"
+"""What the study is made of, beside what it made."""
 
 
 @dataclass(frozen=True)
@@ -27,34 +34,57 @@ class _Identity:
 @dataclass(frozen=True)
 class Config:
     out: Positional[Path]
-    """Study folder; a study that was stopped resumes."""
+    """Study folder; a study that was stopped resumes, and several commands, on several machines, may share it."""
     preset: str = "demo"
     """`demo` (about half an hour on two cores), `demo-long` (about two hours), `methods` (every method, some hours),
-    `transfer` (between `sim` and `bullet`, about half an hour, extra `bullet`); `tiny` and `transfer-tiny` only prove
-    that they run."""
+    `bench` (the reference study, some hours a seed), `ablations`, `transfer` (between `sim` and `bullet`, about half an
+    hour, extra `bullet`), `paper` (the original's size, for a cluster); `tiny` and `transfer-tiny` only prove that they
+    run. Or a TOML file of your own: docs/studies.md."""
     seed: int = 0
     """Seed of all data, training and evaluation."""
     workers: int = 0
     """Cores to use; 0: all."""
+    only: str = ""
+    """Run the stages whose names match this pattern, such as `data/*` or `*graspgan*`, and what they read."""
+    scale: float = 1.0
+    """Share of the attempts and steps, to try a study out; what it measures then means nothing."""
     plan: bool = False
-    """Show the stages and what is done already, and stop."""
+    """Show the stages, what is done already and how long the others will take, and stop."""
 
 
 def run(config: Config) -> None:
     """Run what has not finished, write the report, print the table."""
-    plan = PLANS[choose("--preset", config.preset, PLANS)]
+    study = read_study(config.preset)
     at_least("--seed", config.seed, 0)
     workers = choose_workers(config.workers)
-    stages = plan(config.out, config.seed)
+    study = study.scaled(config.scale)
+    stages = plan(study, config.out, config.seed)
     if config.plan:
-        table = Table("stage", "done", "command")
-        for stage in stages:
-            seconds = finished_seconds(config.out, stage)
-            table.add_row(stage.name, "" if seconds is None else f"{seconds:.0f} s", " ".join(stage.arguments))
-        Console().print(table)
+        print(f"{config.preset}: {study.about}")
+        _show(config.out, stages, config.only, min(workers, 2))
         return
-    begin_run(config.out, "study", _Identity(config.preset, config.seed))
-    run_stages(config.out, stages, workers)
+    name = config.preset if config.scale == 1 else f"{config.preset}, scaled by {config.scale:g}"
+    begin_run(config.out, "study", _Identity(name, config.seed))
+    write_json(config.out / RESOLVED, to_json(study))
+    run_stages(config.out, stages, workers, config.only)
     report = write_study_report(config.out, stages)
     Console().print((config.out / "table.md").read_text(encoding="utf-8"), markup=False, soft_wrap=True)
     print(f"table:  {config.out / 'table.csv'}\nreport: {report}")
+
+
+def _show(out: Path, stages: Sequence[Stage], only: str, slots: int) -> None:
+    """The stages as a table, and the time that is left."""
+    done = {stage.name for stage in stages if finished_seconds(out, stage) is not None}
+    seconds = expected_seconds(out, stages)
+    left = needed(stages, done, only)
+    table = Table("stage", "time", "", "command")
+    for stage in stages:
+        state = "done" if stage.name in done else "" if stage in left else "not needed"
+        time = duration(seconds[stage.name])
+        table.add_row(stage.name, time if state == "done" else f"about {time}", state, " ".join(stage.arguments))
+    Console().print(table)
+    total = sum(seconds[stage.name] for stage in left)
+    print(
+        f"{len(done)} of {len(stages)} stages are done; {len(left)} are left: about {duration(total)} of one core's "
+        f"work, {duration(total / slots)} with {slots} at a time"
+    )

@@ -34,6 +34,7 @@ from graspgap.training.engine import choose_precision
 from graspgap.training.grasp import GraspData, GraspTrainingConfig, policy_domain, policy_facts, train_grasp
 from graspgap.training.loop import Watch
 from graspgap.training.trackers import chosen_trackers
+from graspgap.zoo import MODELS, resolved
 
 HELD_OUT = 0.1
 """Share of the scenes of each dataset kept from training, for calibration and AUC."""
@@ -46,8 +47,8 @@ class Config:
     sim: Place | None = None
     """Simulated dataset."""
     adapter: Path | None = None
-    """Adapter run that makes the simulated pictures look real. A front end (`rcan`) changes the real ones too, and
-    becomes a part of the policy."""
+    """Adapter run, or `zoo:NAME`, that makes the simulated pictures look real. A front end (`rcan`) changes the real
+    ones too, and becomes a part of the policy."""
     real: Place | None = None
     """Real dataset."""
     real_labels: float = 0.0
@@ -98,6 +99,8 @@ def run(config: Config) -> None:
         raise UserError("--adapter makes simulated pictures look real: give --sim DATA too")
     if config.real_labels and not config.real:
         raise UserError(f"--real-labels {config.real_labels:g} asks for labels of no dataset: give --real DATA too")
+    if config.adapter:
+        config = replace(config, adapter=resolved(config.adapter))
     with processes.joined(device) as device:
         _train(config, device, precision, trackers)
 
@@ -146,8 +149,9 @@ def _train(config: Config, device: torch.device, precision: str, trackers: tuple
         return
     if config.adapter and method and views.sim:
         name = f"{views.sim.provenance()['meta_sha256'][:12]}-{len(views.sim)}-{config.seed}"
+        kept = config.out if config.adapter.parent == MODELS else config.adapter  # nothing is written to the zoo
         with processes.main_first():
-            views = replace(views, adapted=adapted_view(config.adapter, method, views.sim, name, device))
+            views = replace(views, adapted=adapted_view(kept, method, views.sim, name, device))
     held_out: dict[str, LabelledView] = {}
     if sim_held:
         held_out["sim"] = sim_held.simulated(extras=False)

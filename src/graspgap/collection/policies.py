@@ -11,6 +11,7 @@ from graspgap.contract import MAX_SERVO_STEPS, WorldSpec
 from graspgap.deployment.load import TrainedPredictor, open_predictor
 from graspgap.errors import UserError, choose
 from graspgap.grasping.policies import Policy, RandomPolicy, ScriptedPolicy, ServoConfig, ServoPolicy
+from graspgap.zoo import resolved
 
 NAMES = ("random", "scripted")
 
@@ -20,7 +21,7 @@ class PolicyChoice:
     """A policy and its settings."""
 
     name: str = "scripted"
-    """`random`, `scripted` (simulation only), or the folder of a policy run or of its ONNX export."""
+    """`random`, `scripted` (simulation only), or the folder of a policy run or of its ONNX export, or `zoo:NAME`."""
     noise: float = 0.0
     """Exploration noise of a policy run: standard deviation of the target's position [m]."""
 
@@ -65,7 +66,7 @@ def make_policy(choice: PolicyChoice, steps: int) -> ChosenPolicy:
         return ChosenPolicy(RandomPolicy(steps), "random")
     if choice.name == "scripted":
         return ChosenPolicy(ScriptedPolicy(steps), "scripted")
-    run = Path(choice.name)
+    run = resolved(Path(choice.name))
     if not run.is_dir():
         if run.parent == Path() and not run.exists():
             choose("--policy", choice.name, NAMES)

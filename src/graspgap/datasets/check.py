@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,12 @@ import pyarrow.compute as pc
 
 from graspgap.contract import Camera, Workspace
 from graspgap.datasets import shards
-from graspgap.datasets.mapping import check_table
 from graspgap.datasets.schema import FORMAT, FORMAT_VERSION, arrow_schema, groups_of
 from graspgap.errors import UserError
 from graspgap.files import read_json
 from graspgap.locations import Location
 from graspgap.progress import progress
+from graspgap.settings import check_table
 
 LARGEST = 8192
 """Pixels of a side of a picture, at most: memory for them is taken before they are read."""
@@ -102,11 +102,7 @@ def _check_facts(kind: type, table: Any, where: str) -> None:
     """Refuse a table without the fields of `kind`, or with other values there."""
     if not isinstance(table, dict):
         raise UserError(f"{where} is no table")
-    known = {field.name: field.default is MISSING for field in fields(kind)}
-    missing = [name for name, needed in known.items() if needed and name not in table]
-    if missing:
-        raise UserError(f"{where} has no '{missing[0]}'")
-    check_table(kind, {name: table[name] for name in known if name in table}, where)
+    check_table(kind, {field.name: table[field.name] for field in fields(kind) if field.name in table}, where)
 
 
 def verify(folder: Location) -> dict[str, Any]:

@@ -27,9 +27,11 @@ def chunks(items: Iterator[T], length: int, otherwise: T) -> Iterator[list[T]]:
         yield more
 
 
-def spread(steps: int, count: int) -> Int64[np.ndarray, "t"]:
-    """Up to `count` different steps spread evenly over an episode, without its first where there are others."""
-    return np.unique(np.linspace(min(1, steps - 1), steps - 1, min(count, max(steps - 1, 1))).round().astype(np.int64))
+def spread(steps: int, count: int, first: bool = False) -> Int64[np.ndarray, "t"]:
+    """Up to `count` different steps spread evenly over an episode, without its `first` where there are others, unless
+    it is asked for."""
+    start = 0 if first else min(1, steps - 1)
+    return np.unique(np.linspace(start, steps - 1, min(count, steps - start)).round().astype(np.int64))
 
 
 def closing(opening: Float[np.ndarray, "t"], threshold: float, below: bool) -> int | None:

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float32, Float64, Int64
 
+from graspgap.config import LATER
 from graspgap.contract import MAX_SERVO_STEPS, GraspAttempt, GraspOutcome
 from graspgap.datasets.frames import closing, one_bit, spread
 from graspgap.datasets.importing import Advance, Report, Skip, Unit, run_import
@@ -28,6 +29,8 @@ class LerobotMapping:
 
     images: tuple[str, ...] = ()
     """Cameras, each of which makes rows of its own. May be left out where there is one."""
+    before: str | None = field(default=None, metadata=LATER)
+    """Camera whose first picture is `image_before`; none: the first of the row's own camera, which then is no step."""
     pose: str | None = None
     """Feature with the gripper pose of each frame; none: pictures alone."""
     pose_index: tuple[int, ...] = ()
@@ -54,13 +57,16 @@ class LerobotMapping:
     """Pictures per row, spread evenly over the episode, or over what comes before the grasp."""
     attempts_per_episode: int = 1
     """Rows per episode and camera, whose pictures interleave; 1 where there is a `success`."""
+    scene: str | None = field(default=None, metadata=LATER)
+    """Column of meta/episodes with the number of the scene; none: each episode is a scene of its own."""
 
 
 def import_lerobot(source: Path, out: Path, mapping: LerobotMapping | None = None) -> dict[str, Any]:
     """Import the folder `source` to the dataset `out`; an episode is a scene. Resumes.
 
-    `image_before` is the first picture of the episode. Everything that is mapped must be there: an episode without its
-    success, with a picture that is damaged or a gripper that doesn't point down is skipped and counted.
+    `image_before` is the first picture of the episode, unless it has a camera of its own. Everything that is mapped
+    must be there: an episode without its success, with a picture that is damaged or a gripper that doesn't point down
+    is skipped and counted.
 
     Raises:
         UserError: if the folder or a file in it is damaged or of another kind, the mapping names a feature that
@@ -79,7 +85,10 @@ class _Episodes:
             raise UserError(f"{source} has no episodes: expected a finished recording")
         self.cameras = _cameras(self.folder, mapping)
         self.columns = _check(self.folder, mapping)
-        self.units = [Unit(f"episode {episode.index}", episode.length) for episode in self.folder.episodes]
+        self.units = [
+            Unit(f"episode {episode.index}", episode.length, _scene(self.folder, episode, mapping.scene))
+            for episode in self.folder.episodes
+        ]
         self.nothing = f"no row comes of {source}: see why in import.json, and map other features"
 
     def read(self, unit: int, advance: Advance) -> Iterator[Attempt | Skip]:
@@ -88,7 +97,8 @@ class _Episodes:
         if episode.length < 1:
             yield Skip("episode is empty", name)
             return
-        stored = [camera for camera in self.cameras if not folder.is_video(camera)]
+        pictured = self.cameras if mapping.before is None else (*self.cameras, mapping.before)
+        stored = [camera for camera in pictured if not folder.is_video(camera)]
         table = folder.table(episode, [*self.columns, *stored])
         success, last = None, episode.length - 1
         if mapping.success is not None:
@@ -105,7 +115,7 @@ class _Episodes:
                     return
                 last = when
         count = mapping.attempts_per_episode
-        steps = spread(last + 1, mapping.frames_per_attempt * count)
+        steps = spread(last + 1, mapping.frames_per_attempt * count, first=mapping.before is not None)
         poses, why = self._poses(table, mapping.pose, steps)
         targets, why_not = self._poses(table, mapping.target, steps[-1:])
         if why or why_not:
@@ -113,9 +123,10 @@ class _Episodes:
             return
         for camera in self.cameras:
             try:
-                pictures = folder.pictures(episode, table, camera, [0, *steps.tolist()])
+                pictures = folder.pictures(episode, table, mapping.before or camera, [0])
+                pictures += folder.pictures(episode, table, camera, steps.tolist())
             except UserError as error:
-                if folder.is_video(camera):
+                if any(map(folder.is_video, pictured)):
                     raise
                 yield Skip("picture is missing or damaged", f"{name}, {camera}: {error}")
                 continue
@@ -162,12 +173,27 @@ def pick(values: Float64[np.ndarray, "t k"], index: tuple[int, ...], name: str) 
 
 
 def _cameras(folder: LerobotFolder, mapping: LerobotMapping) -> tuple[str, ...]:
-    known = ", ".join(folder.cameras) or "none"
-    if not mapping.images and len(folder.cameras) != 1:
-        raise UserError(f"{folder.root} has {len(folder.cameras)} cameras ({known}): say which with --images")
+    if mapping.before is not None:
+        choose("camera", mapping.before, folder.cameras)
+    cameras = [name for name in folder.cameras if name != mapping.before]
+    known = ", ".join(cameras) or "none"
+    if not mapping.images and len(cameras) != 1:
+        raise UserError(f"{folder.root} has {len(cameras)} cameras ({known}): say which with --images")
     for name in mapping.images:
         choose("camera", name, folder.cameras)
-    return mapping.images or tuple(folder.cameras)
+    return mapping.images or tuple(cameras)
+
+
+def _scene(folder: LerobotFolder, episode: Episode, name: str | None) -> int | None:
+    """The number of an episode's scene, None where it isn't mapped."""
+    if name is None:
+        return None
+    value = episode.facts.get(choose("scene", name, episode.facts))
+    if not isinstance(value, int) or value < 0:
+        raise UserError(
+            f"{folder.root}: scene '{name}' of episode {episode.index} is {value}, expected a number from 0"
+        )
+    return value
 
 
 def _check(folder: LerobotFolder, mapping: LerobotMapping) -> list[str]:

@@ -14,14 +14,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from graspgap.config import to_json
 from graspgap.contract import GraspAttempt
-from graspgap.datasets.mapping import check_table
 from graspgap.datasets.schema import Attempt
 from graspgap.datasets.writer import ImportedSpec, config_hash, finish, shard_done, write_shard
 from graspgap.errors import UserError
 from graspgap.files import read_json, write_json
 from graspgap.progress import progress
 from graspgap.runs import begin_run
+from graspgap.settings import check_table
 
 REPORT = "import.json"
 NAMES = 1000
@@ -35,6 +36,8 @@ class Unit:
     name: str
     size: int = 1
     """What it adds to the progress bar."""
+    scene: int | None = None
+    """Its scene, where the recording tells it; None: one of its own."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,7 @@ def run_import(
             damaged, or no row comes of the source.
     """
     begin_run(out, "dataset", config, {"source": str(source)})
-    settings = config_hash(asdict(config))
+    settings = config_hash(to_json(config))
     report = _report(out, source, recording, settings, per_shard)
     sizes = [unit.size for unit in recording.units]
     with progress("import", sum(sizes), sum(sizes[: report.unit]), recording.counted) as advance:
@@ -161,12 +164,8 @@ def read_report(out: Path) -> Report:
     """
     values = read_json(out / REPORT, "an imported dataset")
     try:
-        facts = {name: value for name, value in values.items() if name != "skipped"}
-        check_table(Report, {name: value for name, value in facts.items() if value is not None}, f"{out / REPORT}")
-        for reason in values["skipped"].values():
-            check_table(Reason, dict(reason), f"{out / REPORT}")
-        skipped = {why: Reason(reason["count"], list(reason["names"])) for why, reason in values["skipped"].items()}
-        report = Report(**facts, skipped=skipped)
+        check_table(Report, dict(values), f"{out / REPORT}")
+        report = Report(**values | {"skipped": {why: Reason(**reason) for why, reason in values["skipped"].items()}})
         if not 0 <= report.unit <= report.units or min(report.items, report.shards, report.rows) < 0:
             raise ValueError
     except (TypeError, ValueError, KeyError, AttributeError, UserError):
@@ -195,7 +194,7 @@ def _report(out: Path, source: Path, recording: Recording, settings: str, per_sh
 def _rows(recording: Recording, report: Report, advance: Callable[..., None]) -> Iterator[Attempt]:
     """The rows that no shard holds yet. When one is given out, the report is as after it."""
     for unit in range(report.unit, report.units):
-        read = 0
+        read, scene = 0, recording.units[unit].scene
 
         def step(count: int) -> None:
             nonlocal read
@@ -206,7 +205,7 @@ def _rows(recording: Recording, report: Report, advance: Callable[..., None]) ->
             attempt = report.rows
             report.add(item)
             if not isinstance(item, Skip):
-                yield replace(item, attempt=attempt, scene=unit)
+                yield replace(item, attempt=attempt, scene=unit if scene is None else scene)
         if read < recording.units[unit].size:
             step(recording.units[unit].size - read)
         report.unit, report.items = unit + 1, 0

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar
 
-from graspgap.errors import UserError, choose
-from graspgap.files import read_toml
+from graspgap.settings import check_table, read_toml
 
 T = TypeVar("T")
 
@@ -47,49 +45,3 @@ def _over(below: T, above: T, default: T) -> T:
         elif mine != usual:
             changed[field.name] = mine
     return dataclasses.replace(below, **changed)  # type: ignore[type-var]
-
-
-def check_table(kind: type, table: dict[str, Any], where: str) -> None:
-    """Refuse a table that is none of the fields of the dataclass `kind`; `where` names it.
-
-    Raises:
-        UserError: names the key that is unknown, or whose value is of another kind than the field.
-    """
-    hints = get_type_hints(kind)
-    for key, value in table.items():
-        choose(f"key of {where}", key, hints)
-        hint = hints[key]
-        if dataclasses.is_dataclass(hint):
-            if not isinstance(value, dict):
-                raise UserError(f"'{key}' in {where} is {value!r}, expected a table: write [{key}]")
-            check_table(hint, value, f"[{key}] in {where}")  # type: ignore[arg-type]
-        elif not _fits(value, hint):
-            raise UserError(f"'{key}' in {where} is {value!r}, expected {_words(hint)}: correct it")
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value of TOML is what a field of this type holds."""
-    inner = get_args(hint)
-    if get_origin(hint) in (Union, UnionType):
-        return any(_fits(value, one) for one in inner)
-    if get_origin(hint) is Literal:
-        return isinstance(value, str) and value in inner
-    if get_origin(hint) is tuple:
-        kinds = inner[:1] * len(value) if isinstance(value, list) and inner[1:] == (...,) else inner
-        return isinstance(value, list) and len(value) == len(kinds) and all(map(_fits, value, kinds))
-    if get_origin(hint) is list:
-        return isinstance(value, list) and all(_fits(item, inner[0]) for item in value)
-    if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
-    return type(value) is hint
-
-
-def _words(hint: Any) -> str:
-    inner = [one for one in get_args(hint) if one is not type(None)]
-    if get_origin(hint) in (Union, UnionType):
-        return " or ".join(map(_words, inner))
-    if get_origin(hint) is Literal:
-        return f"one of {', '.join(inner)}"
-    if get_origin(hint) is tuple:
-        return f"a list of {'' if ... in inner else f'{len(inner)} '}{_words(inner[0])}s"
-    return {str: "text", int: "whole number", float: "number", bool: "true or false"}.get(hint, str(hint))

@@ -132,7 +132,8 @@ def to_poses(
         if (approach @ down).min(initial=1) < np.cos(np.radians(config.tolerance)):
             return None, f"gripper is more than {config.tolerance:g} degrees from straight down"
     places = places @ base.T + config.origin + config.tool * approach
-    yaw = wrap_yaw(np.arctan2(fingers[:, 1], fingers[:, 0]))
+    yaw = np.arctan2(fingers[:, 1], fingers[:, 0])
+    yaw = np.where(np.abs(yaw) < 1, yaw, wrap_yaw(yaw))  # wrapping costs a small angle its last bits
     return np.column_stack([places, yaw]).astype(np.float32), ""
 
 

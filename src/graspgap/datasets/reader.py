@@ -71,6 +71,11 @@ class Dataset:
         return self._index.scenes[self.rows]
 
     @property
+    def lengths(self) -> Int64[np.ndarray, "m"]:
+        """Servo steps of each attempt."""
+        return self._index.lengths[self.rows]
+
+    @property
     def keys(self) -> Int64[np.ndarray, "m 2"]:
         """(seed, attempt) of each attempt, which tells it apart from all others of its world."""
         return self._index.keys[self.rows]
@@ -186,7 +191,7 @@ class Dataset:
     def _read(self, labels: int, masks: int, groups: tuple[str, ...] = ()) -> dict[str, Any]:
         """The arrays of a view of these rows: labels and masks only where their number is not 0, and these groups of
         `OPTIONAL_COLUMNS`."""
-        lengths = self._index.lengths[self.rows]
+        lengths = self.lengths
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         n, f, size = len(self), int(offsets[-1]), self.image_size
         source = self._source(labels, masks)

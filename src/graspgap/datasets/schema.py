@@ -23,54 +23,58 @@ _PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
 @dataclass(frozen=True)
-class _Column:
+class Column:
+    """The type of a column."""
+
     arrow: pa.DataType
     feature: dict[str, Any]
     """The same type in the words of Hugging Face `datasets`."""
 
 
-def _value(arrow: pa.DataType, name: str) -> _Column:
-    return _Column(arrow, {"dtype": name, "_type": "Value"})
+def value_of(arrow: pa.DataType, name: str) -> Column:
+    """One value: its type for Arrow, and its name for `datasets`."""
+    return Column(arrow, {"dtype": name, "_type": "Value"})
 
 
-def _list(item: _Column, length: int = -1) -> _Column:
+def list_of(item: Column, length: int = -1) -> Column:
+    """A list, of this many items unless they may be any number."""
     feature: dict[str, Any] = {"feature": item.feature, "_type": "List"}
     if length >= 0:
         feature["length"] = length
-    return _Column(pa.list_(item.arrow, length), feature)
+    return Column(pa.list_(item.arrow, length), feature)
 
 
-_INT, _TEXT = _value(pa.int64(), "int64"), _value(pa.string(), "string")
-_FLOAT = _value(pa.float32(), "float32")
-_IMAGE = _Column(_PICTURE, {"_type": "Image"})
+_INT, _TEXT = value_of(pa.int64(), "int64"), value_of(pa.string(), "string")
+_FLOAT = value_of(pa.float32(), "float32")
+IMAGE = Column(_PICTURE, {"_type": "Image"})
 
-COLUMNS: dict[str, _Column] = {
+COLUMNS: dict[str, Column] = {
     "attempt": _INT,
     "seed": _INT,
     "scene": _INT,
     "world": _TEXT,
     "policy": _TEXT,
-    "image_before": _IMAGE,
-    "mask_before": _IMAGE,
-    "images": _list(_IMAGE),
-    "masks": _list(_IMAGE),
-    "poses": _list(_list(_FLOAT, 4)),
-    "commands": _list(_list(_FLOAT, 5)),
-    "success": _value(pa.bool_(), "bool"),
+    "image_before": IMAGE,
+    "mask_before": IMAGE,
+    "images": list_of(IMAGE),
+    "masks": list_of(IMAGE),
+    "poses": list_of(list_of(_FLOAT, 4)),
+    "commands": list_of(list_of(_FLOAT, 5)),
+    "success": value_of(pa.bool_(), "bool"),
     "object_name": _TEXT,
-    "objects": _list(_TEXT),
+    "objects": list_of(_TEXT),
     "randomization": _TEXT,
-    "predicted": _list(_FLOAT),
+    "predicted": list_of(_FLOAT),
 }
 """Null where it is unknown: masks (a real camera), poses and commands (bare pictures), success (unlabelled)."""
-OPTIONAL_COLUMNS: dict[str, dict[str, _Column]] = {
+OPTIONAL_COLUMNS: dict[str, dict[str, Column]] = {
     "layers": {
-        "instances_before": _IMAGE,
-        "instances": _list(_IMAGE),
-        "depth_before": _IMAGE,
-        "depths": _list(_IMAGE),
+        "instances_before": IMAGE,
+        "instances": list_of(IMAGE),
+        "depth_before": IMAGE,
+        "depths": list_of(IMAGE),
     },
-    "canonical": {"canonical_before": _IMAGE, "canonicals": _list(_IMAGE)},
+    "canonical": {"canonical_before": IMAGE, "canonicals": list_of(IMAGE)},
 }
 """Groups of columns that are only in the shards of a world that was asked for them; meta.json tells which
 (`has_layers`, `has_canonical`). Depth is a 16-bit picture in units of `DEPTH_UNIT`."""
@@ -92,6 +96,11 @@ def arrow_schema(extra: dict[str, str], groups: Collection[str] = ()) -> pa.Sche
     columns = dict(COLUMNS)
     for group in groups:
         columns |= OPTIONAL_COLUMNS[group]
+    return schema_of(columns, extra)
+
+
+def schema_of(columns: Mapping[str, Column], extra: dict[str, str]) -> pa.Schema:
+    """Schema of a Parquet file with these columns, in the words of Arrow and of Hugging Face `datasets`."""
     features = {name: column.feature for name, column in columns.items()}
     metadata = {"huggingface": json.dumps({"info": {"features": features}}), **extra}
     return pa.schema([(name, column.arrow) for name, column in columns.items()], metadata=metadata)

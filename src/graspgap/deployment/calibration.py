@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from graspgap.config import from_json
-from graspgap.datasets.mapping import check_table
 from graspgap.errors import UserError
 from graspgap.files import read_json, write_json
+from graspgap.settings import check_table
 
 CALIBRATION = "calibration.json"
 """Beside the weights of a policy run; `null` where there was no held-out attempt."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -12,24 +11,20 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from graspgap.evaluation.canvas import FAINT, FONT, INK, PALETTE, WIDTH, clean, key, only_axes, png_bytes, wrapped
 from graspgap.evaluation.findings import real_only_curve
 from graspgap.evaluation.statistics import reliability, wilson_interval
 from graspgap.evaluation.tables import Cell
 from graspgap.files import atomic
 
-PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#8A8A00", "#555555")
-"""Colours that stay apart for colour-blind readers (Okabe and Ito 2008), the yellow darkened for white paper."""
-INK, FAINT = "#222222", "#D9D9D9"
-WIDTH = 6.0
-"""Width of a figure [inches]; narrow, so that its text stays readable on a phone."""
-DPI = 160
-FONT = 9
 FEWEST = 10
 """Attempts that a bin of the reliability diagram needs to be drawn."""
+
+MARKERS = "osD^vPX*"
+"""Of the lines of a label curve, for readers who see no colours."""
 
 Curves = Mapping[str, tuple[list[float], list[float]]]
 """Steps and values of each metric of a training log."""
@@ -37,8 +32,8 @@ Curves = Mapping[str, tuple[list[float], list[float]]]
 
 def success_bars(cells: Sequence[Cell]) -> bytes:
     """Success rate of every cell with its 95% interval, cells without real labels in another colour."""
-    figure = Figure(figsize=(WIDTH, 0.9 + 0.36 * max(1, len(cells))), layout="constrained")
-    axes = _axes(figure)
+    figure = Figure(figsize=(WIDTH, 0.9 + 0.3 * max(1, len(cells))), layout="constrained")
+    axes = only_axes(figure)
     places = np.arange(len(cells))[::-1]
     rates = np.array([100 * cell.rate.value for cell in cells])
     low, high = ([100 * getattr(cell.rate, end) for cell in cells] for end in ("low", "high"))
@@ -47,13 +42,14 @@ def success_bars(cells: Sequence[Cell]) -> bytes:
     axes.errorbar(rates, places, xerr=[rates - low, high - rates], fmt="none", ecolor=INK, elinewidth=1.2, capsize=3)
     for place, rate, end in zip(places, rates, high, strict=True):
         axes.text(end + 1.2, place, f"{rate:.1f}", va="center", color=INK, fontsize=FONT)
-    axes.set_yticks(places, [cell.name for cell in cells])
+    axes.set_yticks(places, [wrapped(cell.name) for cell in cells])
+    axes.set_ylim(-0.6, max(1, len(cells)) - 0.4)
     axes.set_xlim(0, min(112.0, max([*high, 10.0]) * 1.12))
     axes.set_xlabel("successful attempts [%], with 95% interval")
     axes.grid(axis="x", color=FAINT, linewidth=0.8)
     axes.tick_params(axis="y", length=0)
     _colour_key(axes, cells)
-    return _png(figure)
+    return png_bytes(figure)
 
 
 def _colour_key(axes: Axes, cells: Sequence[Cell]) -> None:
@@ -61,45 +57,109 @@ def _colour_key(axes: Axes, cells: Sequence[Cell]) -> None:
     if len({bool(cell.real_labels) for cell in cells}) == 2:
         for colour, label in ((PALETTE[0], "no real labels"), (PALETTE[1], "with real labels")):
             axes.bar(0, 0, color=colour, label=label)
-        _key(axes)
+        key(axes)
 
 
 def label_curve(cells: Sequence[Cell], bands: int = 2) -> bytes:
     """Success against the number of labelled real attempts.
 
-    One line for each set of ingredients with real labels (real-only among them), and a horizontal band for each of the
-    `bands` best arms that need none.
+    A line with the band of its intervals for each arm with real labels, from the same arm without labels where there is
+    one; and a dashed line for each of the `bands` best other arms that need none, its interval at 0. Every line has its
+    name at its end.
     """
-    figure = Figure(figsize=(WIDTH, 4.2), layout="constrained")
-    axes = _axes(figure)
     lines: dict[str, list[Cell]] = {}
-    for cell in sorted(cells, key=lambda cell: cell.label_count):
-        if cell.label_count > 0:
-            lines.setdefault(cell.arm, []).append(cell)
+    for cell in sorted((cell for cell in cells if cell.label_count > 0), key=lambda cell: cell.label_count):
+        lines.setdefault(cell.arm, []).append(cell)
     real_only = {cell.arm for cell in real_only_curve(cells)}
+    unlabelled = sorted((cell for cell in cells if not cell.label_count), key=lambda cell: -cell.rate.value)
+    for cell in unlabelled:
+        if cell.arm in lines:
+            lines[cell.arm].insert(0, cell)
+    others = [cell for cell in unlabelled if cell.arm not in lines and cell.ingredients][:bands]
+    counts = sorted({cell.label_count for group in lines.values() for cell in group if cell.label_count})
+    zero = _left_of(counts)
+    figure = Figure(figsize=(WIDTH, 3.5 + 0.22 * max(0, len(lines) + len(others) - 4)), layout="constrained")
+    axes = only_axes(figure)
+    names: list[tuple[float, str, str]] = []
     ordered = sorted(lines, key=lambda arm: (arm not in real_only, arm))
     for index, arm in enumerate(ordered):
-        counts = [cell.label_count for cell in lines[arm]]
-        rates = np.array([100 * cell.rate.value for cell in lines[arm]])
-        ends = np.array([[100 * cell.rate.low, 100 * cell.rate.high] for cell in lines[arm]]).T
-        style = {"color": INK, "linewidth": 2.2} if arm in real_only else {"color": PALETTE[index % len(PALETTE)]}
-        axes.errorbar(counts, rates, yerr=[rates - ends[0], ends[1] - rates], marker="o", capsize=3, label=arm, **style)
-    unlabelled = sorted((cell for cell in cells if not cell.label_count), key=lambda cell: -cell.rate.value)
-    for index, cell in enumerate(unlabelled[:bands]):
+        colour = INK if arm in real_only else PALETTE[index % len(PALETTE)]
+        places = [cell.label_count or zero for cell in lines[arm]]
+        rates, low, high = (np.array([100 * end for end in ends]) for ends in zip(*map(_ends, lines[arm]), strict=True))
+        if len(places) > 1:
+            axes.fill_between(places, low, high, color=colour, alpha=0.12, linewidth=0)
+        else:
+            axes.errorbar(places, rates, yerr=[rates - low, high - rates], color=colour, capsize=2)
+        marker = MARKERS[index % len(MARKERS)]
+        axes.plot(places, rates, color=colour, marker=marker, markersize=4, linewidth=2.2 if arm in real_only else 1.6)
+        names.append((rates[-1], arm, colour))
+    for index, cell in enumerate(others):
         colour = PALETTE[(len(ordered) + index) % len(PALETTE)]
-        axes.axhspan(100 * cell.rate.low, 100 * cell.rate.high, color=colour, alpha=0.13, linewidth=0)
-        axes.axhline(100 * cell.rate.value, color=colour, linestyle="--", label=f"{cell.arm}, no real labels")
-    if lines:
+        rate, lowest, highest = (100 * end for end in _ends(cell))
+        shift = zero * (1.0 + 0.12 * index)  # intervals side by side
+        axes.errorbar([shift], [rate], yerr=[[rate - lowest], [highest - rate]], color=colour, marker="o", markersize=4)
+        axes.axhline(rate, color=colour, linestyle="--", linewidth=1)
+        names.append((rate, cell.arm, colour))
+    if counts:
         axes.set_xscale("log")
-        counts = sorted({cell.label_count for group in lines.values() for cell in group})
-        axes.set_xticks(counts, [f"{count:,}" for count in counts])
+        axes.set_xlim(zero / 1.25, counts[-1] * 1.06)
+        ticks = [zero, *_apart(counts)] if zero != counts[0] else _apart(counts)
+        axes.set_xticks(ticks, ["0" if count == zero else f"{count:,}" for count in ticks])
         axes.set_xticks([], minor=True)
     axes.set_xlabel("labelled real attempts (logarithmic)")
     axes.set_ylabel("successful attempts [%]")
     axes.set_ylim(bottom=0)
     axes.grid(color=FAINT, linewidth=0.8)
-    _key(axes)
-    return _png(figure)
+    _name_lines(axes, names, figure.get_figheight())
+    return png_bytes(figure)
+
+
+def _ends(cell: Cell) -> tuple[float, float, float]:
+    """Rate, and the ends of its interval."""
+    return cell.rate.value, cell.rate.low, cell.rate.high
+
+
+def _left_of(counts: Sequence[int]) -> float:
+    """Where 0 labels are drawn on a logarithmic axis: a sixth of it to the left of the fewest."""
+    if not counts:
+        return 1.0
+    return counts[0] / max(2.0, (counts[-1] / counts[0]) ** (1 / 5))
+
+
+def _apart(counts: Sequence[int], share: float = 0.16) -> list[int]:
+    """The counts whose labels don't run into the next one's, from the greatest down, on a logarithmic axis."""
+    kept = [counts[-1]]
+    width = share * math.log(counts[-1] / _left_of(counts))
+    for count in reversed(counts[:-1]):
+        if math.log(kept[-1] / count) >= width:
+            kept.append(count)
+    return kept[::-1]
+
+
+def _name_lines(axes: Axes, names: Sequence[tuple[float, str, str]], inches: float) -> None:
+    """Names at the right end of lines, moved apart where they would cover each other.
+
+    Args:
+        names: height, name and colour of each.
+        inches: height of the figure.
+    """
+    height = 0.042 * axes.get_ylim()[1] * 3.5 / inches
+    last = -math.inf
+    for at, name, colour in sorted(names):
+        text = wrapped(name, 17)
+        half = height * (text.count("\n") + 1) / 2
+        place = max(at, last + half)
+        last = place + half
+        axes.annotate(
+            text,
+            (1.02, place),
+            xycoords=("axes fraction", "data"),
+            color=colour,
+            fontsize=FONT - 0.5,
+            va="center",
+            linespacing=1.0,
+            annotation_clip=False,
+        )
 
 
 def read_log(path: Path) -> Curves:
@@ -128,16 +188,16 @@ def training_curves(runs: Mapping[str, Curves], columns: int = 2, limit: int = 1
     ]
     shown = varying[:limit] or ["loss"]
     rows = math.ceil(len(shown) / columns)
-    figure = Figure(figsize=(WIDTH, 2.1 * rows + 0.2 * len(runs)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 1.8 * rows + 0.2 * len(runs)), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes, name in zip(grid.flat, shown, strict=False):
-        _clean(axes)
+        clean(axes)
         for index, (run, curves) in enumerate(runs.items()):
             if name in curves:
                 steps, values = np.array(curves[name][0]), np.array(curves[name][1])
                 colour = PALETTE[index % len(PALETTE)]
                 axes.plot(steps, values, color=colour, alpha=0.25, linewidth=0.8)
-                axes.plot(steps, smooth(values), color=colour, linewidth=1.6, label=run)
+                axes.plot(steps, smooth(values), color=colour, linewidth=1.6, label=wrapped(run, 26))
         axes.set_title(name, fontsize=FONT + 1, loc="left")
         axes.grid(color=FAINT, linewidth=0.6)
         axes.set_xlabel("step")
@@ -147,7 +207,7 @@ def training_curves(runs: Mapping[str, Curves], columns: int = 2, limit: int = 1
     figure.legend(
         list(handles.values()), list(handles), loc="outside upper center", ncols=2, frameon=False, fontsize=FONT
     )
-    return _png(figure)
+    return png_bytes(figure)
 
 
 def smooth(values: Float[np.ndarray, " n"], share: float = 0.05) -> Float[np.ndarray, " n"]:
@@ -165,13 +225,13 @@ def smooth(values: Float[np.ndarray, " n"], share: float = 0.05) -> Float[np.nda
 def reliability_diagram(policies: Mapping[str, tuple[Float[np.ndarray, "..."], Bool[np.ndarray, "..."]]]) -> bytes:
     """Observed against predicted success of each policy, in the bins that hold `FEWEST` attempts or more.
 
-    The key gives the expected calibration error over all bins.
+    The key gives the expected calibration error over all bins [points].
 
     Args:
         policies: predicted probability of success and outcome of each attempt, by name.
     """
-    figure = Figure(figsize=(WIDTH, WIDTH * 0.65 + 0.2 * len(policies)), layout="constrained")
-    axes = _axes(figure)
+    figure = Figure(figsize=(WIDTH, WIDTH * 0.75 + 0.2 * len(policies)), layout="constrained")
+    axes = only_axes(figure)
     axes.plot([0, 100], [0, 100], color=INK, linestyle=":", linewidth=1, label="perfect")
     for index, (name, (predicted, outcomes)) in enumerate(policies.items()):
         bins = reliability(predicted, outcomes)
@@ -181,16 +241,17 @@ def reliability_diagram(policies: Mapping[str, tuple[Float[np.ndarray, "..."], B
         errors = [[rate - 100 * end.low for rate, end in zip(y, ends, strict=True)]]
         errors.append([100 * end.high - rate for rate, end in zip(y, ends, strict=True)])
         colour = PALETTE[index % len(PALETTE)]
-        label = f"{name} (calibration error {100 * bins.error:.1f} points)"
+        label = wrapped(f"{name} ({100 * bins.error:.1f} points)", 50)
         sizes = np.clip(np.reshape(errors, (2, len(y))), 0, None)
-        axes.errorbar(x, y, yerr=sizes, color=colour, marker="o", elinewidth=0.8, capsize=2, label=label)
+        axes.errorbar(x, y, yerr=sizes, fmt="none", ecolor=colour, elinewidth=0.8, alpha=0.45)
+        axes.plot(x, y, color=colour, marker=MARKERS[index % len(MARKERS)], markersize=4, label=label)
     axes.set_xlim(0, 100)
     axes.set_ylim(0, 100)
     axes.set_xlabel("predicted success when closing [%]")
     axes.set_ylabel("successful attempts [%]")
     axes.grid(color=FAINT, linewidth=0.8)
-    _key(axes, columns=1)
-    return _png(figure)
+    key(axes, columns=1)
+    return png_bytes(figure)
 
 
 @dataclass(frozen=True)
@@ -203,13 +264,13 @@ class Scatter:
     """In [0, 1]."""
 
 
-def score_scatter(panels: Sequence[Scatter], columns: int = 3) -> bytes:
+def score_scatter(panels: Sequence[Scatter], columns: int = 2) -> bytes:
     """A panel for each score: success against the score, a point for each run."""
     rows = math.ceil(len(panels) / columns)
-    figure = Figure(figsize=(WIDTH * 1.3, 2.2 * rows + 0.2), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 1.9 * rows + 0.2), layout=ConstrainedLayoutEngine(h_pad=0.1))
     grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
     for axes, panel in zip(grid.flat, panels, strict=False):
-        _clean(axes)
+        clean(axes)
         axes.scatter(panel.scores, 100 * panel.rates, color=PALETTE[0], s=16)
         axes.set_title(panel.title, fontsize=FONT, loc="left")
         axes.grid(color=FAINT, linewidth=0.6)
@@ -217,48 +278,10 @@ def score_scatter(panels: Sequence[Scatter], columns: int = 3) -> bytes:
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()
     figure.supylabel("successful attempts [%]", fontsize=FONT)
-    return _png(figure)
+    return png_bytes(figure)
 
 
 def save_png(png: bytes, path: Path) -> None:
     """Write a figure atomically."""
     with atomic(path) as temporary:
         temporary.write_bytes(png)
-
-
-def _axes(figure: Figure) -> Axes:
-    axes = figure.add_subplot()
-    _clean(axes)
-    return axes
-
-
-def _key(axes: Axes, columns: int = 2) -> None:
-    """A key above the axes, in the order of drawing."""
-    handles, labels = axes.get_legend_handles_labels()
-    order = sorted(range(len(handles)), key=lambda index: isinstance(handles[index], Line2D))  # curves, then bands
-    axes.legend(
-        [handles[index] for index in order],
-        [labels[index] for index in order],
-        loc="lower center",
-        bbox_to_anchor=(0.5, 1.0),
-        ncols=columns,
-        frameon=False,
-        fontsize=FONT,
-    )
-
-
-def _clean(axes: Axes) -> None:
-    """The common style: no box, grid behind the data, dark text."""
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color(FAINT)
-    axes.set_axisbelow(True)
-    axes.tick_params(colors=INK, labelsize=FONT)
-    axes.xaxis.label.set_fontsize(FONT)
-    axes.yaxis.label.set_fontsize(FONT)
-
-
-def _png(figure: Figure) -> bytes:
-    out = io.BytesIO()
-    FigureCanvasAgg(figure).print_figure(out, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
-    return out.getvalue()

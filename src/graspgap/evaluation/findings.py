@@ -9,6 +9,7 @@ from itertools import permutations
 from graspgap.evaluation.results import EvaluationResult, sample
 from graspgap.evaluation.statistics import CurvePoint, Interval, label_efficiency
 from graspgap.evaluation.tables import Cell, Comparison, compare, p_text, percent, pool
+from graspgap.worlds.standin_names import STANDIN, is_standin
 
 SIMULATION_ALONE = frozenset({"simulation"})
 
@@ -23,7 +24,7 @@ def headline(results: Sequence[EvaluationResult]) -> str:
     cells = main_cells(pooled)
     if not cells:
         return "No evaluation has finished yet."
-    if len(cells) < len(pooled) and cells[0].world != "standin":
+    if len(cells) < len(pooled) and not is_standin(cells[0].world):
         return across_worlds(pooled)
     unlabelled = [cell for cell in cells if cell.ingredients and not cell.real_labels]
     best = max(unlabelled or cells, key=lambda cell: cell.rate.value)
@@ -58,7 +59,7 @@ def across_worlds(cells: Sequence[Cell]) -> str:
 def main_cells(cells: Sequence[Cell]) -> list[Cell]:
     """The cells of the world that the headline is about: the stand-in reality, else the world with most cells."""
     worlds = [cell.world for cell in cells]
-    main = "standin" if "standin" in worlds else max(worlds, key=worlds.count, default="")
+    main = STANDIN if STANDIN in worlds else max(worlds, key=worlds.count, default="")
     return [cell for cell in cells if cell.world == main]
 
 

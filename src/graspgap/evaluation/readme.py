@@ -9,19 +9,33 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from graspgap.errors import UserError
-from graspgap.evaluation.findings import headline, ingredient_comparisons
+from graspgap.evaluation.efficiency import efficiency_markdown
+from graspgap.evaluation.findings import headline, ingredient_comparisons, main_cells
+from graspgap.evaluation.paper import paper_markdown, targets_markdown
+from graspgap.evaluation.power import power_note
 from graspgap.evaluation.ranking import ranking_markdown
-from graspgap.evaluation.results import find_results
+from graspgap.evaluation.results import EvaluationResult, find_results
 from graspgap.evaluation.tables import comparisons_markdown, markdown, pool, results_markdown
 from graspgap.evaluation.transfer import transfer_markdown
 from graspgap.files import read_json, write_text
 
-_TABLE = re.compile(
-    r"(<!-- (results|comparisons|headline|transfer|selection|benchmark) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL
-)
+Maker = Callable[[list[EvaluationResult]], str]
+MAKERS: dict[str, Maker] = {
+    "results": lambda results: results_markdown(pool(results)),
+    "comparisons": lambda results: comparisons_markdown(ingredient_comparisons(results)),
+    "headline": headline,
+    "power": lambda results: power_note(main_cells(pool(results))),
+    "efficiency": lambda results: efficiency_markdown(main_cells(pool(results))),
+    "paper": lambda results: paper_markdown(main_cells(pool(results))),
+    "targets": lambda results: targets_markdown(main_cells(pool(results))),
+    "transfer": lambda results: transfer_markdown(pool(results)),
+}
+"""What is made of the results in a folder, or in several, joined by commas, by the name in the mark."""
+_TABLE = re.compile(rf"(<!-- ({'|'.join(MAKERS)}|selection|benchmark) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def filled(text: str, base: Path) -> str:
@@ -34,20 +48,14 @@ def filled(text: str, base: Path) -> str:
     def fill(match: re.Match[str]) -> str:
         start, kind, folder, end = match.groups()
         if kind == "benchmark":
-            return f"{start}{_benchmark(base, folder).rstrip()}\n{end}"
-        results = find_results(base / folder)
-        if not results:
-            raise UserError(f"{base / folder} holds no results.json, expected by a table of the Markdown file")
-        if kind == "results":
-            body = results_markdown(pool(results))
-        elif kind == "comparisons":
-            body = comparisons_markdown(ingredient_comparisons(results))
+            body = _benchmark(base, folder)
         elif kind == "selection":
             body = ranking_markdown(base / folder)
-        elif kind == "transfer":
-            body = transfer_markdown(pool(results))
         else:
-            body = headline(results) + "\n"
+            results = [result for name in folder.split(",") for result in find_results(base / name)]
+            if not results:
+                raise UserError(f"{base / folder} holds no results.json, expected by a table of the Markdown file")
+            body = MAKERS[kind](results)
         return f"{start}{body.rstrip()}\n{end}"
 
     return _TABLE.sub(fill, text)

@@ -15,16 +15,25 @@ from PIL import Image as PillowImage
 
 from graspgap.contract import Image
 from graspgap.evaluation import figures
+from graspgap.evaluation.canvas import PALETTE
+from graspgap.evaluation.families import family_bars, family_counts
 from graspgap.evaluation.figures import Curves
 from graspgap.evaluation.findings import headline, ingredient_comparisons, ingredient_findings, main_cells
+from graspgap.evaluation.gallery import LEGEND, Gallery
+from graspgap.evaluation.guide import COSTS, Cost, guide
+from graspgap.evaluation.heat_map import heat_map, ingredient_table
 from graspgap.evaluation.results import EvaluationResult, predictions
 from graspgap.evaluation.tables import Cell, Comparison, csv_text, p_text, percent, pool
 from graspgap.evaluation.transfer import transfer_table
 from graspgap.files import write_text
 from graspgap.provenance import hardware, versions
+from graspgap.worlds.standin_names import in_words, is_standin
 
 FILE_NAME = "report.html"
-SIMULATED_WORLDS = ("sim", "bullet", "standin")
+SIMULATED_WORLDS = ("sim", "bullet")
+"""Besides the stand-ins."""
+FEWEST_LYING = 200
+"""Objects that must have lain in the bin, over all attempts, for a figure of their kinds."""
 RELIABILITY_LIMIT = 4
 """Policies in the reliability diagram: more can't be told apart."""
 
@@ -71,11 +80,15 @@ class ReportInput:
     selection: list[list[str]] = field(default_factory=list)
     """How well each label-free score ranks the runs, a header row first; see `ranking.ranking_table`."""
     selection_figures: list[ReportFigure] = field(default_factory=list)
+    galleries: list[Gallery] = field(default_factory=list)
+    """Films; see `gallery.galleries`."""
     grids: list[ImageGrid] = field(default_factory=list)
     logs: Mapping[str, Curves] = field(default_factory=dict)
     """Training logs by the name of the run; see `figures.read_log`."""
     timings: Mapping[str, float] = field(default_factory=dict)
     """Wall time of each stage [s], in the order they ran."""
+    costs: Mapping[tuple[str, float], Cost] = field(default_factory=dict)
+    """What one policy costs to train, by arm and fraction of real labels."""
     configurations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Resolved configuration of each stage, JSON-able."""
     versions: Mapping[str, str] = field(default_factory=versions)
@@ -105,12 +118,14 @@ def render(inputs: ReportInput) -> str:
     environment.filters |= {
         "png": png_uri,
         "picture": picture_uri,
+        "webp": lambda content: _data_uri("image/webp", content),
         "csv": lambda text: _data_uri("text/csv", text.encode()),
         "duration": duration,
         "share": percent,
         "points": lambda value: f"{100 * value:+.1f}",
         "hundred": lambda value: f"{100 * value:.1f}",
         "p": p_text,
+        "slug": lambda title: title.lower().replace(" ", "-"),
         "json": lambda value: json.dumps(value, indent=2),
     }
     cells = pool(inputs.results)
@@ -123,6 +138,9 @@ def render(inputs: ReportInput) -> str:
         cells=ordered,
         table=csv_text(inputs.results),
         seeds=max((len(cell.seeds) for cell in cells), default=0),
+        guide=guide(cells, inputs.costs),
+        cost_title=COSTS,
+        films_legend=LEGEND,
         findings=ingredient_findings(inputs.results),
         comparisons=[*ingredient_comparisons(inputs.results), *inputs.comparisons],
         transfer=transfer_table(cells),
@@ -138,20 +156,21 @@ def setting(results: Sequence[EvaluationResult]) -> str:
         return ""
     worlds = sorted({result.world for result in results})
     attempts = sum(result.attempts for result in results)
-    names = ["the stand-in reality" if world == "standin" else f"the world '{world}'" for world in worlds]
+    names = [in_words(world) for world in worlds]
     where = f"{attempts:,} grasp attempts in {' and '.join(names)}."
-    if "standin" in worlds:
+    if any(map(is_standin, worlds)):
         where += (
             " The stand-in reality is a simulation too, one that looks and behaves differently from the one"
             " that policies are trained in; it stands in for a real cell."
         )
-    if set(worlds) <= set(SIMULATED_WORLDS):
+    if all(is_standin(world) or world in SIMULATED_WORLDS for world in worlds):
         where += " No robot was involved in any number or picture on this page."
     return where
 
 
 def result_figures(cells: Sequence[Cell]) -> list[ReportFigure]:
-    """Bars, the label curve and the reliability diagram of the cells, as far as they have what these show."""
+    """Bars, the label curve, the ablation, kinds of objects and the reliability diagram of the cells, as far as they
+    have what these show."""
     if not cells:
         return []
     found = [
@@ -163,20 +182,47 @@ def result_figures(cells: Sequence[Cell]) -> list[ReportFigure]:
         )
     ]
     if any(cell.label_count for cell in cells):
-        caption = "What real labels buy. Black: real labels alone. Dashed with a band: the best arms that use none."
+        caption = (
+            "What real labels buy, with bands of 95% intervals. Black: real labels alone. Dashed, with the interval at "
+            "0: the best arms that use none."
+        )
         found.append(ReportFigure("Success against real labels", caption, figures.label_curve(cells)))
+    table = ingredient_table(cells)
+    if table:
+        caption = (
+            "Success [%] and number of attempts of arms without real labels: what is done to the pictures that they "
+            "learn from, by what is asked of their features. Blank: not measured."
+        )
+        found.append(ReportFigure("Pictures and features", caption, heat_map(table)))
+    found += object_figures(cells)
     best = sorted(cells, key=lambda cell: -cell.rate.value)
     predicted = {cell.name: predictions(cell.results) for cell in best}
     shown = {name: pair for name, pair in predicted.items() if len(pair[0])}
     if shown:
         caption = (
             "What the network predicts when the fingers close, against what happens, for the best arms. A servo seeks "
-            "out what its network overrates, so points below the dotted line are the rule. "
+            "out what its network overrates, so points below the dotted line are the rule. In brackets: expected "
+            "calibration error. "
             f"Bins of fewer than {figures.FEWEST} attempts are not drawn."
         )
         chosen = dict(list(shown.items())[:RELIABILITY_LIMIT])
         found.append(ReportFigure("Predicted and observed success", caption, figures.reliability_diagram(chosen)))
     return found
+
+
+def object_figures(cells: Sequence[Cell]) -> list[ReportFigure]:
+    """Which kinds of objects the best arm, without real labels where there is one, holds; where that is known."""
+    unlabelled = [cell for cell in cells if cell.ingredients and not cell.real_labels]
+    best = max(unlabelled or cells, key=lambda cell: cell.rate.value)
+    counts = family_counts(best.results)
+    if sum(count.lay for count in counts) < FEWEST_LYING:
+        return []
+    caption = (
+        f"{best.name}: how often an object of each kind was held, of the times that one lay in the bin, with Wilson's "
+        "interval; dashed: the mean. A failure names no object, so this doesn't tell whether a kind is avoided or "
+        "missed; and as an attempt can hold one object of several, even a perfect policy stays far below 100%."
+    )
+    return [ReportFigure("Kinds of objects", caption, family_bars(counts))]
 
 
 def training_figures(logs: Mapping[str, Curves]) -> list[ReportFigure]:
@@ -188,8 +234,8 @@ def training_figures(logs: Mapping[str, Curves]) -> list[ReportFigure]:
     found = []
     for runs in groups.values():
         names = list(runs)
-        for start in range(0, len(names), len(figures.PALETTE)):
-            chosen = {name: runs[name] for name in names[start : start + len(figures.PALETTE)]}
+        for start in range(0, len(names), len(PALETTE)):
+            chosen = {name: runs[name] for name in names[start : start + len(PALETTE)]}
             png = figures.training_curves(chosen)
             found.append(ReportFigure(", ".join(chosen), "Thin: as logged. Thick: moving average.", png))
     return found

@@ -18,6 +18,8 @@ from graspgap.provenance import hardware, versions
 FILE_NAME = "results.json"
 FORMAT = 1
 """Version of the file; it grows when a reader of the older one could misread the newer."""
+LATER_FIELD = "scene_objects"
+"""What files of format 1 may lack."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class EvaluationResult:
     """Wall time of the whole evaluation [s]."""
     versions: dict[str, str] = field(default_factory=versions)
     hardware: dict[str, str | int | float] = field(default_factory=hardware)
+    scene_objects: dict[str, list[str]] = field(default_factory=dict)
+    """Names of the objects that lay in the bin, by scene, where the world tells; empty in older files."""
 
     @property
     def attempts(self) -> int:
@@ -102,7 +106,7 @@ def load(path: Path) -> EvaluationResult:
         raise UserError(f"{path} has format {found}, expected {FORMAT}: evaluate again with this version of graspgap")
     names = [item.name for item in fields(EvaluationResult)]
     try:
-        arguments = {name: value[name] for name in names}
+        arguments = {name: value[name] for name in names if name != LATER_FIELD or name in value}
         arguments["records"] = [AttemptRecord(**record) for record in value["records"]]
         result = EvaluationResult(**arguments)
         stored = (value["attempts"], value["successes"])

@@ -52,23 +52,25 @@ def plan_rounds(config: RoundsConfig, out: Path) -> list[Stage]:
         if number:
             before = (f"policies/round{number - 1}",)
             words += ["--policy", str(out / before[0]), "--noise", f"{config.noise:g}"]
-        stages.append(Stage(name, tuple(words), before, config.attempts * 0.2))
+        stages.append(Stage(name, tuple(words), before, (f"collect {config.world}", config.attempts)))
         data.append(name)
         known = name
         if number:
             known = f"data/rounds0-{number}"
             folders = [str(out / each) for each in data]
             merge = ("dataset", "merge", str(out / known), *folders)
-            stages.append(Stage(known, merge, (name,), config.attempts * 0.001, workers=False))
+            stages.append(Stage(known, merge, (name,), ("draw", config.attempts * (number + 1)), workers=False))
         policy = f"policies/round{number}"
         given = ["--sim"] if config.world in ("sim", "bullet") else ["--real-labels", "1", "--real"]
         words = ["train", str(out / policy), *given, str(out / known), "--steps", str(config.steps)]
         words += ["--image-size", str(config.image_size), "--seed", str(config.seed)]
-        stages.append(Stage(policy, tuple(words), (known,), config.steps * 0.13))
+        stages.append(Stage(policy, tuple(words), (known,), ("train", config.steps)))
         if config.trials:
             words = ["evaluate", str(out / f"trials/round{number}"), "--policy", str(out / policy), *world]
             words += ["--attempts", str(config.trials), "--seed", str(TRIAL_SEED + config.seed)]
             words += ["--arm.name", f"round {number}", "--arm.seed", str(config.seed)]
             words += ["--arm.ingredients", "simulation"]
-            stages.append(Stage(f"trials/round{number}", tuple(words), (policy,), config.trials * 0.2))
+            stages.append(
+                Stage(f"trials/round{number}", tuple(words), (policy,), (f"evaluate {config.world}", config.trials))
+            )
     return stages

@@ -1,19 +1,35 @@
-"""Run the stages of a study: each a command with a folder of its own, done once, several at a time."""
+"""Run the stages of a study: each a command with a folder of its own, done once, several at a time.
+
+Several `graspgap study` commands, on as many machines, may share a study's folder: a stage that one of them runs is
+claimed by a file, and the others take the next one.
+"""
 
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from graspgap.errors import UserError
+from graspgap.evaluation.costs import measured_rates, rate_of, used_seconds
 from graspgap.files import LIFELINE, read_json, write_json
 from graspgap.progress import progress
 from graspgap.provenance import usable_cores
+
+POLL = 0.2
+"""Between looks at running stages [s]."""
+HEARTBEAT = 20.0
+"""A claim is renewed this often [s]."""
+STALE = 600.0
+"""A claim that was not renewed for so long [s] is of a command that is gone: another may take the stage. Clocks of
+machines that share a folder may differ by minutes."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +42,8 @@ class Stage:
     """Words after `graspgap`, without `--workers`."""
     after: tuple[str, ...] = ()
     """Stages whose output this one reads."""
-    cost: float = 1.0
-    """Expected time on one core, relative to the other stages; for the progress bar."""
+    work: tuple[str, float] = ("other", 1.0)
+    """Kind of work and how much of it, in units as `costs` knows them; its expected time follows."""
     workers: bool = True
     """Whether the command takes `--workers`."""
 
@@ -50,11 +66,45 @@ def finished_seconds(study: Path, stage: Stage) -> float | None:
     return float(record["seconds"])
 
 
-def run_stages(study: Path, stages: Sequence[Stage], workers: int = 0) -> None:
-    """Run what has not finished, two stages at a time, each with half of the cores; on one core, one at a time.
+def needed(stages: Sequence[Stage], done: set[str], only: str = "") -> list[Stage]:
+    """The stages that must run, in their order: those that nothing else reads, as far as they have not finished and
+    their names match the pattern `only`, and what they read, and so on.
+
+    So a study whose attempts are all there needs no data any more.
+
+    Raises:
+        UserError: if no stage matches the pattern.
+    """
+    if only and not any(fnmatchcase(stage.name, only) for stage in stages):
+        names = ", ".join(sorted({stage.name.split("/")[0] for stage in stages}))
+        raise UserError(f"--only {only} matches no stage: they lie below {names} (see --plan)")
+    read = {name for stage in stages for name in stage.after}
+    wanted: set[str] = set()
+    for stage in reversed(stages):  # what a stage reads comes before it
+        goal = fnmatchcase(stage.name, only) if only else stage.name not in read
+        if stage.name not in done and (goal or stage.name in wanted):
+            wanted |= {stage.name, *stage.after}
+    return [stage for stage in stages if stage.name in wanted - done]
+
+
+def expected_seconds(study: Path, stages: Sequence[Stage]) -> dict[str, float]:
+    """Expected work of each stage [s of one core], by its name; that of finished ones as measured."""
+    took = {stage.name: used_seconds(_record(study, stage)) for stage in stages}
+    rates = measured_rates([(*stage.work, seconds) for stage in stages if (seconds := took[stage.name]) is not None])
+    found = {}
+    for stage in stages:
+        seconds = took[stage.name]
+        found[stage.name] = stage.work[1] * rate_of(stage.work[0], rates) if seconds is None else seconds
+    return found
+
+
+def run_stages(study: Path, stages: Sequence[Stage], workers: int = 0, only: str = "") -> None:
+    """Run what is needed and has not finished, two stages at a time, each with half of the cores; on one core, one at a
+    time.
 
     Stages are started in the given order as soon as what they read is there. Two single-threaded stages use two cores
-    better than one stage with two threads. Each writes `logs/<stage>.log`.
+    better than one stage with two threads. Each writes `logs/<stage>.log`. What another command has claimed is waited
+    for where something here reads it.
 
     Raises:
         UserError: if a stage fails; the others that run are left to finish first.
@@ -62,21 +112,26 @@ def run_stages(study: Path, stages: Sequence[Stage], workers: int = 0) -> None:
     cores = workers or usable_cores()
     slots = min(cores, 2)
     done = {stage.name for stage in stages if finished_seconds(study, stage) is not None}
-    waiting = [stage for stage in stages if stage.name not in done]
+    waiting = needed(stages, done, only)
+    costs = expected_seconds(study, waiting)
+    before = round(sum(seconds for name, seconds in expected_seconds(study, stages).items() if name in done))
     running: dict[Stage, _Process] = {}
     failure: UserError | None = None
-    total = round(sum(stage.cost for stage in stages))
-    before = round(sum(stage.cost for stage in stages if stage.name in done))
-    with progress("study", total, before, unit="units of work") as advance:
+    with progress("study", before + round(sum(costs.values())), before, unit="core-seconds of work") as advance:
         while running or (waiting and not failure):
             for stage in list(waiting):
-                if len(running) < slots and not failure and set(stage.after) <= done:
+                if finished_seconds(study, stage) is not None:  # by another command
+                    waiting.remove(stage)
+                    done.add(stage.name)
+                    advance(costs[stage.name], "")
+                elif len(running) < slots and not failure and set(stage.after) <= done and _claim(study, stage):
                     waiting.remove(stage)
                     running[stage] = _Process(study, stage, max(1, cores // slots))
-            time.sleep(0.2)
+            time.sleep(POLL)
             for stage, process in list(running.items()):
-                code = process.process.poll()
+                code = process.poll()
                 if code is None:
+                    process.renew()
                     continue
                 del running[stage]
                 if code:
@@ -85,17 +140,62 @@ def run_stages(study: Path, stages: Sequence[Stage], workers: int = 0) -> None:
                 seconds = process.finish()
                 done.add(stage.name)
                 print(f"{stage.name}: {process.last_line()} [{seconds:.0f} s]", flush=True)
-                advance(stage.cost, ", ".join(other.name for other in running))
+                advance(costs[stage.name], ", ".join(other.name for other in running))
     if failure:
         raise failure
 
 
+def _claim(study: Path, stage: Stage) -> bool:
+    """Take the stage for this command, unless another one has it."""
+    path = _claim_path(study, stage)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        found = path.read_text(encoding="utf-8")
+        if _lives(found) or (_owner(found)[0] != platform.node() and time.time() - path.stat().st_mtime < STALE):
+            return False
+        aside = path.with_suffix(f".{uuid.uuid4().hex}")
+        path.rename(aside)  # of several commands that see a stale claim, one can rename it
+        aside.unlink()
+    except FileNotFoundError:
+        pass
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(f"{platform.node()} {os.getpid()}")
+    except FileExistsError:
+        return False
+    if _record(study, stage).exists():  # it has just finished elsewhere
+        path.unlink()
+        return False
+    return True
+
+
+def _owner(claim: str) -> tuple[str, int]:
+    """Machine and process of a claim."""
+    node, _, pid = claim.rpartition(" ")
+    return node, int(pid) if pid.isdigit() else 0
+
+
+def _lives(claim: str) -> bool:
+    """Whether a claim is of a living process of this machine."""
+    node, pid = _owner(claim)
+    if node != platform.node() or not pid or pid == os.getpid():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
 class _Process:
-    """A running stage. The time that earlier, stopped runs of it took is added up."""
+    """A running stage."""
 
     def __init__(self, study: Path, stage: Stage, workers: int) -> None:
         self.study, self.stage, self.start = study, stage, time.monotonic()
-        self.log = study / "logs" / f"{stage.name.replace('/', '-')}.log"
+        self.renewed, self.cpu_seconds = self.start, 0.0
+        self.log = study / "logs" / f"{_flat(stage)}.log"
         self.log.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "graspgap.cli.main", *stage.arguments]
         command += ["--workers", str(workers)] if stage.workers else []
@@ -105,6 +205,25 @@ class _Process:
                 command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=os.environ | threads | {LIFELINE: "1"}
             )
 
+    def poll(self) -> int | None:
+        """Exit code, None while it runs; when it has ended, `cpu_seconds` is the processor time of it and its workers,
+        0 where the system doesn't tell (Windows)."""
+        if not hasattr(os, "wait4"):
+            return self.process.poll()
+        ended, status, usage = os.wait4(self.process.pid, os.WNOHANG)
+        if not ended:
+            return None
+        self.cpu_seconds = round(usage.ru_utime + usage.ru_stime, 1)
+        self.process.returncode = os.waitstatus_to_exitcode(status)
+        return self.process.returncode
+
+    def renew(self) -> None:
+        """Say that the stage still runs."""
+        now = time.monotonic()
+        if now - self.renewed > HEARTBEAT:
+            self.renewed = now
+            _claim_path(self.study, self.stage).touch()
+
     def last_line(self) -> str:
         """What the stage said last."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
@@ -112,9 +231,11 @@ class _Process:
 
     def finish(self) -> float:
         """Note that the stage is done."""
-        self._close()
         seconds = round(time.monotonic() - self.start, 1)
-        write_json(_record(self.study, self.stage), {"arguments": list(self.stage.arguments), "seconds": seconds})
+        record = {"arguments": list(self.stage.arguments), "work": list(self.stage.work), "seconds": seconds}
+        record |= {"cpu_seconds": self.cpu_seconds}
+        write_json(_record(self.study, self.stage), record)
+        self._close()
         return seconds
 
     def failure(self, code: int) -> UserError:
@@ -126,7 +247,16 @@ class _Process:
     def _close(self) -> None:
         assert self.process.stdin is not None
         self.process.stdin.close()
+        _claim_path(self.study, self.stage).unlink(missing_ok=True)
+
+
+def _flat(stage: Stage) -> str:
+    return stage.name.replace("/", "-")
 
 
 def _record(study: Path, stage: Stage) -> Path:
-    return study / "stages" / f"{stage.name.replace('/', '-')}.json"
+    return study / "stages" / f"{_flat(stage)}.json"
+
+
+def _claim_path(study: Path, stage: Stage) -> Path:
+    return study / "stages" / f"{_flat(stage)}.claim"

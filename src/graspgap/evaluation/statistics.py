@@ -8,7 +8,7 @@ each policy's training seeds; treating the attempts as independent would promise
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,6 +94,39 @@ def mcnemar_test(first: Bool[np.ndarray, " n"], second: Bool[np.ndarray, " n"]) 
     return PairedTest(len(first), only_first, only_second, min(1.0, 2 * float(tail)))
 
 
+def holm(p: Sequence[float]) -> list[float]:
+    """P values corrected for their number (Holm 1979), in their order: below 0.05 for each of several means that all
+    of those differences are there, with 95% confidence in all of them together."""
+    corrected, largest = [1.0] * len(p), 0.0
+    for rank, index in enumerate(sorted(range(len(p)), key=lambda index: p[index])):
+        largest = max(largest, min(1.0, (len(p) - rank) * p[index]))
+        corrected[index] = largest
+    return corrected
+
+
+def seed_spread(sample: Sample) -> float:
+    """Standard deviation of success rates between training seeds, above what their attempts' own chance explains: the
+    random effect of a seed, by the method of moments; 0 where chance explains all, NaN for fewer than two seeds.
+
+    The chance within a seed is that of means of scenes, so a seed needs two scenes.
+    """
+    rates, chances = [], []
+    for seed in np.unique(sample.seeds):
+        mine = sample.seeds == seed
+        scenes, index = np.unique(sample.scenes[mine], return_inverse=True)
+        if len(scenes) < 2:
+            return math.nan
+        attempts, won = np.bincount(index), np.bincount(index, weights=sample.outcomes[mine])
+        rate = won.sum() / attempts.sum()
+        rates.append(rate)
+        # Of a ratio of sums over scenes (Cochran 1977, equation 6.13).
+        residuals = won - rate * attempts
+        chances.append(len(scenes) / (len(scenes) - 1) * np.sum(residuals**2) / attempts.sum() ** 2)
+    if len(rates) < 2:
+        return math.nan
+    return math.sqrt(max(0.0, float(np.var(rates, ddof=1) - np.mean(chances))))
+
+
 def rate_interval(sample: Sample, confidence: float = 0.95, resamples: int = RESAMPLES, seed: int = 0) -> Interval:
     """Interval of a success rate: at each end the wider of the scene bootstrap's and Wilson's.
 
@@ -116,13 +149,27 @@ def rate_difference(
 
     Scenes that both samples hold are resampled together, so what makes a scene easy or hard for both cancels out.
     """
-    difference = first.rate - second.rate
-    scenes = len(np.unique(np.concatenate([first.scenes, second.scenes])))
+    found = bootstrap_interval([first, second], lambda rates: rates[:, 0] - rates[:, 1], confidence, resamples, seed)
+    return Interval(found.value, max(found.low, -1.0), min(found.high, 1.0))
+
+
+def bootstrap_interval(
+    samples: Sequence[Sample],
+    statistic: Callable[[Float[np.ndarray, "n samples"]], Float[np.ndarray, " n"]],
+    confidence: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Interval:
+    """A number that is made of several success rates, with its scene bootstrap interval; see `bootstrap_rates`.
+
+    `statistic` maps rows of rates to numbers; what it can't tell is NaN and left out.
+    """
+    value = float(statistic(np.array([[each.rate for each in samples]]))[0])
+    scenes = len(np.unique(np.concatenate([each.scenes for each in samples])))
     if scenes < 2:
-        return Interval(difference, -1.0, 1.0)
-    rates = bootstrap_rates([first, second], resamples, seed)
-    low, high = _ends(rates[:, 0] - rates[:, 1], scenes, confidence)
-    return Interval(difference, low, high)
+        return Interval(value, -math.inf, math.inf)
+    found = statistic(bootstrap_rates(samples, resamples, seed))
+    return Interval(value, *_ends(found, scenes, confidence))
 
 
 def bootstrap_rates(samples: Sequence[Sample], resamples: int, seed: int) -> Float[np.ndarray, "resamples samples"]:

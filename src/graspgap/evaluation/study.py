@@ -1,225 +1,158 @@
-"""A study: which data, which arms, which seeds; as the commands that make it."""
+"""What a study runs: a stage for each dataset, adapter, policy and set of attempts, as the command that makes it."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from graspgap.evaluation.stages import Stage
+from graspgap.evaluation.study_file import Study, StudyArm, StudyData, StudyTrials
 
-STANDIN_SEED = 500
-"""Added to the study's seed for attempts in the stand-in, so that no world shares a seed with another."""
-
-
-@dataclass(frozen=True)
-class StudyArm:
-    """One recipe for a policy. All arms have the same network, steps and settings."""
-
-    name: str
-    sim: str = ""
-    """Simulated data: `sim` (plain), `randomized`, `canonical` (randomized, with canonical pictures), or none."""
-    adapter: str = ""
-    """Pixel-level method between simulation and training, or none."""
-    adapter_sim: str = "sim"
-    """Simulated data that the adapter is trained on."""
-    features: str = ""
-    """Feature-level methods, joined by commas."""
-    real_labels: float = 0.0
-    """Fraction of the real labels."""
-
-    @property
-    def ingredients(self) -> tuple[str, ...]:
-        """What the arm is made of besides real labels. `statistics`: batch statistics of reality's own pictures."""
-        features = [name for name in self.features.split(",") if name]
-        parts = {
-            "simulation": bool(self.sim),
-            "randomization": bool({"randomized", "canonical"} & {self.sim, self.adapter and self.adapter_sim}),
-            "statistics": bool({"adabn", "dbn"} & set(features)),
-        }
-        methods = [*(name for name in features if name not in ("adabn", "dbn")), self.adapter]
-        return (*(name for name, used in parts.items() if used), *filter(None, methods))
-
-    @property
-    def adapter_run(self) -> str:
-        """Name of its adapter among those of a study; empty without one."""
-        return f"{self.adapter}-{self.adapter_sim}" if self.adapter else ""
-
-    @property
-    def key(self) -> str:
-        """Name for folders."""
-        return f"{self.name}-{self.real_labels:g}" if self.real_labels else self.name
+RANDOM = StudyArm("random")
+"""The arm that everything is compared with: random commands."""
 
 
-CONSISTENCY = "consistency,dbn"
-
-NO_LABELS = (
-    StudyArm("sim-only", sim="sim"),
-    StudyArm("randomized", sim="randomized"),
-    StudyArm("consistency", sim="sim", features=CONSISTENCY),
-    StudyArm("graspgan", sim="sim", adapter="graspgan"),
-    StudyArm("graspgan+consistency", sim="sim", adapter="graspgan", features=CONSISTENCY),
-)
-ALL_NO_LABELS = (
-    *NO_LABELS,
-    StudyArm("adabn", sim="sim", features="adabn"),
-    StudyArm("randomized+consistency", sim="randomized", features=CONSISTENCY),
-)
-"""With the control arms that tell the ingredients apart."""
-
-METHOD_ARMS = (
-    *ALL_NO_LABELS,
-    *(StudyArm(name, sim="sim", adapter=name) for name in ("histogram", "fourier", "composite")),
-    *(StudyArm(name, sim="sim", adapter=name) for name in ("pixelda", "simgan", "cyclegan", "cut", "fastcut")),
-    StudyArm("perceptual", sim="sim", adapter="perceptual"),
-    StudyArm("rcan", sim="canonical", adapter="rcan", adapter_sim="canonical"),
-    StudyArm("consistency-alone", sim="sim", features="consistency"),
-    *(StudyArm(name, sim="sim", features=name) for name in ("dbn", "dann", "dsn", "adda", "confusion", "coral", "mmd")),
-    StudyArm("graspgan+dann", sim="sim", adapter="graspgan", features="dann,dbn"),
-    StudyArm("graspgan+dann+consistency", sim="sim", adapter="graspgan", features=f"dann,{CONSISTENCY}"),
-    StudyArm("randomized+dann", sim="randomized", features="dann,dbn"),
-    StudyArm("randomized-graspgan", sim="randomized", adapter="graspgan", adapter_sim="randomized"),
-    StudyArm(
-        "randomized-graspgan+consistency",
-        sim="randomized",
-        adapter="graspgan",
-        adapter_sim="randomized",
-        features=CONSISTENCY,
-    ),
-)
-"""Every method alone, control arms for every ingredient, and the main combinations; no real label."""
-
-
-@dataclass(frozen=True)
-class StudyPreset:
-    """Sizes of a study."""
-
-    sim_attempts: int
-    """Plain simulated attempts."""
-    randomized_attempts: int
-    """Simulated attempts with appearance and dynamics randomized."""
-    real_attempts: int
-    """Attempts in the stand-in, by random commands."""
-    adapter_steps: int
-    train_steps: int
-    trials: int
-    """Closed-loop attempts per policy."""
-    fractions: tuple[float, ...]
-    """Label fractions of the real-only arm."""
-    arms: tuple[StudyArm, ...] = NO_LABELS
-    training_seeds: int = 1
-    """Policies per arm."""
-    scores: tuple[str, ...] | None = None
-    """Options of `graspgap score` for the adapters and policies without real labels; None: they aren't scored."""
-    trial_seed: int = 1000
-    """Evaluation seed of study seed 0; development uses other ones."""
-
-
-TINY_SCORES = ("--settings.judge-steps", "2", "--settings.classifier-steps", "2", "--settings.looks", "2")
-
-PRESETS = {
-    "tiny": StudyPreset(40, 0, 40, 3, 4, 6, (1.0,), arms=(NO_LABELS[0], NO_LABELS[-1]), scores=TINY_SCORES),
-    "demo": StudyPreset(2500, 2500, 1200, 800, 800, 200, (0.1, 1.0)),
-    "methods": StudyPreset(2500, 2500, 1200, 800, 800, 200, (1.0,), arms=METHOD_ARMS, scores=()),
-    "demo-long": StudyPreset(16000, 8000, 5000, 4000, 2500, 300, (0.02, 0.1, 0.3, 1.0), arms=ALL_NO_LABELS),
-}
-"""Studies by name: `tiny` proves in minutes that every stage runs and measures nothing; `demo` takes about half an hour
-on two cores, `demo-long` several times that, as does `methods`: the demo's data and steps, with every method."""
-
-
-def plan(preset: StudyPreset, out: Path, seed: int) -> list[Stage]:
-    """The stages of a study in the order in which they should start."""
-    stages = [
-        collect_stage(out, "data/standin", "standin", preset.real_attempts, seed + STANDIN_SEED, 0.45),
-        collect_stage(out, "data/sim", "sim", preset.sim_attempts, seed, 0.09),
-    ]
-    randomize = ("--randomize", "both")
-    randomized = collect_stage(out, "data/randomized", "sim", preset.randomized_attempts, seed, 0.2, randomize)
-    if any(arm.sim == "randomized" for arm in preset.arms):
-        stages.append(randomized)
-    if any("canonical" in (arm.sim, arm.adapter and arm.adapter_sim) for arm in preset.arms):
-        more = (*randomize, "--canonical")  # the attempts of `randomized`, with a second look at each instant
-        stages.append(collect_stage(out, "data/canonical", "sim", preset.randomized_attempts, seed, 0.25, more))
-    real_only = tuple(StudyArm("real-only", real_labels=fraction) for fraction in preset.fractions)
-    trial_seed = str(preset.trial_seed + seed)
-    stages.append(_evaluate(out, preset, trial_seed, StudyArm("random"), "random", seed * 100, 0, ()))
-    for number in range(preset.training_seeds):
-        training_seed = seed * 100 + number
-        tag = f"seed{training_seed}"
-        adapters = {arm.adapter_run: arm for arm in preset.arms if arm.adapter}
-        stages += [_adapt(out, preset, adapters[name], tag, training_seed) for name in sorted(adapters)]
-        # Arms that wait for the adapter come last: by then it is there.
-        adapting: dict[str, str] = {}
-        for arm in sorted((*preset.arms, *real_only), key=lambda arm: bool(arm.adapter)):
-            train = _train(out, preset, arm, tag, training_seed, adapting.get(arm.adapter_run, ""))
-            if arm.adapter:  # the first arm adapts the pictures, the next ones find them
-                adapting[arm.adapter_run] = train.name
-            count = round(arm.real_labels * preset.real_attempts)
-            run = str(out / train.name)
-            stages += [train, _evaluate(out, preset, trial_seed, arm, run, training_seed, count, (train.name,))]
-    if preset.scores is not None:
-        stages += _score_stages(out, preset.scores, seed, stages)
+def plan(study: Study, out: Path, seed: int) -> list[Stage]:
+    """The stages of a study in the order in which they should start. Seeds share no data, training or attempts."""
+    stages = _data_stages(study, out, seed)
+    stages += [_trials(study, out, seed, tried, RANDOM, 0.0, seed * 100, "") for tried in _trying(study, RANDOM)]
+    for number in range(study.training_seeds):
+        stages += _seed_stages(study, out, seed, seed * 100 + number)
+    if study.score:
+        stages += _score_stages(study, out, seed, stages)
     return stages
 
 
-def collect_stage(
-    out: Path, name: str, world: str, attempts: int, seed: int, cost: float, more: tuple[str, ...] = ()
-) -> Stage:
-    """Collect a dataset; `cost` of an attempt."""
-    arguments = ("collect", str(out / name), "--world", world, "--attempts", str(attempts), "--seed", str(seed), *more)
-    return Stage(name, arguments, cost=attempts * cost)
+def _data_stages(study: Study, out: Path, seed: int) -> list[Stage]:
+    """The datasets that something reads, in the study's order, drawn ones after those that they are drawn from."""
+    read = {arm.sim for arm in study.arms} | {arm.real for arm in study.arms if arm.features or any(arm.real_labels)}
+    for arm in study.arms:
+        if arm.adapter:
+            adapter = study.adapter(arm)[1]
+            read |= {adapter.sim, adapter.real}
+    read |= {data.drawn_from for name, data in study.data.items() if name in read}
+    wanted = [(name, data) for name, data in study.data.items() if name in read]
+    wanted.sort(key=lambda item: bool(item[1].drawn_from))
+    return [_data_stage(study, out, name, data, seed) for name, data in wanted]
 
 
-def _adapt(out: Path, preset: StudyPreset, arm: StudyArm, tag: str, seed: int) -> Stage:
-    name, sim = f"adapters/{arm.adapter_run}-{tag}", arm.adapter_sim
-    arguments = ["adapt", str(out / name), "--sim", str(out / "data" / sim), "--real", str(out / "data" / "standin")]
-    arguments += ["--method", arm.adapter, "--steps", str(preset.adapter_steps), "--seed", str(seed)]
-    return Stage(name, tuple(arguments), (f"data/{sim}", "data/standin"), preset.adapter_steps * 0.7)
+def _data_stage(study: Study, out: Path, name: str, data: StudyData, seed: int) -> Stage:
+    if data.drawn_from:
+        words = ["dataset", "sample", str(out / "data" / name), str(out / "data" / data.drawn_from)]
+        words += ["--attempts", str(data.attempts), "--seed", str(seed + data.seed)]
+        after = (f"data/{data.drawn_from}",)
+        return Stage(f"data/{name}", tuple(words), after, ("draw", data.attempts), workers=False)
+    more = ["--randomize", data.randomize] if data.randomize != "none" else []
+    more += ["--objects", data.objects] if data.objects else []
+    more += ["--canonical"] if data.canonical else []
+    more += [*_image_size(study), *data.options]
+    return collect_stage(out, f"data/{name}", data.world, data.attempts, seed + data.seed, tuple(more))
 
 
-def _train(out: Path, preset: StudyPreset, arm: StudyArm, tag: str, seed: int, follow: str) -> Stage:
-    name = f"policies/{arm.key}-{tag}"
-    arguments = ["train", str(out / name), "--steps", str(preset.train_steps), "--seed", str(seed)]
+def collect_stage(out: Path, name: str, world: str, attempts: int, seed: int, more: tuple[str, ...] = ()) -> Stage:
+    """Collect a dataset."""
+    words = ("collect", str(out / name), "--world", world, "--attempts", str(attempts), "--seed", str(seed), *more)
+    kind = [f"collect {world}", "canonical" if "--canonical" in more else ""]
+    kind += ["randomized"] if "--randomize" in more and "none" not in more else []
+    return Stage(name, words, work=(" ".join(filter(None, kind)), attempts))
+
+
+def _seed_stages(study: Study, out: Path, seed: int, training_seed: int) -> list[Stage]:
+    """Adapters, policies and attempts of one training seed."""
+    stages: list[Stage] = []
+    adapters = {study.adapter(arm)[0]: arm for arm in study.arms if arm.adapter}
+    stages += [_adapt(study, out, adapters[name], training_seed) for name in sorted(adapters)]
+    adapting: dict[tuple[str, str], str] = {}
+    # Arms that wait for the adapter come last: by then it is there.
+    for arm in sorted(study.arms, key=lambda arm: bool(arm.adapter)):
+        for fraction in arm.real_labels:
+            key = (study.adapter(arm)[0], arm.sim)
+            train = _train(study, out, arm, fraction, training_seed, adapting.get(key, ""))
+            if arm.adapter:  # the first arm adapts the pictures, the next ones find them
+                adapting.setdefault(key, train.name)
+            stages.append(train)
+            stages += [
+                _trials(study, out, seed, tried, arm, fraction, training_seed, train.name)
+                for tried in _trying(study, arm)
+            ]
+    return stages
+
+
+def _adapt(study: Study, out: Path, arm: StudyArm, seed: int) -> Stage:
+    run, adapter = study.adapter(arm)
+    name, data = f"adapters/{run}-seed{seed}", out / "data"
+    words = ["adapt", str(out / name), "--sim", str(data / adapter.sim), "--real", str(data / adapter.real)]
+    words += ["--method", adapter.method, "--steps", str(study.adapter_steps), "--seed", str(seed)]
+    words += [*_image_size(study), *study.adapt_options, *adapter.options]
+    after = (f"data/{adapter.sim}", f"data/{adapter.real}")
+    return Stage(name, tuple(words), after, (f"adapt {adapter.method}", study.adapter_steps))
+
+
+def _train(study: Study, out: Path, arm: StudyArm, fraction: float, seed: int, follow: str) -> Stage:
+    name = f"policies/{place(arm, fraction)}-seed{seed}"
+    words = ["train", str(out / name), "--steps", str(study.train_steps), "--seed", str(seed)]
     after = [follow] if follow else []
     if arm.sim:
-        arguments += ["--sim", str(out / "data" / arm.sim)]
+        words += ["--sim", str(out / "data" / arm.sim)]
         after.append(f"data/{arm.sim}")
     if arm.adapter:
-        adapter = f"adapters/{arm.adapter_run}-{tag}"
-        arguments += ["--adapter", str(out / adapter)]
+        adapter = f"adapters/{study.adapter(arm)[0]}-seed{seed}"
+        words += ["--adapter", str(out / adapter)]
         after.append(adapter)
-    if arm.real_labels or arm.features:
-        arguments += ["--real", str(out / "data" / "standin")]
-        after.append("data/standin")
-    if arm.real_labels:
-        arguments += ["--real-labels", f"{arm.real_labels:g}"]
+    if fraction or arm.features:
+        words += ["--real", str(out / "data" / arm.real)]
+        after.append(f"data/{arm.real}")
+    if fraction:
+        words += ["--real-labels", f"{fraction:g}"]
     if arm.features:
-        arguments += ["--features", arm.features]
-    return Stage(name, tuple(arguments), tuple(after), preset.train_steps * 0.13)
+        words += ["--features", arm.features]
+    words += [*_image_size(study), *study.train_options, *arm.options]
+    kind = f"train {arm.features}".rstrip() + (" adapting" if arm.adapter and not follow else "")
+    return Stage(name, tuple(words), tuple(after), (kind, study.train_steps))
 
 
-def _evaluate(
-    out: Path, preset: StudyPreset, trial_seed: str, arm: StudyArm, policy: str, seed: int, count: int, after: tuple
+def place(arm: StudyArm, fraction: float) -> str:
+    """Name of an arm's policy with these real labels, for folders."""
+    name = re.sub(r"[^\w.+-]+", "-", arm.name)
+    return f"{name}-{fraction:g}" if fraction else name
+
+
+def _trying(study: Study, arm: StudyArm) -> list[StudyTrials]:
+    return [tried for tried in study.tried if not tried.arms or arm.name in tried.arms]
+
+
+def _trials(
+    study: Study,
+    out: Path,
+    seed: int,
+    tried: StudyTrials,
+    arm: StudyArm,
+    fraction: float,
+    training_seed: int,
+    policy: str,
 ) -> Stage:
-    name = f"trials/{arm.key}-seed{seed}"
-    arguments = [
-        "evaluate",
-        str(out / name),
-        "--policy",
-        policy,
-        "--attempts",
-        str(preset.trials),
-        "--seed",
-        trial_seed,
-    ]
-    arguments += ["--arm.name", arm.name, "--arm.real-labels", f"{arm.real_labels:g}"]
-    arguments += ["--arm.real-label-count", str(count), "--arm.seed", str(seed)]
-    if arm.ingredients:
-        arguments += ["--arm.ingredients", *arm.ingredients]
-    return Stage(name, tuple(arguments), after, preset.trials * 0.3)
+    """Attempts of a policy, or random ones without it."""
+    name = "-".join(filter(None, (f"trials/{place(arm, fraction)}", tried.name, f"seed{training_seed}")))
+    attempts = tried.attempts or study.trials
+    words = ["evaluate", str(out / name), "--policy", str(out / policy) if policy else "random"]
+    words += ["--attempts", str(attempts), "--seed", str(study.trial_seed + seed)]
+    words += ["--world", tried.world] if tried.world != "standin" else []
+    count = round(fraction * study.data[arm.real].attempts) if fraction else 0
+    words += ["--arm.name", arm.name, "--arm.real-labels", f"{fraction:g}"]
+    words += ["--arm.real-label-count", str(count), "--arm.seed", str(training_seed)]
+    ingredients = study.ingredients(arm) if policy else ()
+    if ingredients:
+        words += ["--arm.ingredients", *ingredients]
+    words += [*_image_size(study), *tried.options]
+    return Stage(name, tuple(words), (policy,) if policy else (), (f"evaluate {tried.world}", attempts))
 
 
-def _score_stages(out: Path, options: tuple[str, ...], seed: int, stages: Sequence[Stage]) -> list[Stage]:
+def _image_size(study: Study) -> list[str]:
+    return [] if study.image_size == 64 else ["--image-size", str(study.image_size)]
+
+
+def _score_stages(study: Study, out: Path, seed: int, stages: Sequence[Stage]) -> list[Stage]:
     """Score the adapters and policies among the stages that have no real label, those of each simulated dataset
     together; one judge for all adapters, of the first dataset."""
     found: list[Stage] = []
@@ -232,12 +165,12 @@ def _score_stages(out: Path, options: tuple[str, ...], seed: int, stages: Sequen
             and "--real-labels" not in stage.arguments
         ]
         name = f"scores/{data.removeprefix('data/')}"
-        arguments = ["score", str(out / name), "--sim", str(out / data), "--real", str(out / "data" / "standin")]
+        words = ["score", str(out / name), "--sim", str(out / data), "--real", str(out / "data" / "standin")]
         for option, command, first in (("--adapter", "adapt", ["none"]), ("--policy", "train", [])):
-            arguments += [option, *first, *(str(out / run.name) for run in runs if run.arguments[0] == command)]
-        arguments += ["--seed", str(seed), *options]
+            words += [option, *first, *(str(out / run.name) for run in runs if run.arguments[0] == command)]
+        words += ["--seed", str(seed), *study.score_options]
         if found:
-            arguments += ["--judge", str(out / found[0].name)]
+            words += ["--judge", str(out / found[0].name)]
         after = [data, "data/standin", *(stage.name for stage in (*runs, *found))]
-        found.append(Stage(name, tuple(arguments), tuple(after), 20.0 * len(runs)))
+        found.append(Stage(name, tuple(words), tuple(after), ("score", len(runs))))
     return found

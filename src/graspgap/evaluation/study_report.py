@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from graspgap.datasets import open_dataset
+from graspgap.deployment.predictor import NetworkPredictor, load_predictor
 from graspgap.errors import UserError
 from graspgap.evaluation.figures import Curves, read_log, save_png, score_scatter
 from graspgap.evaluation.findings import main_cells
+from graspgap.evaluation.gallery import film_study, galleries
+from graspgap.evaluation.guide import Cost
 from graspgap.evaluation.pictures import adaptation_rows
 from graspgap.evaluation.ranking import ranking_markdown, ranking_table, scatters, scored_runs
 from graspgap.evaluation.report import GridRow, ImageGrid, ReportFigure, ReportInput, build_report, result_figures
@@ -17,10 +21,15 @@ from graspgap.evaluation.results import find_results
 from graspgap.evaluation.stages import Stage, finished_seconds
 from graspgap.evaluation.tables import pool, results_markdown, write_csv
 from graspgap.files import read_json, write_text
-from graspgap.runs import CONFIG
+from graspgap.runs import CONFIG, read_run
 from graspgap.tensors import choose_device
 from graspgap.training.adapt import load_adapter
 from graspgap.training.log import LOG, read_warnings
+
+MASKS = (
+    " Masks that the policy draws come from the network that chooses the grasps: it was taught simulation's masks on "
+    "adapted pictures, and never saw one of reality."
+)
 
 
 def write_report(out: Path, **more: Any) -> Path:
@@ -37,7 +46,8 @@ def write_report(out: Path, **more: Any) -> Path:
     write_text(out / "table.md", results_markdown(cells))
     for number, figure in enumerate(result_figures(main_cells(cells)), start=1):
         save_png(figure.png, out / "figures" / f"{number}-{figure.title.lower().replace(' ', '-')}.png")
-    return build_report(ReportInput(**{"title": f"graspgap: {out.name}", "results": results} | more), out)
+    more = {"title": f"graspgap: {out.name}", "results": results, "galleries": galleries(out)} | more
+    return build_report(ReportInput(**more), out)
 
 
 def write_study_report(out: Path, stages: Sequence[Stage]) -> Path:
@@ -50,6 +60,7 @@ def write_study_report(out: Path, stages: Sequence[Stage]) -> Path:
     }
     for run in logs:
         warnings += [f"{run}, {warning}." for warning in read_warnings(out / run / LOG)]
+    warnings += film_study(out)
     configurations = {
         str(path.parent.relative_to(out)): read_json(path, "a run") for path in sorted(out.glob("*/*/" + CONFIG))
     }
@@ -58,11 +69,50 @@ def write_study_report(out: Path, stages: Sequence[Stage]) -> Path:
         title=f"graspgap study: {read_json(out / CONFIG, 'a study')['config']['preset']}",
         grids=adaptation_grids(out, stages),
         logs=logs,
+        costs=training_costs(out, stages),
         timings={name: value for name, value in seconds.items() if value is not None},
         configurations=configurations,
         warnings=warnings,
         **selection(out),
     )
+
+
+def training_costs(out: Path, stages: Sequence[Stage]) -> dict[tuple[str, float], Cost]:
+    """What one policy of each evaluated arm took to train, mean over training seeds; arms with stages that have not
+    finished are left out."""
+    by_folder = {stage.arguments[1]: stage for stage in stages}
+    found: dict[tuple[str, float], list[Cost]] = {}
+    for stage in stages:
+        if stage.arguments[0] != "evaluate":
+            continue
+        policy = by_folder.get(_option(stage, "--policy"))
+        if policy is None:
+            continue
+        adapter = by_folder.get(_option(policy, "--adapter"))
+        seconds = [finished_seconds(out, each) for each in (adapter, policy) if each is not None]
+        if None not in seconds:
+            first, *rest = [float(value) for value in seconds if value is not None]
+            key = (_option(stage, "--arm.name"), float(_option(stage, "--arm.real-labels") or 0))
+            found.setdefault(key, []).append(Cost(first, rest[0]) if rest else Cost(0.0, first))
+    return {
+        key: Cost(fmean(cost.adapter for cost in costs), fmean(cost.policy for cost in costs))
+        for key, costs in found.items()
+    }
+
+
+def _drawing_policy(out: Path, stages: Sequence[Stage], adapter: Stage) -> NetworkPredictor | None:
+    """The first finished policy of an adapter that masks taught, and so can draw them."""
+    for stage in stages:
+        found = stage.arguments[0] == "train" and _option(stage, "--adapter") == adapter.arguments[1]
+        if found and finished_seconds(out, stage) is not None:
+            return load_predictor(out / stage.name) if read_run(out / stage.name, "policy")["config"]["masks"] else None
+    return None
+
+
+def _option(stage: Stage, name: str) -> str:
+    """What follows an option of a stage's command; empty if it has none."""
+    words = stage.arguments
+    return words[words.index(name) + 1] if name in words else ""
 
 
 def selection(out: Path) -> dict[str, Any]:
@@ -91,12 +141,14 @@ def adaptation_grids(out: Path, stages: Sequence[Stage]) -> list[ImageGrid]:
         sim_path, real_path = (stage.arguments[stage.arguments.index(flag) + 1] for flag in ("--sim", "--real"))
         sim = open_dataset(sim_path).limit(40).simulated(extras=False)
         real = open_dataset(real_path).limit(40).unlabelled()
-        rows = adaptation_rows(load_adapter(out / stage.name, device), sim, real, device)
+        policy = _drawing_policy(out, stages, stage)
+        rows = adaptation_rows(load_adapter(out / stage.name, device), sim, real, device, policy=policy)
         grids.append(
             ImageGrid(
                 title=f"What the adapter {stage.name} makes of simulation",
                 caption="Each pair is (before, now) of one attempt. The rows simulation, masks and adapted show the "
-                "same attempts; what is below shows other attempts, in the stand-in reality.",
+                "same attempts; what is below shows other attempts, in the stand-in reality."
+                + (MASKS if policy else ""),
                 rows=[GridRow(label, images) for label, images in rows.items()],
             )
         )

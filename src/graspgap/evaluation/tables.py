@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from graspgap.evaluation.results import EvaluationResult, attempts_by_key, sample
-from graspgap.evaluation.statistics import Interval, mcnemar_test, rate_difference, rate_interval
+from graspgap.evaluation.statistics import Interval, holm, mcnemar_test, rate_difference, rate_interval, seed_spread
 from graspgap.files import write_text
+from graspgap.worlds.standin_names import STANDIN
 
 COLUMNS = ("arm", "real_labels", "seed", "attempts", "successes", "rate", "low95", "high95")
 """Columns of `table.csv`: one row for each evaluation, with its Wilson interval."""
@@ -75,6 +77,11 @@ class Cell:
         """Training seeds."""
         return sorted({result.seed for result in self.results})
 
+    @property
+    def spread(self) -> float:
+        """Standard deviation of the rate between training seeds, see `seed_spread`; NaN for one seed."""
+        return seed_spread(sample(self.results))
+
 
 def pool(results: Sequence[EvaluationResult]) -> list[Cell]:
     """Results grouped by arm, real labels and world; few labels first, then by success rate.
@@ -102,9 +109,11 @@ def pool(results: Sequence[EvaluationResult]) -> list[Cell]:
 
 
 def results_markdown(cells: Sequence[Cell]) -> str:
-    """Success rates as a Markdown table."""
-    rows = [
-        [
+    """Success rates as a Markdown table; with the spread between training seeds where there are several."""
+    several = any(len(cell.seeds) > 1 for cell in cells)
+    rows = []
+    for cell in cells:
+        row = [
             cell.place,
             f"{cell.label_count} ({percent(cell.real_labels)})" if cell.real_labels else "0",
             str(len(cell.seeds)),
@@ -112,9 +121,16 @@ def results_markdown(cells: Sequence[Cell]) -> str:
             f"{100 * cell.rate.value:.1f}%",
             f"{100 * cell.rate.low:.1f} to {100 * cell.rate.high:.1f}",
         ]
-        for cell in cells
-    ]
-    return markdown(["arm", "real labels", "training seeds", "successes", "success", "95% interval"], "lrrrrr", rows)
+        rows.append([*row, spread_text(cell)] if several else row)
+    header = ["arm", "real labels", "training seeds", "successes", "success", "95% interval"]
+    header += ["between seeds"] if several else []
+    return markdown(header, "l" + "r" * (len(header) - 1), rows)
+
+
+def spread_text(cell: Cell) -> str:
+    """The spread between training seeds in points, empty where it isn't known."""
+    spread = cell.spread
+    return "" if math.isnan(spread) else f"± {100 * spread:.1f}"
 
 
 @dataclass(frozen=True)
@@ -131,6 +147,8 @@ class Comparison:
     """First minus second, with its scene bootstrap interval."""
     p: float
     """Exact McNemar test; it takes attempts as independent."""
+    corrected: float = math.nan
+    """The same, corrected for the number of comparisons (Holm); NaN where it stands alone."""
 
     @property
     def clear(self) -> bool:
@@ -155,24 +173,32 @@ def compare(first: Cell, second: Cell) -> Comparison | None:
     return Comparison(first.name, second.name, len(shared), one.rate, other.rate, difference, test.p)
 
 
+def together(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """The comparisons as one family: p values corrected for their number."""
+    values = holm([item.p for item in comparisons])
+    return [replace(item, corrected=value) for item, value in zip(comparisons, values, strict=True)]
+
+
 def comparisons_markdown(comparisons: Sequence[Comparison]) -> str:
-    """Paired differences as a Markdown table."""
+    """Paired differences as a Markdown table, p values corrected for their number beside them."""
     rows = [
         [
             f"{item.first} against {item.second}",
             f"{100 * item.difference.value:+.1f}",
             f"{100 * item.difference.low:+.1f} to {100 * item.difference.high:+.1f}",
             p_text(item.p),
+            p_text(item.corrected),
             str(item.attempts),
         ]
-        for item in comparisons
+        for item in together(comparisons)
     ]
-    return markdown(["pair", "difference (points)", "95% interval", "McNemar p", "attempts"], "lrrrr", rows)
+    header = ["pair", "difference (points)", "95% interval", "McNemar p", "corrected p", "attempts"]
+    return markdown(header, "lrrrrr", rows)
 
 
 def _place(name: str, world: str) -> str:
     """The name, with the world where it was evaluated unless that is the stand-in reality."""
-    return name if world == "standin" else f"{name} in {world}"
+    return name if world == STANDIN else f"{name} in {world}"
 
 
 def percent(fraction: float) -> str:

@@ -11,9 +11,9 @@ from typing import Any
 from graspgap.collection.policies import PolicyChoice, make_policy
 from graspgap.config import to_json
 from graspgap.errors import UserError
+from graspgap.evaluation.film import film_attempt, keep_first, save_film
 from graspgap.evaluation.results import AttemptRecord, EvaluationResult, save
 from graspgap.files import read_json, write_json
-from graspgap.grasping.attempt import run_attempt
 from graspgap.parallel import choose_workers, run_pieces
 from graspgap.runs import begin_run
 from graspgap.worlds.catalog import WorldChoice, cached_world, is_robot, processes
@@ -53,19 +53,33 @@ class _Piece:
     out: Path
     attempts: range
     settings: TrialSettings
+    films: int = 0
+    """Successes and failures to film, of each as many. A robot's alone: others can be made again."""
 
     @property
     def path(self) -> Path:
         return self.out / "pieces" / f"{self.attempts.start:06d}-{self.attempts.stop:06d}.json"
 
-    def records(self) -> list[AttemptRecord]:
-        return [AttemptRecord(**record) for record in read_json(self.path, "a piece of evaluation")]
+    def read(self) -> tuple[list[AttemptRecord], dict[str, list[str]]]:
+        """Its records, and the objects of each scene."""
+        found = read_json(self.path, "a piece of evaluation")
+        found = {"records": found, "objects": {}} if isinstance(found, list) else found  # written by version 0.1.0
+        return [AttemptRecord(**record) for record in found["records"]], found["objects"]
 
 
 def evaluate(
-    out: Path, settings: TrialSettings, attempts: int, arm: Arm, workers: int = 0, facts: dict[str, Any] | None = None
+    out: Path,
+    settings: TrialSettings,
+    attempts: int,
+    arm: Arm,
+    workers: int = 0,
+    facts: dict[str, Any] | None = None,
+    films: int = 0,
 ) -> EvaluationResult:
     """Run attempts 0 to `attempts` - 1 and write `results.json`; resumes. `facts` go into its config.
+
+    `films`: keep films of the first so many successes and failures, of a robot, whose attempts can't be made again
+    as `filming.film_evaluation` does.
 
     Raises:
         UserError: if a setting is refused, or `out` holds something else.
@@ -76,26 +90,32 @@ def evaluate(
     chosen = make_policy(settings.policy, settings.steps_per_attempt)
     chosen.check(cached_world(settings.world).spec)
     begin_run(out, "evaluation", settings, {"policy": chosen.identity})
-    size = 1 if is_robot(settings.world) else PIECE  # a robot's attempts are dear
-    pieces = [_Piece(out, range(i, min(i + size, attempts)), settings) for i in range(0, attempts, size)]
+    robot = is_robot(settings.world)
+    size = 1 if robot else PIECE  # a robot's attempts are dear
+    films = films if robot else 0
+    pieces = [_Piece(out, range(i, min(i + size, attempts)), settings, films) for i in range(0, attempts, size)]
     missing = [piece for piece in pieces if not piece.path.exists()]
-    held = [record for piece in pieces if piece.path.exists() for record in piece.records()]
+    held = [record for piece in pieces if piece.path.exists() for record in piece.read()[0]]
     succeeded = sum(record.success for record in held)
     run_pieces(_run_piece, missing, workers, f"evaluate {arm.name}".strip(), attempts, len(held), succeeded)
-    records = [record for piece in pieces for record in piece.records()]
+    read = [piece.read() for piece in pieces]
+    records = [record for held, _ in read for record in held]
     result = EvaluationResult(
         arm=arm.name or chosen.policy.name,
         real_labels=arm.real_labels,
         real_label_count=arm.real_label_count,
         seed=arm.seed,
         evaluation_seed=settings.seed,
-        world=settings.world.name,
+        world=settings.world.place,
         records=records,
         ingredients=list(arm.ingredients),
         config=json.loads(json.dumps({"evaluation": to_json(settings), **(facts or {})})),
         wall_seconds=round(sum(record.seconds for record in records), 2),
+        scene_objects={scene: names for _, objects in read for scene, names in objects.items()},
     )
     save(result, out)
+    if films:
+        keep_first(out, films)
     return result
 
 
@@ -103,10 +123,18 @@ def _run_piece(piece: _Piece) -> tuple[int, int]:
     settings = piece.settings
     world = cached_world(settings.world)
     policy = make_policy(settings.policy, settings.steps_per_attempt).policy
-    records = []
+    records: list[AttemptRecord] = []
+    objects: dict[str, list[str]] = {}
     for k in piece.attempts:
         start = time.perf_counter()
-        attempt = run_attempt(world, policy, settings.seed, k, settings.steps_per_attempt, settings.attempts_per_scene)
+        film = film_attempt(
+            world, policy, settings.seed, k, settings.steps_per_attempt, settings.attempts_per_scene, after=False
+        )
+        attempt = film.attempt
+        if attempt.objects:
+            objects[str(attempt.scene)] = attempt.objects
+        if piece.films:
+            save_film(piece.out, film)
         records.append(
             AttemptRecord(
                 attempt=k,
@@ -118,5 +146,5 @@ def _run_piece(piece: _Piece) -> tuple[int, int]:
                 seconds=round(time.perf_counter() - start, 3),
             )
         )
-    write_json(piece.path, [asdict(record) for record in records])
+    write_json(piece.path, {"records": [asdict(record) for record in records], "objects": objects})
     return len(records), sum(record.success for record in records)

@@ -28,6 +28,8 @@ class Decision:
     """C(null), where it was asked for."""
     best: float | None = None
     """C(v*), where it was searched for."""
+    aim: Pose | None = None
+    """Where v* leads, where it was searched for: `command` may go a part of the way only."""
 
 
 @runtime_checkable
@@ -208,7 +210,8 @@ class ServoPolicy:
         in_reach = pose[2] <= self.workspace.grasp_z[1] + 0.005
         if step != 0 and in_reach and stay >= config.close_ratio * best:
             return Decision(null, close=True, predicted=stay, stay=stay, best=best)
-        command = command_between(pose, self.workspace.clip(target + self.noise))
+        aim = self.workspace.clip(target + self.noise)
+        command = command_between(pose, aim)
         share = 1.0 if step == self.steps - 2 else config.fraction
         waypoint = np.array(pose)
         waypoint[:3] += share * command[:3]
@@ -216,4 +219,4 @@ class ServoPolicy:
         if share < 1 and stay < config.raise_ratio * best:
             waypoint[2] = max(waypoint[2], config.raise_z)
         command = command_between(pose, self.workspace.clip(waypoint))
-        return Decision(command, predicted=best, stay=stay, best=best)
+        return Decision(command, predicted=best, stay=stay, best=best, aim=aim)

@@ -1,4 +1,5 @@
-"""What is grasped: procedural prisms, the published objects, everyday shapes, meshes, ShapeNet; and their splits."""
+"""What is grasped: procedural prisms, the published objects, everyday and workshop shapes, meshes, ShapeNet; and their
+splits."""
 
 from __future__ import annotations
 
@@ -9,10 +10,12 @@ from typing import Any
 
 from graspgap.errors import UserError, choose
 from graspgap.objects import options as read
-from graspgap.objects.everyday import Everyday
+from graspgap.objects.everyday import EVERYDAY
+from graspgap.objects.families import FamilySet
 from graspgap.objects.model import ObjectSet
 from graspgap.objects.options import Reader, read_options, split_choice
 from graspgap.objects.prisms import PrismConfig, Prisms
+from graspgap.objects.workshop import WORKSHOP
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,11 @@ def _prisms(folder: Path | None, values: dict[str, Any]) -> ObjectSet:
 
 
 def _everyday(folder: Path | None, values: dict[str, Any]) -> ObjectSet:
-    return Everyday()
+    return FamilySet(EVERYDAY)
+
+
+def _workshop(folder: Path | None, values: dict[str, Any]) -> ObjectSet:
+    return FamilySet(WORKSHOP)
 
 
 def _published(folder: Path | None, values: dict[str, Any]) -> ObjectSet:
@@ -56,6 +63,7 @@ def _shapenet(folder: Path | None, values: dict[str, Any]) -> ObjectSet:
 
 OBJECT_SETS: dict[str, Kind] = {
     "everyday": Kind(_everyday),
+    "workshop": Kind(_workshop),
     "prisms": Kind(
         _prisms,
         {

@@ -51,6 +51,17 @@ def cylinder(radius: float, low: float, high: float, sides: int = 16, bevel: flo
     return lathe([*side, (radius, high - soft), (radius - soft, high), (0.0, high)], sides)
 
 
+def cog(radii: Sequence[float], half: float, hole: float = 0.0) -> Shape:
+    """A disc about z, `half` thick to either side, whose outline has these radii at equal angles, around a hole."""
+    outline = np.array([*radii, radii[0]], dtype=np.float64)
+    angle = np.linspace(0, 2 * np.pi, len(outline))
+    ring = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    inner, outer = hole * ring, outline[:, None] * ring
+    rows = [(inner, -half), (outer, -half), (outer, half), (inner, half), *([(inner, -half)] if hole else [])]
+    grid = np.stack([np.column_stack([line, np.full(len(line), z)]) for line, z in rows])
+    return sheet(grid, angle / (2 * np.pi))
+
+
 def tube(
     path: Float[np.ndarray, "k 3"],
     radii: Float[np.ndarray, "k 2"],

@@ -49,18 +49,29 @@ class BulletWorldConfig:
     """Physics and imperfections."""
 
 
+def require_pybullet(world: str) -> None:
+    """Refuse a world whose physics can't be simulated here.
+
+    Raises:
+        UserError: if pybullet isn't installed.
+    """
+    try:
+        import pybullet  # noqa: F401
+    except ImportError as error:
+        hint = "pip install 'graspgap[bullet]', on Python 3.11"
+        raise UserError(f"world '{world}' needs the extra `bullet`: {hint} ({error})") from None
+
+
 def make_bullet(config: BulletWorldConfig, object_set: ObjectSet, split: Split) -> TabletopWorld[Any]:
     """The world `bullet`.
 
     Raises:
         UserError: if pybullet isn't installed or the pictures are too small.
     """
-    try:
-        from graspgap.worlds.bullet_cell import BulletCell
-        from graspgap.worlds.bullet_renderer import BulletRenderer
-    except ImportError as error:
-        hint = "pip install 'graspgap[bullet]', on Python 3.11"
-        raise UserError(f"world 'bullet' needs the extra `bullet`: {hint} ({error})") from None
+    require_pybullet("bullet")
+    from graspgap.worlds.bullet_cell import BulletCell
+    from graspgap.worlds.bullet_renderer import BulletRenderer
+
     ranges = config.randomization
     undrawable: dict[str, Any] = {"textured": 0.0, "tiled": 0.0, "background": 0.0, "light_count": (1, 1)}
     undrawable |= dict.fromkeys(("gloss", "shadow", "camera_barrel"), OFF)

@@ -13,7 +13,7 @@ from graspgap.contract import Pose, Workspace, wrap_yaw
 from graspgap.objects.model import ObjectModel
 from graspgap.worlds import arm
 from graspgap.worlds.bullet_config import BulletConfig
-from graspgap.worlds.bullet_model import FINGERS, FLOOR, HAND, Simulation, reach_of
+from graspgap.worlds.bullet_model import FINGERS, FLOOR, HAND, LINKS, Simulation, reach_of
 from graspgap.worlds.mover import FALL_SPEED, FLING_SPEED, KNOT_SECONDS, Mover
 
 GRASP_POINT = 0.2286
@@ -24,8 +24,6 @@ SHUT_GAP = 0.0069
 """Left between the tips of the shut fingers [m]."""
 FLANGE_TO_HAND = 0.001
 """The published model's gripper begins this far above the flange [m]."""
-HOME = np.array([math.radians(-100), 1.0, 0.0, -1.3, 0.0, 0.84, 0.0])
-"""Joint angles with the arm out of the camera's view, which is from the left here [rad]."""
 _JOINTS = (*range(7), 7, 10, 13)
 """What is held by position: the arm, the gripper's mount, the fingertips. Joint 7 of the arm turns the gripper; the
 original turned the mount as well, which a real flange doesn't do."""
@@ -39,7 +37,7 @@ class BulletCell(Mover):
     def __init__(self, config: BulletConfig, workspace: Workspace) -> None:
         self.config, self.motion, self.workspace = config, config, workspace
         self.objects: list[ObjectModel] = []
-        self.simulation = Simulation()
+        self.simulation = Simulation(config.tray)
         self.client = self.simulation.client
         self.draw: dict[str, Any] = {}
         self._build()
@@ -129,7 +127,7 @@ class BulletCell(Mover):
 
     def tuck_arm(self) -> None:
         """Put the arm aside at once, out of the camera's view."""
-        self._set_arm(HOME)
+        self._set_arm(np.array(self.config.home))
 
     def _set_arm(self, joints: Float[np.ndarray, "7"]) -> None:
         angle = self.config.opening_angle
@@ -222,8 +220,12 @@ class BulletCell(Mover):
     # -- what is where -----------------------------------------------------------------------------------------------
 
     def _drop_area(self) -> tuple[float, float, float, float]:
+        tray = self.config.tray
         low, high = np.array(self.workspace.low), np.array(self.workspace.high)
-        (x, y, _), (sx, sy, _) = (low + high) / 2, (high - low) / 2 - self.config.drop_margin
+        (x, y), (sx, sy) = (
+            (tray.centre, np.array(tray.size) / 2) if tray else ((low + high)[:2] / 2, (high - low)[:2] / 2)
+        )
+        sx, sy = sx - self.config.drop_margin, sy - self.config.drop_margin
         return float(x), float(y), float(sx), float(sy)
 
     def _radius(self, index: int) -> float:
@@ -253,10 +255,21 @@ class BulletCell(Mover):
 
     def _inside(self, index: int) -> bool:
         (x, y, z), _ = self._place(index)
-        low, high = self.workspace.low, self.workspace.high
-        return bool(low[0] <= x <= high[0] and low[1] <= y <= high[1] and -0.01 < z < 0.2)
+        low, high, tray = self.workspace.low, self.workspace.high, self.config.tray
+        over = tray.holds(x, y) if tray else low[0] <= x <= high[0] and low[1] <= y <= high[1]
+        return bool(over and -0.01 < z < 0.2)
 
     def object_positions(self) -> Float64[np.ndarray, "n 3"]:
-        """Centres of mass of the objects that lie in the tray, within the gripper's reach [m]."""
+        """Centres of mass of the objects that lie in the tray, of the published one within the gripper's reach [m]."""
         places = [self._place(index)[0] for index in range(len(self.objects)) if self._inside(index)]
         return np.array(places, dtype=np.float64).reshape(-1, 3)
+
+    def body_poses(self) -> dict[str, tuple[Float64[np.ndarray, "3"], Float64[np.ndarray, "4"]]]:
+        """Position [m] and rotation (w, x, y, z) of the arm's `LINKS` and of every object by name, base frame."""
+        numbers = range(len(LINKS))
+        states = pybullet.getLinkStates(
+            self.bodies.arm, numbers, computeForwardKinematics=1, physicsClientId=self.client
+        )
+        poses = {name: (state[4], state[5]) for name, state in zip(LINKS, states, strict=True)}
+        poses |= {f"object_{index}": self._place(index) for index in range(len(self.objects))}
+        return {name: (np.array(place), np.array((turn[3], *turn[:3]))) for name, (place, turn) in poses.items()}

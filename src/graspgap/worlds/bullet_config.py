@@ -1,9 +1,11 @@
-"""Settings of the physics of the world `bullet`, which can be read without pybullet."""
+"""Settings of the physics of a PyBullet cell, which can be read without pybullet."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+from graspgap.worlds.bullet_tray import BoxTray
 from graspgap.worlds.mover import MotionConfig
 
 
@@ -39,4 +41,8 @@ class BulletConfig(MotionConfig):
     object_damping: float = 0.04
     """Share of the objects' speed that is lost in a second."""
     drop_margin: float = 0.025
-    """Objects are dropped this far inside the workspace's sides."""
+    """Objects are dropped this far inside the sides of the workspace, or of `tray`."""
+    tray: BoxTray | None = None
+    """None: the published tray."""
+    home: tuple[float, ...] = (math.radians(-100), 1.0, 0.0, -1.3, 0.0, 0.84, 0.0)
+    """Joint angles with the arm out of the camera's view, which is from the left in world `bullet` [rad]."""

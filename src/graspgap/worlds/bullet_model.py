@@ -16,9 +16,11 @@ import pybullet
 import pybullet_data
 import trimesh
 from jaxtyping import Float
+from scipy.spatial.transform import Rotation
 
 from graspgap.objects.model import ObjectModel, Part
 from graspgap.objects.parts import outline
+from graspgap.worlds.bullet_tray import BoxTray, floor, walls
 
 DATA = Path(pybullet_data.getDataPath())
 ARM = "kuka_iiwa/kuka_with_gripper2.sdf"
@@ -33,6 +35,12 @@ MOST_SHAPES = 16
 """Of a body, as a list of shapes: with more PyBullet writes past its memory. One file may hold any number."""
 HAND = 7
 """The gripper's base; this link and all after it are the gripper."""
+LINKS = (
+    *(f"link_{number}" for number in range(1, 8)),
+    "hand",
+    *(f"finger_{side}{part}" for side in FINGERS for part in ("", "_base", "_tip")),
+)
+"""Names of the arm's links, by their number."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,9 @@ class Bodies:
 class Simulation:
     """A PyBullet simulation of its own, without a display; it ends when nobody holds this any more."""
 
-    def __init__(self) -> None:
+    def __init__(self, tray: BoxTray | None = None) -> None:
+        self.tray = tray
+        """None: the published one."""
         self.client: int = pybullet.connect(pybullet.DIRECT)
         self.folder = Path(mkdtemp(prefix="graspgap-bullet-"))
         weakref.finalize(self, _end, self.client, self.folder)
@@ -75,7 +85,10 @@ class Simulation:
 
         plane = body("plane.urdf", (0.0, 0.0, FLOOR - 1))
         table = body("table/table.urdf", (0.5, 0.0, FLOOR - 0.82))
-        tray = body("tray/traybox.urdf", (*TRAY, FLOOR - 0.19), (0.0, 0.0, 1.0, 0.0))
+        if self.tray:
+            tray = _add_tray(client, self.tray)
+        else:
+            tray = body("tray/traybox.urdf", (*TRAY, FLOOR - 0.19), (0.0, 0.0, 1.0, 0.0))
         (arm,) = pybullet.loadSDF(str(DATA / ARM if visible else self._bare_arm()), physicsClientId=client)
         pybullet.resetBasePositionAndOrientation(arm, (-0.1, 0, FLOOR + 0.07), (0, 0, 0, 1), physicsClientId=client)
         things = [_add_object(client, self.folder, index, thing) for index, thing in enumerate(objects)]
@@ -106,6 +119,27 @@ class Simulation:
 def _end(client: int, folder: Path) -> None:
     pybullet.disconnect(physicsClientId=client)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _add_tray(client: int, tray: BoxTray) -> int:
+    """The boards as one fixed body."""
+    boards = [floor(tray), *walls(tray)]
+    number: int = pybullet.createMultiBody(
+        baseMass=0,
+        baseCollisionShapeIndex=pybullet.createCollisionShapeArray(
+            shapeTypes=[pybullet.GEOM_BOX] * len(boards),
+            halfExtents=[board.half for board in boards],
+            radii=[0.0] * len(boards),
+            lengths=[0.0] * len(boards),
+            fileNames=[""] * len(boards),
+            meshScales=[(1, 1, 1)] * len(boards),
+            collisionFramePositions=[board.centre for board in boards],
+            collisionFrameOrientations=[Rotation.from_matrix(board.turn).as_quat().tolist() for board in boards],
+            physicsClientId=client,
+        ),
+        physicsClientId=client,
+    )
+    return number
 
 
 def _add_object(client: int, folder: Path, index: int, thing: ObjectModel) -> int:

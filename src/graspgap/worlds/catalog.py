@@ -18,6 +18,7 @@ from graspgap.worlds.limits import read_safety
 from graspgap.worlds.protocol import World
 from graspgap.worlds.randomization import RandomizationConfig, preset
 from graspgap.worlds.safety import SafeWorld
+from graspgap.worlds.standin_names import STANDIN, ordered, standin_name
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class WorldChoice:
     """A world and its settings."""
 
     name: str = "sim"
-    """`sim`, `bullet` (PyBullet, extra `bullet`), `standin` (the stand-in reality), or an installed world."""
+    """`sim`, `bullet` (PyBullet, extra `bullet`), `standin` (the stand-in reality), `standin2` (the second one, extra
+    `bullet`), or an installed world."""
     objects: str = ""
     """Object set (`prisms`, `published`, `everyday`, `shapenet:FOLDER`, with options as `prisms:parts=2-6`) or a
     folder of meshes; empty: the world's own."""
@@ -36,7 +38,7 @@ class WorldChoice:
     image_size: int = 64
     """Pictures are image_size x image_size pixels."""
     full_bin: bool = False
-    """The stand-in's bin as it is filled for collection: more objects than for evaluation."""
+    """A stand-in's bin as it is filled for collection: more objects than for evaluation."""
     layers: bool = False
     """Instance ids and depth of simulated pictures, besides semantic masks."""
     ranges: RandomizationConfig | None = None
@@ -48,6 +50,13 @@ class WorldChoice:
     """Of an installed world: the values of `--world-config` as JSON."""
     canonical: bool = field(default=False, metadata=LATER)
     """Layers, and canonical pictures of a simulated world beside the randomized ones."""
+    same: tuple[str, ...] = field(default=(), metadata=LATER)
+    """What of the stand-in is simulation's (`standin_names.FACTORS`)."""
+
+    @property
+    def place(self) -> str:
+        """The world's name, as results carry it: with other factors the stand-in is another world."""
+        return standin_name(self.same) if self.same else self.name
 
     @property
     def randomization(self) -> RandomizationConfig:
@@ -106,19 +115,41 @@ def _bullet(choice: WorldChoice) -> World:
 def _standin(choice: WorldChoice) -> World:
     from graspgap.worlds.standin import NOMINAL_CAMERA, StandinConfig, make_standin
 
-    choose("--randomize in the stand-in, which is as it is,", choice.randomize, ["none"])
+    _require_no_knobs(choice)
+    own = "prisms" if "objects" in ordered(choice.same) else "everyday"
+    if choice.objects and own == "prisms":
+        raise UserError(f"--same objects takes simulation's, and --objects {choice.objects} others: leave one out")
+    purpose = "collection" if choice.full_bin else "evaluation"
+    nominal = choice.camera or NOMINAL_CAMERA
+    config = StandinConfig(image_size=choice.image_size, purpose=purpose, same=choice.same, nominal=nominal)
+    require_sight(nominal, config.workspace, "--camera")
+    return make_standin(config, make_object_set(choice.objects or own), choice.split)
+
+
+def _standin2(choice: WorldChoice) -> World:
+    from graspgap.worlds.standin2 import NOMINAL_CAMERA, SecondConfig, make_standin2
+
+    _require_no_knobs(choice)
+    nominal = choice.camera or NOMINAL_CAMERA
+    config = SecondConfig(image_size=choice.image_size, full_bin=choice.full_bin, nominal=nominal)
+    require_sight(nominal, config.workspace, "--camera")
+    return make_standin2(config, make_object_set(choice.objects or "workshop"), choice.split)
+
+
+def _require_no_knobs(choice: WorldChoice) -> None:
+    """Refuse what no stand-in does, as no real cell does it."""
+    choose(f"--randomize in '{choice.name}', which is as it is,", choice.randomize, ["none"])
     if choice.layers or choice.canonical:
         option = "--canonical" if choice.canonical else "--layers"
-        raise UserError(f"{option} asks the stand-in for what no real cell tells: use it with a simulated world")
-    nominal = choice.camera or NOMINAL_CAMERA
-    config = StandinConfig(
-        image_size=choice.image_size, purpose="collection" if choice.full_bin else "evaluation", nominal=nominal
-    )
-    require_sight(nominal, config.workspace, "--camera")
-    return make_standin(config, make_object_set(choice.objects or "everyday"), choice.split)
+        raise UserError(f"{option} asks a stand-in for what no real cell tells: use it with a simulated world")
 
 
-WORLDS: dict[str, Callable[[WorldChoice], World]] = {"sim": _sim, "bullet": _bullet, "standin": _standin}
+WORLDS: dict[str, Callable[[WorldChoice], World]] = {
+    "sim": _sim,
+    "bullet": _bullet,
+    "standin": _standin,
+    "standin2": _standin2,
+}
 """Our worlds by name; `installed.installed_worlds` are the others."""
 
 
@@ -128,6 +159,11 @@ def make_world(choice: WorldChoice) -> World:
     Raises:
         UserError: if a name is unknown, or a setting is refused.
     """
+    if choice.same and choice.name != STANDIN:
+        raise UserError(
+            f"--same {','.join(choice.same)} makes the world '{STANDIN}' more like simulation, and '{choice.name}' is "
+            "another one: leave it out"
+        )
     if choice.name not in WORLDS:
         return _installed(choice)
     if choice.settings is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from graspgap.errors import UserError, choose
-from graspgap.files import read_toml
+from graspgap.settings import read_toml
 from graspgap.worlds.protocol import World
 
 GROUP = "graspgap.worlds"

@@ -20,6 +20,7 @@ from scipy.spatial.transform import Rotation
 
 from graspgap.contract import Camera, Image, Mask
 from graspgap.objects.model import ObjectModel, Surface
+from graspgap.objects.textures import linear
 from graspgap.seeding import generator
 from graspgap.worlds.sensor import SensorConfig, photograph
 from graspgap.worlds.standin_shapes import part_surface
@@ -216,7 +217,7 @@ def camera_to_world(camera: Camera) -> Float[np.ndarray, "4 4"]:
 
 def drawn_parts(model: ObjectModel) -> tuple[Surface, ...]:
     """The collision parts of an object that comes without surfaces, in its flat colour."""
-    return tuple(part_surface(part, model.color) for part in model.parts)
+    return tuple(part_surface(part, linear(model.color)) for part in model.parts)
 
 
 def lighter(surface: Surface) -> Surface:

@@ -11,7 +11,7 @@ import numpy as np
 
 from graspgap.config import from_json
 from graspgap.errors import UserError, choose
-from graspgap.files import read_toml
+from graspgap.settings import read_toml
 
 Range = tuple[float, float]
 """Smallest and largest value of an even draw."""

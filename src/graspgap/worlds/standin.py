@@ -6,7 +6,7 @@ a cheap camera. It hands out what a real cell would: pictures, reported poses, o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,13 @@ from graspgap.errors import choose
 from graspgap.objects.model import ObjectModel, ObjectSet, Split
 from graspgap.worlds.cell import Cell
 from graspgap.worlds.cell_model import CellConfig
+from graspgap.worlds.looks import plain_looks
 from graspgap.worlds.mitsuba_renderer import MitsubaRenderer, RenderConfig
+from graspgap.worlds.raycast import RaycastRenderer
+from graspgap.worlds.sim import SimConfig
 from graspgap.worlds.standin_looks import furnish
-from graspgap.worlds.tabletop import Draws, TabletopWorld
+from graspgap.worlds.standin_names import ordered, standin_name
+from graspgap.worlds.tabletop import Draws, Renderer, TabletopWorld
 
 
 def shifted(point: tuple[float, float, float], by: tuple[float, float, float]) -> tuple[float, float, float]:
@@ -80,15 +84,26 @@ class StandinConfig:
     """Limits of the gripper pose."""
     samples: int = 2
     """Light paths per pixel."""
+    same: tuple[str, ...] = ()
+    """What is simulation's instead (`standin_names.FACTORS`); the objects are given to `make_standin`."""
 
 
-def draw_day(rng: np.random.Generator, objects: list[ObjectModel]) -> dict[str, Any]:
-    """How the light of one attempt differs from the usual: the day goes by, the camera's gains follow it a little."""
+def draw_day(
+    rng: np.random.Generator,
+    objects: list[ObjectModel],
+    lamp: float = 0.10,
+    surroundings: float = 0.25,
+    warmth: float = 0.025,
+) -> dict[str, Any]:
+    """How the light of one attempt differs from the usual: the day goes by, the camera's gains follow it a little.
+
+    `lamp`, `surroundings` and `warmth` say how much, as standard deviations; the first two of the power's logarithm.
+    """
     del objects  # the day does not depend on what lies in the bin
     return {
-        "lamp": float(np.exp(rng.normal(0, 0.10))),
-        "surroundings": float(np.exp(rng.normal(0, 0.25))),
-        "warmth": float(rng.normal(0, 0.025)),
+        "lamp": float(np.exp(rng.normal(0, lamp))),
+        "surroundings": float(np.exp(rng.normal(0, surroundings))),
+        "warmth": float(rng.normal(0, warmth)),
     }
 
 
@@ -96,12 +111,19 @@ def make_standin(config: StandinConfig, object_set: ObjectSet, split: Split) -> 
     """The world `standin`.
 
     Raises:
-        UserError: if the purpose is unknown or the pictures are too small.
+        UserError: if the purpose or a factor is unknown, or the pictures are too small.
     """
+    simulation, same = SimConfig(), ordered(config.same)
+    if "camera" in same:
+        config = replace(config, camera=simulation.camera)
+    if "physics" in same:
+        config = replace(config, cell=simulation.cell)
     counts = {"collection": config.collection_objects, "evaluation": config.evaluation_objects}
     count = counts[choose("the stand-in's purpose", config.purpose, counts)]
+    if "objects" in same:
+        count = simulation.objects
     spec = WorldSpec(
-        "standin",
+        standin_name(same),
         config.image_size,
         config.workspace,
         config.nominal,
@@ -109,9 +131,12 @@ def make_standin(config: StandinConfig, object_set: ObjectSet, split: Split) -> 
         has_state=False,
         is_reality=True,
     )
-    renderer = MitsubaRenderer(
+    renderer: Renderer[Cell] = MitsubaRenderer(
         RenderConfig(image_size=config.image_size, samples=config.samples, camera=config.camera), furnish
     )
-    cell = Cell(config.cell, config.workspace)
     draws = Draws(looks=draw_day, dynamics=lambda rng, objects: {})
+    if "look" in same:
+        renderer = RaycastRenderer(config.image_size)
+        draws = replace(draws, looks=lambda rng, objects: plain_looks(config.camera, objects))
+    cell = Cell(config.cell, config.workspace)
     return TabletopWorld(spec, cell, renderer, object_set, split, count, draws)

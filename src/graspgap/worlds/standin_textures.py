@@ -1,4 +1,7 @@
-"""Procedural textures of the stand-in's furniture: wood, scuffed plastic, floor tiles. All sRGB uint8."""
+"""Procedural textures of the stand-ins' furniture: wood, plastic, floor tiles, a cutting mat, a table with holes.
+
+All sRGB uint8.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +31,13 @@ def paint(color: tuple[float, float, float], value: Float[np.ndarray, "h w"]) ->
     return (np.clip(np.multiply.outer(1 + value, color), 0, 1) * 255).astype(np.uint8)
 
 
-def wood(rng: np.random.Generator, size: int = 384, planks: int = 7) -> Texture:
-    """Planks of oak along u: yearly rings as a warped sine across the grain, pores as short streaks along it."""
+def wood(
+    rng: np.random.Generator, size: int = 384, planks: int = 7, color: tuple[float, float, float] = (0.64, 0.52, 0.40)
+) -> Texture:
+    """Planks along u, of oak or in another color.
+
+    Yearly rings are a warped sine across the grain, pores short streaks along it.
+    """
     rows = np.arange(size) * planks // size
     across = np.linspace(0, planks, size)[:, None] + 0.35 * noise(rng, (size, size), (planks, 2))
     across = across + rng.uniform(0, 5, planks)[rows][:, None]
@@ -38,7 +46,7 @@ def wood(rng: np.random.Generator, size: int = 384, planks: int = 7) -> Texture:
     tone = rng.uniform(-0.13, 0.13, planks)[rows][:, None]
     gap = (np.arange(size) * planks % size < planks)[:, None] * -0.55
     value = 0.13 * rings + 0.16 * pores + tone + gap
-    picture = paint((0.64, 0.52, 0.40), value).astype(np.float64)
+    picture = paint(color, value).astype(np.float64)
     picture[..., 2] *= 1 - 0.18 * np.clip(value, -0.5, 0.5)
     return np.clip(picture, 0, 255).astype(np.uint8)
 
@@ -60,3 +68,18 @@ def tiles(rng: np.random.Generator, color: tuple[float, float, float], count: in
     edge = np.arange(size) * count % size < 2 * count
     joint = np.where(edge[:, None] | edge[None, :], -0.4, 0.0)
     return paint(color, tone + joint + 0.06 * noise(rng, (size, size), (8, 8)))
+
+
+def cutting_mat(rng: np.random.Generator, color: tuple[float, float, float], count: int, size: int) -> Texture:
+    """A mat with `count` squares across, ruled in pale lines, every fourth of them stronger, and with old cuts."""
+    place = np.arange(size) * count / size
+    line = (place % 1 < count / size * 1.5) * np.where(place.astype(int) % 4 == 0, 1.6, 0.7)
+    cuts = scuffed(rng, (0.5, 0.5, 0.5), size).astype(float).mean(axis=2) / 127.5 - 1
+    return paint(color, np.maximum(line[:, None], line[None, :]) + 0.5 * cuts)
+
+
+def pegs(rng: np.random.Generator, color: tuple[float, float, float], count: int, size: int) -> Texture:
+    """A brushed metal plate with `count` threaded holes across."""
+    place = np.arange(size) * count / size % 1 - 0.5
+    hole = np.hypot(place[:, None], place[None, :]) < 0.16
+    return paint(color, 0.12 * noise(rng, (size, size), (size // 2, 6), octaves=2) - 0.75 * hole)

@@ -227,7 +227,7 @@ class TabletopWorld(Generic[CellT]):
         layers = self.layers() if self.layers else None
         if layers and self.canonical:
             layers = replace(layers, canonical=self.canonical.renderer.render(self.cell)[0])
-        return _Picture(image, mask, layers)
+        return _Picture(image, mask if self.spec.has_masks else None, layers)
 
     def _attempt(self) -> _Picture:
         """The first picture of the attempt under way.

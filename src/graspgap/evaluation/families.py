@@ -1,0 +1,79 @@
+"""Which kinds of objects are grasped: how often each was held, against how often it lay in the bin."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from graspgap.evaluation.canvas import FAINT, FONT, INK, PALETTE, WIDTH, only_axes, png_bytes
+from graspgap.evaluation.results import EvaluationResult
+from graspgap.evaluation.statistics import wilson_interval
+from graspgap.objects import everyday
+
+MOST = 40
+"""Kinds that a figure has room for."""
+
+
+@dataclass(frozen=True)
+class FamilyCount:
+    """One kind of object."""
+
+    family: str
+    held: int
+    lay: int
+    """Objects of this kind that lay in the bin, summed over attempts."""
+
+    @property
+    def share(self) -> float:
+        """Held, of those that lay there."""
+        return self.held / self.lay
+
+
+def family_of(name: str) -> str:
+    """The kind of an object of a known name: its family among everyday shapes, else the name itself."""
+    return everyday.family_of(name) if name.startswith("everyday-") else name
+
+
+def family_counts(results: Sequence[EvaluationResult]) -> list[FamilyCount]:
+    """Kinds by their share, the best first. Attempts of scenes whose objects aren't known are left out; empty where
+    there are none, or more than `MOST` kinds."""
+    held: Counter[str] = Counter()
+    lay: Counter[str] = Counter()
+    for result in results:
+        for record in result.records:
+            names = result.scene_objects.get(str(record.scene))
+            if not names:
+                continue
+            lay.update(family_of(name) for name in names)
+            if record.success and record.object_name:
+                held[family_of(record.object_name)] += 1
+    counts = [FamilyCount(family, held[family], number) for family, number in lay.items()]
+    return sorted(counts, key=lambda count: (-count.share, count.family)) if len(counts) <= MOST else []
+
+
+def family_bars(counts: Sequence[FamilyCount]) -> bytes:
+    """A bar for each kind: held, of those that lay in the bin, with Wilson's interval; a line at the mean."""
+    figure = Figure(figsize=(WIDTH, 0.7 + 0.21 * max(1, len(counts))), layout="constrained")
+    axes = only_axes(figure)
+    places = np.arange(len(counts))[::-1]
+    intervals = [wilson_interval(count.held, count.lay) for count in counts]
+    shares = np.array([100 * interval.value for interval in intervals])
+    low, high = ([100 * getattr(interval, end) for interval in intervals] for end in ("low", "high"))
+    axes.barh(places, shares, color=PALETTE[0], height=0.7)
+    sizes = np.clip([shares - low, high - shares], 0, None)
+    axes.errorbar(shares, places, xerr=sizes, fmt="none", ecolor=INK, elinewidth=0.9)
+    for place, count, end in zip(places, counts, high, strict=True):
+        axes.text(end + 0.6, place, f"{count.held}/{count.lay:,}", va="center", color=INK, fontsize=FONT - 2)
+    mean = 100 * sum(count.held for count in counts) / max(1, sum(count.lay for count in counts))
+    axes.axvline(mean, color=PALETTE[4], linestyle="--", linewidth=1)
+    axes.set_yticks(places, [count.family for count in counts])
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlim(0, max([*high, 1.0]) * 1.25)
+    axes.set_ylim(-0.7, len(counts) - 0.3)
+    axes.set_xlabel("held, of those that lay in the bin [%]")
+    axes.grid(axis="x", color=FAINT, linewidth=0.8)
+    return png_bytes(figure)

@@ -1,0 +1,216 @@
+"""The findings of Bousmalis et al. 2017, as claims about arms of the studies `bench` and `ablations`, with verdicts.
+
+A claim is judged by the interval of the paired difference of success rates, so that it holds or fails only where the
+attempts tell; a finding is reproduced if all of its claims hold, and not if one of them fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from graspgap.evaluation.results import sample
+from graspgap.evaluation.statistics import Interval, bootstrap_interval
+from graspgap.evaluation.tables import Cell, compare, markdown, percent
+
+MARGIN = 0.05
+"""Smaller differences count as none: the paper's cells of 612 attempts don't tell less apart."""
+REPRODUCED, NOT, INCONCLUSIVE, MISSING = "reproduced", "not reproduced", "inconclusive", "not measured"
+
+Place = tuple[str, float]
+"""An arm and its share of the real labels."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What is said of two arms: the first is `ahead` of the second, `as good` as it, or `alike`."""
+
+    kind: str
+    first: Place
+    second: Place
+
+    def judged(self, difference: Interval) -> str:
+        """Whether it holds, from the difference of first and second with its 95% interval."""
+        low, high = difference.low, difference.high
+        if self.kind == "ahead":
+            return REPRODUCED if low > 0 else NOT if high < 0 else INCONCLUSIVE
+        if self.kind == "as good":
+            return REPRODUCED if low > -MARGIN else NOT if high < 0 else INCONCLUSIVE
+        alike = low > -MARGIN and high < MARGIN
+        return REPRODUCED if alike else NOT if low > 0 or high < 0 else INCONCLUSIVE
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One of the paper's, in our words."""
+
+    number: int
+    words: str
+    claims: tuple[Claim, ...]
+
+
+def _ahead(first: Place, second: Place) -> Claim:
+    return Claim("ahead", first, second)
+
+
+FEW = (0.01, 0.02, 0.1, 0.5, 1.0)
+FINDINGS = (
+    Finding(
+        1,
+        "With no real label simulation alone is far behind randomized simulation, and that far behind GraspGAN, which "
+        "is about as good as a tenth of the real labels alone.",
+        (
+            _ahead(("randomized", 0.0), ("sim-only", 0.0)),
+            _ahead(("graspgan", 0.0), ("randomized", 0.0)),
+            Claim("as good", ("graspgan", 0.0), ("real-only", 0.1)),
+        ),
+    ),
+    Finding(
+        2,
+        "With 2% of the labels, simulation and GraspGAN are at least as good as all labels alone: 50 times fewer.",
+        (Claim("as good", ("graspgan", 0.02), ("real-only", 1.0)),),
+    ),
+    Finding(
+        3,
+        "Every mix with simulation is ahead of real-only training with as many labels.",
+        tuple(
+            _ahead((arm, share), ("real-only", share)) for arm in ("sim", "randomized+dbn", "graspgan") for share in FEW
+        ),
+    ),
+    Finding(
+        4,
+        "Procedural objects in simulation are at least as good as realistic ones.",
+        tuple(
+            Claim("as good", (f"prisms{kind}", 0.0), (f"{other}{kind}", 0.0))
+            for other in ("published", "everyday")
+            for kind in ("", "-both", "+graspgan")
+        ),
+    ),
+    Finding(
+        5,
+        "Randomized looks help without adaptation and add nothing with it; randomized dynamics change little.",
+        (
+            _ahead(("prisms-appearance", 0.0), ("prisms", 0.0)),
+            Claim("alike", ("prisms-appearance+graspgan", 0.0), ("prisms+graspgan", 0.0)),
+            Claim("alike", ("prisms-dynamics", 0.0), ("prisms", 0.0)),
+            Claim("alike", ("prisms-dynamics+graspgan", 0.0), ("prisms+graspgan", 0.0)),
+        ),
+    ),
+    Finding(
+        6,
+        "Adaptation of features and of pixels both help; together they are best at few labels.",
+        (
+            _ahead(("dann", 0.0), ("sim-only", 0.0)),
+            _ahead(("graspgan", 0.0), ("sim-only", 0.0)),
+            *(_ahead(("graspgan+dann", share), (arm, share)) for share in (0.0, 0.02) for arm in ("dann", "graspgan")),
+        ),
+    ),
+)
+"""The six, as orderings: the paper's figures are those of its own robots and objects."""
+
+
+def verdict(judged: Iterable[str]) -> str:
+    """Of a finding, from those of its claims."""
+    found = list(judged)
+    for word in (NOT, MISSING, INCONCLUSIVE):
+        if word in found:
+            return word
+    return REPRODUCED
+
+
+def judge(claim: Claim, cells: Sequence[Cell]) -> tuple[str, Interval | None]:
+    """The verdict on a claim, and the difference that it rests on; None where it wasn't measured."""
+    known = {(cell.arm, cell.real_labels): cell for cell in cells}
+    first, second = known.get(claim.first), known.get(claim.second)
+    comparison = compare(first, second) if first and second else None
+    if comparison is None:
+        return MISSING, None
+    return claim.judged(comparison.difference), comparison.difference
+
+
+def paper_rows(cells: Sequence[Cell]) -> list[list[str]]:
+    """A row for each finding: number, what the paper found, what was found here, verdict; a header first.
+
+    `cells` are those of one world.
+    """
+    rows = [["", "the paper", "here: difference in points with its 95% interval", "verdict"]]
+    for finding in FINDINGS:
+        judged = [(claim, *judge(claim, cells)) for claim in finding.claims]
+        lines = [_line(claim, word, difference) for claim, word, difference in judged if difference is not None]
+        missing = sum(word == MISSING for _, word, _ in judged)
+        lines += [f"{missing} of {len(judged)} not measured"] if missing else []
+        rows.append([str(finding.number), finding.words, "; ".join(lines), verdict(word for _, word, _ in judged)])
+    return rows
+
+
+def _line(claim: Claim, word: str, difference: Interval) -> str:
+    first, second = (_name(place) for place in (claim.first, claim.second))
+    points = f"{100 * difference.value:+.1f} ({100 * difference.low:+.1f} to {100 * difference.high:+.1f})"
+    mark = {REPRODUCED: "yes", NOT: "no", INCONCLUSIVE: "open"}[word]
+    return f"{first} {claim.kind} {'of' if claim.kind == 'ahead' else 'as'} {second}: {points}, {mark}"
+
+
+def _name(place: Place) -> str:
+    arm, share = place
+    return f"{arm} {percent(share)}" if share else arm
+
+
+def paper_markdown(cells: Sequence[Cell]) -> str:
+    """`paper_rows` in Markdown."""
+    header, *rows = paper_rows(cells)
+    return markdown(header, "llll", rows)
+
+
+def gap_closed(arm: Cell, base: Cell, goal: Cell) -> Interval:
+    """Share of the way from `base` to `goal` (simulation alone, all real labels alone) that `arm` goes, with the
+    interval of a bootstrap over scenes and seeds; below 0 it is worse than `base`."""
+
+    def share(rates: np.ndarray) -> np.ndarray:
+        way = rates[:, 2] - rates[:, 1]
+        return np.divide(rates[:, 0] - rates[:, 1], way, out=np.full(len(rates), np.nan), where=way > 0)
+
+    samples = [sample(cell.results) for cell in (arm, base, goal)]
+    return bootstrap_interval(samples, share)
+
+
+def targets(cells: Sequence[Cell]) -> list[list[str]]:
+    """How far the three targets are met: of the gap closed without labels at least 90%; as good as all labels with 2%,
+    and with 1%, of them. A header first; rows of what wasn't measured are left out."""
+    known = {(cell.arm, cell.real_labels): cell for cell in cells}
+    rows = [["target", "best arm", "measured", "verdict"]]
+    base, goal = known.get(("sim-only", 0.0)), known.get(("real-only", 1.0))
+    unlabelled = [cell for cell in cells if not cell.real_labels and "simulation" in cell.ingredients]
+    if base and goal and unlabelled:
+        best = max(unlabelled, key=lambda cell: cell.rate.value)
+        share = gap_closed(best, base, goal)
+        word = "met" if share.low >= 0.9 else "not met" if share.high < 0.9 else "open"
+        measured = f"{100 * share.value:.0f}% ({100 * share.low:.0f} to {100 * share.high:.0f})"
+        rows.append(["no label: 90% of the gap from sim-only to all labels closed", best.arm, measured, word])
+    for fraction in (0.02, 0.01):
+        mixed = [cell for cell in cells if cell.real_labels == fraction and "simulation" in cell.ingredients]
+        if not (mixed and goal):
+            continue
+        best = max(mixed, key=lambda cell: cell.rate.value)
+        claim = Claim("as good", (best.arm, fraction), ("real-only", 1.0))
+        word, difference = judge(claim, cells)
+        if difference is None:
+            continue
+        points = f"{100 * difference.value:+.1f} points ({100 * difference.low:+.1f} to {100 * difference.high:+.1f})"
+        met = {REPRODUCED: "met", NOT: "not met"}.get(word, "open")
+        rows.append(
+            [
+                f"{percent(fraction)} of the labels as good as all: {1 / fraction:.0f} times fewer",
+                best.name,
+                points,
+                met,
+            ]
+        )
+    return rows
+
+
+def targets_markdown(cells: Sequence[Cell]) -> str:
+    """`targets` in Markdown."""
+    header, *rows = targets(cells)
+    return markdown(header, "llrl", rows)

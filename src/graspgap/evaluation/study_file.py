@@ -1,0 +1,229 @@
+"""A study as a readable file: its worlds, data, adapters, arms, label fractions, seeds and attempts, in TOML."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from graspgap.config import from_json
+from graspgap.errors import UserError, choose
+from graspgap.settings import check_table, read_toml
+
+FOLDER = Path(__file__).parent / "presets"
+PRESETS = tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
+"""Studies that come with graspgap."""
+FEWEST = 40
+"""Attempts of a dataset of a scaled study: less leaves some scenes no success to learn from."""
+STATISTICS = ("adabn", "dbn")
+"""Feature-level methods that are nothing but batch statistics of reality's own pictures."""
+
+
+@dataclass(frozen=True)
+class StudyData:
+    """A dataset: collected, or drawn from another one."""
+
+    world: str = "sim"
+    attempts: int = 1000
+    objects: str = ""
+    """Object set; empty: the world's own."""
+    randomize: str = "none"
+    canonical: bool = False
+    """Canonical pictures beside the randomized ones."""
+    seed: int = 0
+    """Added to the study's seed."""
+    drawn_from: str = ""
+    """Name of a dataset that the attempts are drawn from; empty: they are collected."""
+    options: tuple[str, ...] = ()
+    """More words for `graspgap collect`."""
+
+
+@dataclass(frozen=True)
+class StudyAdapter:
+    """An adapter that arms share."""
+
+    method: str
+    sim: str = "sim"
+    """Simulated dataset that it is trained on."""
+    real: str = "standin"
+    """Its unlabelled pictures."""
+    options: tuple[str, ...] = ()
+    """More words for `graspgap adapt`."""
+
+
+@dataclass(frozen=True)
+class StudyArm:
+    """One recipe for a policy. All arms have the same network, steps and settings but for their `options`."""
+
+    name: str
+    sim: str = ""
+    """Simulated dataset; empty: none."""
+    adapter: str = ""
+    """One of the study's adapters, or a method, which is then trained on `sim`'s plain data; empty: none."""
+    features: str = ""
+    """Feature-level methods, joined by commas."""
+    real: str = "standin"
+    """Real dataset, whose labels are read as far as `real_labels` says."""
+    real_labels: tuple[float, ...] = (0.0,)
+    """Fractions of the real labels; a policy for each."""
+    options: tuple[str, ...] = ()
+    """More words for `graspgap train`."""
+
+
+@dataclass(frozen=True)
+class StudyTrials:
+    """Closed-loop attempts of policies in a world."""
+
+    name: str = ""
+    """Part of the results' folders; empty for the main ones, in the stand-in as it is."""
+    world: str = "standin"
+    attempts: int = 0
+    """For each policy; 0: the study's `trials`."""
+    arms: tuple[str, ...] = ()
+    """Arms that are tried; none: all."""
+    options: tuple[str, ...] = ()
+    """More words for `graspgap evaluate`."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a study is made of."""
+
+    about: str
+    """In a sentence."""
+    train_steps: int
+    trials: int
+    """Closed-loop attempts per policy."""
+    data: dict[str, StudyData]
+    arms: tuple[StudyArm, ...]
+    adapter_steps: int = 1500
+    adapters: dict[str, StudyAdapter] = field(default_factory=dict)
+    tried: tuple[StudyTrials, ...] = (StudyTrials(),)
+    trial_seed: int = 1000
+    """Evaluation seed of study seed 0; development uses other ones."""
+    training_seeds: int = 1
+    """Policies per arm and label fraction."""
+    image_size: int = 64
+    adapt_options: tuple[str, ...] = ()
+    """More words for every `graspgap adapt`."""
+    train_options: tuple[str, ...] = ()
+    """More words for every `graspgap train`."""
+    score: bool = False
+    """Whether `graspgap score` ranks the adapters and the policies without real labels."""
+    score_options: tuple[str, ...] = ()
+    """More words for it."""
+    compare: tuple[tuple[str, str], ...] = ()
+    """Pairs of arms to compare besides those that differ in an ingredient."""
+
+    def scaled(self, share: float) -> Study:
+        """The same study with this share of the attempts and steps, to try it out.
+
+        Raises:
+            UserError: unless 0 < share <= 1.
+        """
+        if share == 1:
+            return self
+        if not 0 < share < 1:
+            raise UserError(f"--scale {share:g} is no share: give a number above 0, and 1 or less")
+        data = {
+            name: replace(each, attempts=max(FEWEST, round(share * each.attempts))) for name, each in self.data.items()
+        }
+        return replace(
+            self,
+            data=data,
+            adapter_steps=max(2, round(share * self.adapter_steps)),
+            train_steps=max(2, round(share * self.train_steps)),
+            trials=max(3, round(share * self.trials)),
+            tried=tuple(replace(each, attempts=min(each.attempts, 3)) for each in self.tried),
+        )
+
+    def adapter(self, arm: StudyArm) -> tuple[str, StudyAdapter]:
+        """Name and settings of an arm's adapter."""
+        if arm.adapter in self.adapters:
+            return arm.adapter, self.adapters[arm.adapter]
+        return f"{arm.adapter}-sim", StudyAdapter(arm.adapter)
+
+    def ingredients(self, arm: StudyArm) -> tuple[str, ...]:
+        """What the arm is made of besides real labels. `statistics`: batch statistics of reality's own pictures."""
+        features = [name for name in arm.features.split(",") if name]
+        name, adapter = self.adapter(arm)
+        read = [self.data[source] for source in ([arm.sim] if arm.sim else []) + ([adapter.sim] if arm.adapter else [])]
+        kinds = {data.randomize for data in read} - {"none"}
+        found = ["simulation"] if arm.sim else []
+        found += sorted("randomization" if kind == "both" else f"{kind} randomization" for kind in kinds)
+        found += sorted({f"{data.objects} objects" for data in read if data.objects})
+        found += ["statistics"] if set(features) & set(STATISTICS) else []
+        found += [feature for feature in features if feature not in STATISTICS]
+        if arm.adapter:
+            found.append(name if adapter.options or self.data[adapter.real].drawn_from else adapter.method)
+        return tuple(dict.fromkeys(found))
+
+
+def read_study(name_or_file: str) -> Study:
+    """The study of a preset's name or of a TOML file's path.
+
+    Raises:
+        UserError: if there is none, or it can't be read, or it names what it doesn't hold.
+    """
+    path = Path(name_or_file)
+    if path.suffix != ".toml":
+        path = FOLDER / f"{choose('--preset', name_or_file, PRESETS)}.toml"
+    values = read_toml(path, "--preset", f"one of {', '.join(PRESETS)}, or a TOML file")
+    check_table(Study, values, str(path))
+    study = from_json(Study, values)
+    _check(study, str(path))
+    return study
+
+
+def _check(study: Study, where: str) -> None:
+    """Refuse what names something that the study doesn't hold, and numbers that make no sense."""
+    for option in ("adapter_steps", "train_steps", "trials", "training_seeds", "image_size"):
+        if getattr(study, option) < 1:
+            raise UserError(f"{option} in {where} is {getattr(study, option)}, expected 1 or more: correct it")
+    for name, data in study.data.items():
+        if data.attempts < 1:
+            raise UserError(f"[data.{name}] in {where} asks for {data.attempts} attempts: give 1 or more")
+        if data.drawn_from:
+            _known(f"[data.{name}] in {where} is drawn from", data.drawn_from, study.data)
+            if study.data[data.drawn_from].drawn_from or study.data[data.drawn_from].attempts < data.attempts:
+                raise UserError(
+                    f"[data.{name}] in {where} draws {data.attempts} attempts from '{data.drawn_from}', expected a "
+                    "collected dataset of at least as many"
+                )
+    for name, adapter in study.adapters.items():
+        _known(f"sim of [adapters.{name}] in {where}", adapter.sim, study.data)
+        _known(f"real of [adapters.{name}] in {where}", adapter.real, study.data)
+    names = [arm.name for arm in study.arms]
+    for arm in study.arms:
+        if names.count(arm.name) > 1:
+            raise UserError(f"two arms in {where} are called '{arm.name}': give each a name of its own")
+        _check_arm(study, arm, f"arm '{arm.name}' in {where}")
+    for tried in study.tried:
+        for name in tried.arms:
+            _known(f"an arm of [[tried]] in {where}", name, [*names, "random"])
+    for pair in study.compare:
+        for name in pair:
+            _known(f"an arm of compare in {where}", name, names)
+
+
+def _check_arm(study: Study, arm: StudyArm, what: str) -> None:
+    for fraction in arm.real_labels:
+        if not (0 <= fraction <= 1 and math.isfinite(fraction)):
+            raise UserError(f"{what} has real_labels {fraction}, expected fractions from 0 to 1: correct it")
+    if arm.sim:
+        _known(f"sim of {what}", arm.sim, study.data)
+    reads_real = arm.features or any(arm.real_labels)
+    if reads_real:
+        _known(f"real of {what}", arm.real, study.data)
+    if arm.adapter and not arm.sim:
+        raise UserError(f"{what} has an adapter and no simulated data: give sim")
+    if arm.adapter and arm.adapter not in study.adapters:
+        _known(f"sim of the adapter '{arm.adapter}' of {what}", "sim", study.data)
+        _known(f"real of the adapter '{arm.adapter}' of {what}", "standin", study.data)
+    if not (arm.sim or any(arm.real_labels)):
+        raise UserError(f"{what} has nothing to learn from: give sim, or real_labels")
+
+
+def _known(what: str, name: str, known: Any) -> None:
+    choose(what, name, list(known))

@@ -1,0 +1,96 @@
+"""Files of settings in TOML, read into the dataclasses that hold them."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from graspgap.errors import UserError, choose
+
+
+def read_toml(path: Path, option: str, expected: str = "a TOML file") -> dict[str, Any]:
+    """The values of the TOML file that the user gave as `option`.
+
+    Raises:
+        UserError: if it can't be read; `expected` says what could be given.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"can't read {option} {path} ({error.strerror}): give {expected}") from None
+    except ValueError as error:
+        raise UserError(f"{path} is not valid TOML ({error}): correct it") from None
+
+
+def check_table(kind: type, table: dict[str, Any], where: str) -> None:
+    """Check that a table of TOML or JSON holds fields of the dataclass `kind`, each of its type, as `config.from_json`
+    takes it.
+
+    A nested dataclass is a table, `dict[str, Nested]` a table of tables, and `tuple[Nested, ...]` a list of tables.
+
+    Raises:
+        UserError: if it names an unknown key, or a value is of another kind than the field.
+    """
+    hints = get_type_hints(kind)
+    for key, value in table.items():
+        choose(f"key of {where}", key, hints)
+        _check(f"'{key}' in {where}", f"[{key}]", value, hints[key], where)
+    for field in dataclasses.fields(kind):
+        if field.name not in table and field.default is field.default_factory is dataclasses.MISSING:
+            raise UserError(f"{where} has no '{field.name}': add it")
+
+
+def _check(what: str, name: str, value: Any, hint: Any, where: str) -> None:
+    origin, inner = get_origin(hint), get_args(hint)
+    if dataclasses.is_dataclass(hint):
+        _require_table(what, name, value)
+        check_table(hint, value, f"{name} in {where}")  # type: ignore[arg-type]
+    elif origin is dict and dataclasses.is_dataclass(inner[1]):
+        _require_table(what, name, value)
+        for key, each in value.items():
+            _check(f"'{key}' of {what}", f"{name[:-1]}.{key}]", each, inner[1], where)
+    elif origin is tuple and dataclasses.is_dataclass(inner[0]):
+        if not isinstance(value, list):
+            raise UserError(f"{what} is {value!r}, expected tables: write [{name}] before each")
+        for number, each in enumerate(value, start=1):
+            _check(f"{what}, number {number},", f"[{name}]", each, inner[0], where)
+    elif not _fits(value, hint):
+        raise UserError(f"{what} is {value!r}, expected {_words(hint)}: correct it")
+
+
+def _require_table(what: str, name: str, value: Any) -> None:
+    if not isinstance(value, dict):
+        raise UserError(f"{what} is {value!r}, expected a table: write {name}")
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value of TOML is what a field of this type holds."""
+    inner = get_args(hint)
+    if get_origin(hint) in (Union, UnionType):
+        return any(_fits(value, one) for one in inner)
+    if get_origin(hint) is Literal:
+        return isinstance(value, str) and value in inner
+    if get_origin(hint) is tuple:
+        kinds = inner[:1] * len(value) if isinstance(value, list) and inner[1:] == (...,) else inner
+        return isinstance(value, list) and len(value) == len(kinds) and all(map(_fits, value, kinds))
+    if get_origin(hint) is list:
+        return isinstance(value, list) and all(_fits(item, inner[0]) for item in value)
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
+    return type(value) is hint
+
+
+def _words(hint: Any) -> str:
+    inner = [one for one in get_args(hint) if one is not type(None)]
+    if get_origin(hint) in (Union, UnionType):
+        return " or ".join(map(_words, inner))
+    if get_origin(hint) is Literal:
+        return f"one of {', '.join(inner)}"
+    if get_origin(hint) is tuple:
+        return f"a list of {'' if ... in inner else f'{len(inner)} '}{_words(inner[0])}s"
+    if get_origin(hint) is list:
+        return f"a list of {_words(inner[0])}s"
+    return {str: "text", int: "whole number", float: "number", bool: "true or false"}.get(hint, str(hint))

@@ -1,0 +1,1 @@
+"""Datasets and runs to the Hugging Face Hub and back."""

@@ -1,0 +1,127 @@
+"""Verdicts on the paper's findings: they follow from the attempts, and nothing is claimed that they don't tell."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from graspgap.evaluation.paper import (
+    FINDINGS,
+    INCONCLUSIVE,
+    MISSING,
+    NOT,
+    REPRODUCED,
+    Claim,
+    gap_closed,
+    judge,
+    paper_markdown,
+    paper_rows,
+    targets,
+    targets_markdown,
+    verdict,
+)
+from graspgap.evaluation.results import AttemptRecord, EvaluationResult
+from graspgap.evaluation.statistics import Interval
+from graspgap.evaluation.study_file import read_study
+from graspgap.evaluation.tables import Cell, pool
+
+ATTEMPTS = 1200
+
+
+def result(arm: str, rate: float, labels: float = 0.0) -> EvaluationResult:
+    rng = np.random.default_rng(7)  # the same luck for all arms: they differ by their rates alone
+    won = rng.permutation(ATTEMPTS) < rate * ATTEMPTS
+    records = [AttemptRecord(k, k // 3, bool(each), None, 4, None, 0.1) for k, each in enumerate(won)]
+    ingredients = [] if arm == "real-only" else ["simulation"]
+    return EvaluationResult(arm, labels, round(1000 * labels), 0, 1000, "standin", records, ingredients)
+
+
+def cells(**rates: float) -> list[Cell]:
+    """Cells by name, `graspgan_2` with 2% of the labels."""
+    found = []
+    for name, rate in rates.items():
+        arm, _, share = name.partition("_")
+        found.append(result(arm.replace("0", "-"), rate, float(share or 0) / 100))
+    return pool(found)
+
+
+@pytest.mark.parametrize(
+    ("kind", "low", "high", "word"),
+    [
+        ("ahead", 0.01, 0.2, REPRODUCED),
+        ("ahead", -0.01, 0.2, INCONCLUSIVE),
+        ("ahead", -0.2, -0.01, NOT),
+        ("as good", -0.04, 0.2, REPRODUCED),
+        ("as good", -0.06, 0.2, INCONCLUSIVE),
+        ("as good", -0.2, -0.01, NOT),
+        ("alike", -0.04, 0.04, REPRODUCED),
+        ("alike", -0.04, 0.06, INCONCLUSIVE),
+        ("alike", 0.01, 0.2, NOT),
+        ("alike", -0.2, -0.06, NOT),
+    ],
+)
+def test_a_claim_is_judged_by_its_interval(kind: str, low: float, high: float, word: str) -> None:
+    assert Claim(kind, ("a", 0.0), ("b", 0.0)).judged(Interval((low + high) / 2, low, high)) == word
+
+
+def test_a_finding_needs_all_of_its_claims() -> None:
+    assert verdict([REPRODUCED, REPRODUCED]) == REPRODUCED
+    assert verdict([REPRODUCED, INCONCLUSIVE]) == INCONCLUSIVE
+    assert verdict([REPRODUCED, MISSING, INCONCLUSIVE]) == MISSING
+    assert verdict([NOT, MISSING]) == NOT
+
+
+def test_findings_are_about_arms_that_the_studies_have() -> None:
+    known: set[tuple[str, float]] = set()
+    for name in ("bench", "ablations"):
+        known |= {(arm.name, share) for arm in read_study(name).arms for share in arm.real_labels}
+    for finding in FINDINGS:
+        assert {place for claim in finding.claims for place in (claim.first, claim.second)} <= known, finding.number
+
+
+def test_verdicts_follow_the_attempts() -> None:
+    measured = cells(sim0only=0.2, randomized=0.4, graspgan=0.6, real0only_10=0.5, real0only_100=0.7, graspgan_2=0.5)
+    rows = {row[0]: row for row in paper_rows(measured)[1:]}
+    assert rows["1"][3] == REPRODUCED
+    assert "randomized ahead of sim-only: +20.0 (" in rows["1"][2]
+    assert rows["2"][3] == NOT
+    assert "graspgan 2% as good as real-only 100%: -20.0" in rows["2"][2]
+    assert rows["4"][3] == MISSING
+    assert "6 of 6 not measured" in rows["4"][2]
+    swapped = {row[0]: row for row in paper_rows(cells(sim0only=0.4, randomized=0.2))[1:]}
+    assert swapped["1"][3] == NOT
+    assert "| 2 | With 2% of the labels" in paper_markdown(measured)
+
+
+def test_what_was_not_tried_on_the_same_attempts_is_not_judged() -> None:
+    first, second = result("a", 0.5), replace(result("b", 0.5), evaluation_seed=1001)
+    assert judge(Claim("alike", ("a", 0.0), ("b", 0.0)), pool([first, second])) == (MISSING, None)
+
+
+def test_the_gap_closed_is_a_share_of_the_way() -> None:
+    by_name = {cell.arm: cell for cell in cells(sim0only=0.2, graspgan=0.5, real0only_100=0.6)}
+    found = gap_closed(by_name["graspgan"], by_name["sim-only"], by_name["real-only"])
+    assert found.value == pytest.approx(0.75, abs=0.01)
+    assert 0.6 < found.low < 0.75 < found.high < 0.9
+
+
+def test_targets_are_met_or_not() -> None:
+    names = {
+        "sim0only": 0.2,
+        "graspgan": 0.6,
+        "graspgan_2": 0.62,
+        "sim_2": 0.3,
+        "graspgan_1": 0.3,
+        "real0only_100": 0.6,
+    }
+    rows = targets(cells(**names))[1:]
+    assert [row[1:2] + row[3:] for row in rows] == [
+        ["graspgan", "met"],
+        ["graspgan, 2% real labels", "met"],
+        ["graspgan, 1% real labels", "not met"],
+    ]
+    assert rows[0][2].startswith("100% (")
+    assert "50 times fewer" in targets_markdown(cells(**names))
+    assert targets(cells(graspgan=0.5))[1:] == []
