@@ -12,8 +12,11 @@ from matplotlib.figure import Figure
 from graspgap.evaluation.canvas import FAINT, FONT, INK, PALETTE, WIDTH, only_axes, png_bytes
 from graspgap.evaluation.results import EvaluationResult
 from graspgap.evaluation.statistics import wilson_interval
-from graspgap.objects import everyday
+from graspgap.objects.everyday import EVERYDAY
+from graspgap.objects.workshop import WORKSHOP
 
+KINDS = {kinds.name: kinds for kinds in (EVERYDAY, WORKSHOP)}
+"""Sets whose objects' names tell their family."""
 MOST = 40
 """Kinds that a figure has room for."""
 
@@ -34,8 +37,9 @@ class FamilyCount:
 
 
 def family_of(name: str) -> str:
-    """The kind of an object of a known name: its family among everyday shapes, else the name itself."""
-    return everyday.family_of(name) if name.startswith("everyday-") else name
+    """The kind of an object of a known name: its family in a set of families, else the name itself."""
+    kinds = KINDS.get(name.split("-")[0])
+    return kinds.family_of(name) if kinds else name
 
 
 def family_counts(results: Sequence[EvaluationResult]) -> list[FamilyCount]:
