@@ -7,7 +7,8 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from graspgap.evaluation.plans import PLANS
+from graspgap.evaluation.study import plan
+from graspgap.evaluation.study_file import resolved_study
 from graspgap.evaluation.study_report import write_report, write_study_report
 from graspgap.files import read_json
 from graspgap.runs import CONFIG, read_run
@@ -16,15 +17,16 @@ from graspgap.runs import CONFIG, read_run
 @dataclass(frozen=True)
 class Config:
     out: Positional[Path]
-    """Folder of a study, or of any evaluations; the report is written into it."""
+    """Folder of a study, of evaluations, or of adapter and policy runs (or one of these); the report is written into
+    it."""
 
 
 def run(config: Config) -> None:
     """Write the report again."""
     found = read_json(config.out / CONFIG, "a graspgap run") if (config.out / CONFIG).exists() else {}
-    if found and found.get("kind") != "rounds":
+    if found and found.get("kind") not in ("rounds", "adapter", "policy"):
         identity = read_run(config.out, "study")["config"]
-        report = write_study_report(config.out, PLANS[identity["preset"]](config.out, identity["seed"]))
+        report = write_study_report(config.out, plan(resolved_study(config.out), config.out, identity["seed"]))
     else:
         report = write_report(config.out)
     print(f"report: {report}")

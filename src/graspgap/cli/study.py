@@ -15,14 +15,11 @@ from graspgap.config import to_json
 from graspgap.evaluation.report import duration
 from graspgap.evaluation.stages import Stage, expected_seconds, finished_seconds, needed, run_stages
 from graspgap.evaluation.study import plan
-from graspgap.evaluation.study_file import read_study
+from graspgap.evaluation.study_file import RESOLVED, read_study
 from graspgap.evaluation.study_report import write_study_report
 from graspgap.files import write_json
 from graspgap.parallel import choose_workers
 from graspgap.runs import begin_run
-
-RESOLVED = "study.json"
-"""What the study is made of, beside what it made."""
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,14 @@ from typing import Any
 
 from graspgap.config import from_json
 from graspgap.errors import UserError, choose
+from graspgap.files import read_json
 from graspgap.settings import check_table, read_toml
 
 FOLDER = Path(__file__).parent / "presets"
 PRESETS = tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
 """Studies that come with graspgap."""
+RESOLVED = "study.json"
+"""What a study is made of, beside what it made."""
 FEWEST = 40
 """Attempts of a dataset of a scaled study: less leaves some scenes no success to learn from."""
 STATISTICS = ("adabn", "dbn")
@@ -170,6 +173,22 @@ def read_study(name_or_file: str) -> Study:
     if path.suffix != ".toml":
         path = FOLDER / f"{choose('--preset', name_or_file, PRESETS)}.toml"
     values = read_toml(path, "--preset", f"one of {', '.join(PRESETS)}, or a TOML file")
+    check_table(Study, values, str(path))
+    study = from_json(Study, values)
+    _check(study, str(path))
+    return study
+
+
+def resolved_study(out: Path) -> Study:
+    """The study that made a study folder, as it stands there.
+
+    Raises:
+        UserError: if the file is missing or damaged.
+    """
+    path = out / RESOLVED
+    values = read_json(path, "a study")
+    if not isinstance(values, dict):
+        raise UserError(f"{path} is no table: run the same 'graspgap study' command again, it writes it anew")
     check_table(Study, values, str(path))
     study = from_json(Study, values)
     _check(study, str(path))
