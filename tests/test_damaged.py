@@ -30,6 +30,7 @@ from graspgap.datasets.pictures import decode_whole_picture
 from graspgap.deployment.align.points import read_points
 from graspgap.deployment.calibration import load_calibration
 from graspgap.errors import LONGEST, UserError
+from graspgap.evaluation.results import AttemptRecord, EvaluationResult, load, save
 from graspgap.files import read_json, sha256
 from graspgap.runs import begin_run, read_run
 from graspgap.worlds.camera_file import read_camera
@@ -168,6 +169,16 @@ def test_a_picture_of_more_pixels_than_a_camera_has_is_not_decoded() -> None:
     data[16:24] = struct.pack(">II", 12_000, 12_000)
     data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
     refused(lambda: decode_whole_picture(bytes(data)), "exceeds limit")
+
+
+@pytest.mark.parametrize("changes", [{"seed": "0"}, {"arm": {}}, {"ingredients": 3}, {"records": [{"success": "yes"}]}])
+def test_an_evaluation_with_other_values(tmp_path: Path, changes: dict[str, Any]) -> None:
+    record = AttemptRecord(0, 0, True, None, 4, None, 1.0)
+    save(EvaluationResult("a", 0.0, 0, 0, 1, "sim", [record]), tmp_path)
+    assert load(tmp_path).records == [record]
+    values = json.loads((tmp_path / "results.json").read_text())
+    (tmp_path / "results.json").write_text(json.dumps(values | changes))
+    refused(lambda: load(tmp_path), "not a complete evaluation")
 
 
 @pytest.mark.parametrize("below", [[[0.1, 0.2]], [[0.1, 0.2, "0.3"]], [[0.1, 0.2, 7.0]], 3])
