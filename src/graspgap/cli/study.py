@@ -15,14 +15,11 @@ from graspgap.config import to_json
 from graspgap.evaluation.report import duration
 from graspgap.evaluation.stages import Stage, expected_seconds, finished_seconds, needed, run_stages
 from graspgap.evaluation.study import plan
-from graspgap.evaluation.study_file import read_study
+from graspgap.evaluation.study_file import RESOLVED, read_study
 from graspgap.evaluation.study_report import write_study_report
 from graspgap.files import write_json
 from graspgap.parallel import choose_workers
 from graspgap.runs import begin_run
-
-RESOLVED = "study.json"
-"""What the study is made of, beside what it made."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ def run(config: Config) -> None:
     begin_run(config.out, "study", _Identity(name, config.seed))
     write_json(config.out / RESOLVED, to_json(study))
     run_stages(config.out, stages, workers, config.only)
-    report = write_study_report(config.out, stages)
+    report = write_study_report(config.out, study, stages)
     Console().print((config.out / "table.md").read_text(encoding="utf-8"), markup=False, soft_wrap=True)
     print(f"table:  {config.out / 'table.csv'}\nreport: {report}")
 

@@ -9,11 +9,15 @@ from typing import Any
 
 from graspgap.config import from_json
 from graspgap.errors import UserError, choose
+from graspgap.files import read_json
+from graspgap.runs import read_run
 from graspgap.settings import check_table, read_toml
 
 FOLDER = Path(__file__).parent / "presets"
 PRESETS = tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
 """Studies that come with graspgap."""
+RESOLVED = "study.json"
+"""What a study is made of, beside what it made."""
 FEWEST = 40
 """Attempts of a dataset of a scaled study: less leaves some scenes no success to learn from."""
 STATISTICS = ("adabn", "dbn")
@@ -174,6 +178,17 @@ def read_study(name_or_file: str) -> Study:
     study = from_json(Study, values)
     _check(study, str(path))
     return study
+
+
+def study_of(out: Path) -> Study:
+    """The study whose folder `out` is.
+
+    Raises:
+        UserError: if it holds none.
+    """
+    if (out / RESOLVED).exists():
+        return from_json(Study, read_json(out / RESOLVED, "a study"))
+    return read_study(str(read_run(out, "study")["config"]["preset"]))
 
 
 def _check(study: Study, where: str) -> None:
