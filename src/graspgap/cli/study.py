@@ -34,7 +34,8 @@ class Config:
     """Study folder; a study that was stopped resumes, and several commands, on several machines, may share it."""
     preset: str = "demo"
     """`demo` (about half an hour on two cores), `demo-long` (about two hours), `methods` (every method, some hours),
-    `bench` (the reference study, some hours a seed), `ablations`, `transfer` (between `sim` and `bullet`, about half an
+    `bench` (the reference study, some hours a seed), `second` (its main arms in the second stand-in), `ablations`,
+    `unknowns`, `transfer` (between `sim` and `bullet`, about half an
     hour, extra `bullet`), `paper` (the original's size, for a cluster); `tiny` and `transfer-tiny` only prove that they
     run. Or a TOML file of your own: docs/studies.md."""
     seed: int = 0

@@ -21,6 +21,7 @@ from graspgap.evaluation.families import family_bars, family_counts
 from graspgap.evaluation.figures import Curves
 from graspgap.evaluation.findings import headline, ingredient_comparisons, ingredient_findings, main_cells
 from graspgap.evaluation.gallery import LEGEND, Gallery
+from graspgap.evaluation.gap import gap_rows
 from graspgap.evaluation.guide import COSTS, Cost, guide
 from graspgap.evaluation.heat_map import heat_map, ingredient_table
 from graspgap.evaluation.paper import MISSING, paper_rows, targets
@@ -150,7 +151,8 @@ def render(inputs: ReportInput) -> str:
         efficiency=efficiency_rows(main),
         targets=_measured(targets(main)),
         paper=_measured([row for row in paper_rows(main) if row[-1] != MISSING]),
-        transfer=transfer_table(cells),
+        gap=gap_rows(cells),
+        transfer=transfer_table([cell for cell in cells if "sim's" not in cell.world]),
         figures=[*result_figures(main), *inputs.figures],
         training=training_figures(inputs.logs),
         longest=max(inputs.timings.values(), default=0.0),
