@@ -24,7 +24,7 @@ COMMANDS = {
     "study": "Run a whole study: collect, adapt, train, evaluate, report. Resumes.",
     "replay": "Make an attempt of a dataset again and compare every bit.",
     "report": "Write report.html of a study, or of any folder with evaluations.",
-    "view": "Draw the objects of a set, or what a randomization makes of a world (PNG).",
+    "view": "Draw the objects of a set, worlds side by side, or what a randomization makes of a world (PNG).",
     "serve": "Serve a policy over websocket (openpi's protocol) and HTTP.",
     "export onnx": "Write a policy as ONNX files, compared with PyTorch.",
     "import images": "Turn a folder of pictures into an unlabelled dataset.",
