@@ -26,8 +26,8 @@ class Config:
     policy: str
     """Folder of a policy run, `zoo:NAME`, `random`, or `scripted` (simulation only)."""
     world: str = "standin"
-    """`standin` (the stand-in reality), `sim`, `bullet` (PyBullet, extra `bullet`), or an installed world, as for
-    `collect`."""
+    """`standin` (the stand-in reality), `standin2` (the second one, extra `bullet`), `sim`, `bullet` (PyBullet, extra
+    `bullet`), or an installed world, as for `collect`."""
     world_config: Path | None = None
     """TOML file with the settings of an installed world, and its limits in `[safety]`."""
     attempts: int = 300

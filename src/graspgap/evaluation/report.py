@@ -174,7 +174,7 @@ def setting(results: Sequence[EvaluationResult]) -> str:
     where = f"{attempts:,} grasp attempts in {' and '.join(names)}."
     if any(map(is_standin, worlds)):
         where += (
-            " The stand-in reality is a simulation too, one that looks and behaves differently from the one"
+            " A stand-in is a simulation too, one that looks and behaves differently from the one"
             " that policies are trained in; it stands in for a real cell."
         )
     if all(is_standin(world) or world in SIMULATED_WORLDS for world in worlds):

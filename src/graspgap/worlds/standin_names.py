@@ -9,6 +9,7 @@ from graspgap.errors import choose
 STANDIN = "standin"
 SECOND = "standin2"
 """Of which results are reported, and which nothing is tuned on."""
+STANDINS = (STANDIN, SECOND)
 FACTORS = ("look", "camera", "objects", "physics")
 """What the stand-in can share with simulation. `look`: the ray-cast picture in plain colours; `camera`: the nominal
 one; `objects`: prisms, and as many as there; `physics`: bin, gripper, motion and calibration."""
@@ -44,7 +45,7 @@ def standin_name(same: Sequence[str]) -> str:
 def is_standin(world: str) -> bool:
     """Whether a world of this name is a stand-in."""
     world = world.removesuffix(TRAINING)
-    return world in (STANDIN, SECOND) or world.startswith(_WITH)
+    return world in STANDINS or world.startswith(_WITH)
 
 
 def in_words(world: str) -> str:
