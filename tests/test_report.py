@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -322,6 +323,15 @@ def test_figures_survive_little_data() -> None:
         assert size_of(figures.label_curve(cells))
     assert size_of(figures.training_curves({"constant": {"loss": ([0.0], [1.0])}}))
     assert size_of(figures.reliability_diagram({"few": (np.array([0.5]), np.array([True]))}))
+
+
+def test_too_few_predictions_make_no_diagram() -> None:
+    whole = result("sim-only", 2, SIM)
+    titles = [
+        [figure.title for figure in report.result_figures(pool([replace(whole, records=whole.records[:count])]))]
+        for count in (9, 10)
+    ]
+    assert titles == [["Success rates"], ["Success rates", "Predicted and observed success"]]
 
 
 def test_a_figure_is_written_whole(tmp_path: Path) -> None:

@@ -211,7 +211,7 @@ def result_figures(cells: Sequence[Cell]) -> list[ReportFigure]:
     found += object_figures(cells)
     best = sorted(cells, key=lambda cell: -cell.rate.value)
     predicted = {cell.name: predictions(cell.results) for cell in best}
-    shown = {name: pair for name, pair in predicted.items() if len(pair[0])}
+    shown = {name: pair for name, pair in predicted.items() if figures.drawable(*pair)}
     if shown:
         caption = (
             "What the network predicts when the fingers close, against what happens, for the best arms. A servo seeks "
