@@ -101,8 +101,16 @@ def test_a_world_takes_pictures_from_where_the_file_says(tmp_path: Path) -> None
     assert moved.spec.camera == camera != usual.spec.camera
     assert not np.array_equal(usual.reset(1).image_before, moved.reset(1).image_before)
     assert moved.record()["randomization"]["looks"]["camera"]["position"] == list(camera.position)
-    with pytest.raises(UserError, match="stand-in's camera"):
-        WORLDS["standin"](WorldChoice("standin", camera=camera))
+
+
+def test_the_stand_in_takes_a_camera_for_where_its_own_is_believed_to_be(tmp_path: Path) -> None:
+    believed = read_camera(written(tmp_path, OURS)).camera
+    usual, told = (WORLDS["standin"](WorldChoice("standin", image_size=16, camera=one)) for one in (None, believed))
+    assert told.spec.camera == believed != usual.spec.camera
+    assert np.array_equal(usual.reset(1).image_before, told.reset(1).image_before)
+    behind = Camera(believed.target, believed.position, believed.fov)
+    with pytest.raises(UserError, match="doesn't see the middle of the bin"):
+        WORLDS["standin"](WorldChoice("standin", camera=behind))
 
 
 def test_barrel_distortion_bends_rays_as_it_bends_pictures() -> None:

@@ -15,10 +15,22 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
+from graspgap.cli.main import main
+from graspgap.config import to_json
+from graspgap.datasets.view import save_png
 from graspgap.errors import UserError
 from graspgap.evaluation import canvas, figures, report
 from graspgap.evaluation.findings import comparison_sentence, headline, ingredient_findings, ingredient_pairs
-from graspgap.evaluation.report import GridRow, ImageGrid, ReportFigure, ReportInput, build_report, duration, render
+from graspgap.evaluation.report import (
+    GridRow,
+    ImageGrid,
+    ReportFigure,
+    ReportInput,
+    build_report,
+    duration,
+    png_uri,
+    render,
+)
 from graspgap.evaluation.results import (
     AttemptRecord,
     EvaluationResult,
@@ -29,6 +41,8 @@ from graspgap.evaluation.results import (
     save,
 )
 from graspgap.evaluation.statistics import wilson_interval
+from graspgap.evaluation.study import plan
+from graspgap.evaluation.study_file import RESOLVED, read_study, study_of
 from graspgap.evaluation.tables import (
     compare,
     comparisons_markdown,
@@ -39,6 +53,7 @@ from graspgap.evaluation.tables import (
     write_csv,
 )
 from graspgap.evaluation.transfer import transfer_table
+from graspgap.files import write_json
 
 SCENES, PER_SCENE = 20, 5
 SIM = ["simulation"]
@@ -483,3 +498,33 @@ def test_runs_that_log_other_metrics_get_figures_of_their_own() -> None:
 )
 def test_duration(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_runs_that_nobody_has_evaluated_have_a_page_with_their_pictures_and_curves(tmp_path: Path) -> None:
+    run = tmp_path / "runs/adapter"
+    write_json(run / "config.json", {"kind": "adapter", "config": {"method": "histogram"}, "inputs": {}})
+    (run / "log.jsonl").write_text("".join(f'{{"step": {k}, "critic": {k / 9}}}\n' for k in (1, 2, 3)))
+    save_png(np.full((8, 8, 3), 77, np.uint8), run / "grid.png")
+    for folder in (run, tmp_path / "runs"):
+        assert main(["report", str(folder)]) == 0
+        text = (folder / "report.html").read_text()
+        assert png_uri((run / "grid.png").read_bytes()) in text
+        assert 'id="training"' in text
+        assert "histogram" in text
+    assert main(["report", str(tmp_path / "empty")]) == 2
+
+
+@pytest.mark.parametrize("preset", ["tiny", "transfer-tiny"])
+def test_a_study_tells_what_it_was_made_of(tmp_path: Path, preset: str) -> None:
+    study = read_study(preset)
+    write_json(tmp_path / RESOLVED, to_json(study))
+    assert plan(study_of(tmp_path), tmp_path, 3) == plan(study, tmp_path, 3)
+    write_json(tmp_path / RESOLVED, to_json(study) | {"trials": 0})
+    with pytest.raises(UserError, match="trials"):
+        study_of(tmp_path)
+
+
+def test_a_study_of_which_nothing_has_run_has_nothing_to_report(tmp_path: Path) -> None:
+    write_json(tmp_path / "config.json", {"kind": "study", "config": {"preset": "tiny", "seed": 0}, "inputs": {}})
+    write_json(tmp_path / RESOLVED, to_json(read_study("tiny")))
+    assert main(["report", str(tmp_path)]) == 2

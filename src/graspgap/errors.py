@@ -7,15 +7,20 @@ from collections.abc import Iterable
 
 EXIT_CODE = 2
 """Exit code of the command line for every `UserError`."""
+LONGEST = 4000
+"""Characters of a message: what a damaged file holds may be quoted in it."""
 
 
 class UserError(Exception):
     """Something the user asked for can't be done. The message is one line: the thing, the expectation, the fix.
 
-    Control characters, which names of files and messages of other libraries may hold, become question marks.
+    Control characters, which names of files and messages of other libraries may hold, become question marks; of a
+    message that is too long the middle is left out.
     """
 
     def __init__(self, message: str) -> None:
+        if len(message) > LONGEST:
+            message = f"{message[: LONGEST // 2]} ... {message[-LONGEST // 2 :]}"
         lines = " ".join(message.splitlines())
         super().__init__("".join(char if char.isprintable() else "?" for char in lines))
 

@@ -58,13 +58,15 @@ def read_json(path: Location, what: str) -> Any:
     """Read JSON from `path`.
 
     Raises:
-        UserError: if the file is missing or is not JSON; `what` says in words what it should be.
+        UserError: if the file is missing, can't be read or is not JSON; `what` says in words what it should be.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path.parent} is not {what}: it has no {path.name}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise UserError(f"can't read {path} of {what}: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:  # also numbers with thousands of digits
         raise UserError(f"{path} of {what} is not valid JSON ({error}): restore it or make it again") from None
 
 

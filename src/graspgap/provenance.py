@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -11,6 +12,7 @@ PACKAGES = ("graspgap", "torch", "mujoco", "mitsuba", "numpy", "scipy", "dataset
 """Packages whose versions can change a result."""
 
 
+@cache
 def package_version(name: str) -> str | None:
     """Version of an installed package, without importing it; None if it is not installed."""
     try:

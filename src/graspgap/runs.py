@@ -36,9 +36,9 @@ def begin_run(out: Location, kind: str, config: Any, inputs: dict[str, Any] | No
     path = out / CONFIG
     wanted = json.loads(json.dumps({"kind": kind, "config": to_json(config), "inputs": inputs or {}}))
     if path.exists():
-        found = read_json(path, "a graspgap run")
-        if found.get("kind") != kind:
-            held = KINDS.get(found.get("kind"), "something else")
+        found = _config(path, "a graspgap run")
+        if found["kind"] != kind:
+            held = KINDS.get(found["kind"], "something else")
             raise UserError(f"{out} holds {held}, not {KINDS[kind]}: choose another folder")
         for part in ("config", "inputs"):
             different = _difference(found[part], wanted[part])
@@ -66,9 +66,17 @@ def read_run(path: Location, kind: str) -> dict[str, Any]:
     """
     if not path.exists():
         raise UserError(f"{path} does not exist: expected the folder of {KINDS[kind]}")
-    found = read_json(path / CONFIG, KINDS[kind])
-    if found.get("kind") != kind:
-        raise UserError(f"{path} holds {KINDS.get(found.get('kind'), 'something else')}, expected {KINDS[kind]}")
+    found = _config(path / CONFIG, KINDS[kind])
+    if found["kind"] != kind:
+        raise UserError(f"{path} holds {KINDS.get(found['kind'], 'something else')}, expected {KINDS[kind]}")
+    return found
+
+
+def _config(path: Location, what: str) -> dict[str, Any]:
+    found = read_json(path, what)
+    parts = {"kind": str, "config": dict, "inputs": dict}
+    if not isinstance(found, dict) or not all(isinstance(found.get(name), part) for name, part in parts.items()):
+        raise UserError(f"{path} is damaged (expected {', '.join(parts)}): restore it, or choose another folder")
     return found
 
 

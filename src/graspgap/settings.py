@@ -26,7 +26,8 @@ def read_toml(path: Path, option: str, expected: str = "a TOML file") -> dict[st
 
 
 def check_table(kind: type, table: dict[str, Any], where: str) -> None:
-    """Check that a table of TOML holds fields of the dataclass `kind`, each of its type: `config.from_json` takes it.
+    """Check that a table of TOML or JSON holds fields of the dataclass `kind`, each of its type, as `config.from_json`
+    takes it.
 
     A nested dataclass is a table, `dict[str, Nested]` a table of tables, and `tuple[Nested, ...]` a list of tables.
 
@@ -75,6 +76,8 @@ def _fits(value: Any, hint: Any) -> bool:
     if get_origin(hint) is tuple:
         kinds = inner[:1] * len(value) if isinstance(value, list) and inner[1:] == (...,) else inner
         return isinstance(value, list) and len(value) == len(kinds) and all(map(_fits, value, kinds))
+    if get_origin(hint) is list:
+        return isinstance(value, list) and all(_fits(item, inner[0]) for item in value)
     if hint is float:
         return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
     return type(value) is hint
@@ -88,4 +91,6 @@ def _words(hint: Any) -> str:
         return f"one of {', '.join(inner)}"
     if get_origin(hint) is tuple:
         return f"a list of {'' if ... in inner else f'{len(inner)} '}{_words(inner[0])}s"
+    if get_origin(hint) is list:
+        return f"a list of {_words(inner[0])}s"
     return {str: "text", int: "whole number", float: "number", bool: "true or false"}.get(hint, str(hint))

@@ -16,7 +16,7 @@ from graspgap.config import from_json
 from graspgap.contract import Camera
 from graspgap.datasets import open_dataset
 from graspgap.errors import choose
-from graspgap.evaluation.pictures import save_adaptation_grid
+from graspgap.evaluation.pictures import GRID, save_adaptation_grid
 from graspgap.networks.presets import with_networks
 from graspgap.parallel import choose_workers
 from graspgap.runs import begin_run
@@ -113,7 +113,7 @@ def _train(config: Config, device: torch.device, precision: str, trackers: tuple
     def draw(path: Path, method: PixelMethod) -> None:
         save_adaptation_grid(path, method, sim, real, device)
 
-    grid, trained = config.out / "grid.png", (config.out / ADAPTER).exists()
+    grid, trained = config.out / GRID, (config.out / ADAPTER).exists()
     if not trained:
         watch = Watch(config.look_every, draw, trackers)
         method = train_adapter(config.out, training, sim, real, device, watch)

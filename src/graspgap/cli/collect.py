@@ -46,8 +46,9 @@ class Config:
     """Randomization of a simulated world: `none`, `mild`, `medium`, `heavy`; `appearance`, `dynamics`, `both` as in
     the demo; or a TOML file of ranges."""
     camera: Path | None = None
-    """JSON or TOML file with the camera of a simulated or installed world: `position`, `target`, `fov`, `roll`; or a
-    calibration's `K`, `width`, `height` and `T_base_camera`, as `graspgap align` writes. Default: the world's own."""
+    """JSON or TOML file with the camera: `position`, `target`, `fov`, `roll`; or a calibration's `K`, `width`, `height`
+    and `T_base_camera`, as `graspgap align` writes. It moves a simulated camera; of a real cell and of a stand-in it
+    says where you believe the camera to be. Default: the world's own."""
     same: str = ""
     """What of the stand-in is simulation's instead, joined by commas: `look`, `camera`, `objects`, `physics`. The
     dataset's world is named after it, and datasets of different ones don't mix."""

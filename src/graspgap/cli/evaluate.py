@@ -37,7 +37,7 @@ class Config:
     randomize: str = "none"
     """Randomization of a simulated world, as for `collect`."""
     camera: Path | None = None
-    """File with the camera of a simulated or installed world, as for `collect`."""
+    """File with the camera, as for `collect`."""
     same: str = ""
     """What of the stand-in is simulation's instead, joined by commas: `look`, `camera`, `objects`, `physics`. It tells
     what the gap is made of; the result's world is named after it, and no table mixes it with the stand-in's."""

@@ -17,13 +17,14 @@ from graspgap.runs import CONFIG, read_run
 @dataclass(frozen=True)
 class Config:
     out: Positional[Path]
-    """Folder of a study, or of any evaluations; the report is written into it."""
+    """Folder of a study, of evaluations, or of adapter and policy runs (or one of these); the report is written into
+    it."""
 
 
 def run(config: Config) -> None:
     """Write the report again."""
     found = read_json(config.out / CONFIG, "a graspgap run") if (config.out / CONFIG).exists() else {}
-    if found and found.get("kind") != "rounds":
+    if found and found.get("kind") not in ("rounds", "adapter", "policy"):
         identity = read_run(config.out, "study")["config"]
         study = study_of(config.out)
         report = write_study_report(config.out, study, plan(study, config.out, identity["seed"]))

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 
+from graspgap.contract import Camera, Workspace
 from graspgap.datasets import shards
 from graspgap.datasets.schema import FORMAT, FORMAT_VERSION, arrow_schema, groups_of
 from graspgap.errors import UserError
 from graspgap.files import read_json
 from graspgap.locations import Location
 from graspgap.progress import progress
+from graspgap.settings import check_table
+
+LARGEST = 8192
+"""Pixels of a side of a picture, at most: memory for them is taken before they are read."""
 
 
 def read_meta(folder: Location) -> dict[str, Any]:
@@ -30,11 +36,73 @@ def read_meta(folder: Location) -> dict[str, Any]:
     meta = read_json(folder / "meta.json", "a graspgap dataset")
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
         raise UserError(f"{folder} is not a graspgap dataset: its meta.json doesn't say format '{FORMAT}'")
-    if meta["version"] > FORMAT_VERSION:
-        raise UserError(
-            f"{folder} has format version {meta['version']}, expected at most {FORMAT_VERSION}: upgrade graspgap"
-        )
+    version = meta.get("version")
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        raise UserError(f"{folder} has format version {version}, expected at most {FORMAT_VERSION}: upgrade graspgap")
+    try:
+        _check_meta(meta)
+    except UserError as error:
+        raise UserError(f"{folder / 'meta.json'} is damaged ({error}): make the dataset again") from None
     return meta
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What readers use of meta.json. Later versions may add to it."""
+
+    version: int
+    world: str
+    is_reality: bool
+    image_size: int
+    attempts: int
+    frames: int
+    scenes: int
+    successes: int
+    has_labels: bool
+    has_masks: bool
+    has_poses: bool
+    has_layers: bool = False
+    has_canonical: bool = False
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A shard in meta.json."""
+
+    file: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+def _check_meta(meta: dict[str, Any]) -> None:
+    """Refuse what `writer.finish` doesn't write."""
+    _check_facts(_Facts, meta, "it")
+    if not 1 <= meta["image_size"] <= LARGEST:
+        raise UserError(f"pictures of {meta['image_size']} pixels, expected 1 to {LARGEST}")
+    for name, kind in (("camera", Camera), ("workspace", Workspace)):
+        if meta.get(name) is not None:
+            _check_facts(kind, meta[name], name)
+    for name in ("config", "policies", "notes", "versions", "hardware"):
+        if not isinstance(meta.get(name, {}), dict):
+            raise UserError(f"'{name}' is no table")
+    entries = meta.get("shards")
+    if not isinstance(entries, list) or not entries:
+        raise UserError("no shards are listed")
+    for entry in entries:
+        _check_facts(_Entry, entry, "a shard")
+        parts = Path(entry["file"]).parts
+        if not parts or Path(entry["file"]).is_absolute() or ".." in parts or "\0" in entry["file"]:
+            raise UserError(f"a shard is at '{entry['file']}', expected a file in the folder")
+        if entry["rows"] < 1:
+            raise UserError(f"a shard has {entry['rows']} rows, expected 1 or more")
+
+
+def _check_facts(kind: type, table: Any, where: str) -> None:
+    """Refuse a table without the fields of `kind`, or with other values there."""
+    if not isinstance(table, dict):
+        raise UserError(f"{where} is no table")
+    check_table(kind, {field.name: table[field.name] for field in fields(kind) if field.name in table}, where)
 
 
 def verify(folder: Location) -> dict[str, Any]:

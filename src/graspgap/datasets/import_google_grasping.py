@@ -116,8 +116,9 @@ def _attempt(fields: Fields, mapping: GoogleGraspingMapping, world: str) -> Gras
         ]
     except UserError:
         return "picture is missing or damaged"
-    params = [np.asarray(fields.get(f"grasp/{k}/params", []), dtype=np.float64).tolist() for k in pairs]
-    kept = {"params": params} if all(params) else {}
+    params = [fields.get(f"grasp/{k}/params") for k in pairs]
+    known = [one.astype(np.float64).tolist() for one in params if isinstance(one, np.ndarray) and len(one)]
+    kept = {"params": known} if len(known) == len(pairs) else {}
     outcome = GraspOutcome(success)
     return GraspAttempt(0, 0, 0, before, images, poses[:-1], poses[-1], outcome, world, "unknown", [], kept)
 

@@ -107,7 +107,8 @@ class _Episodes:
                 yield Skip("success is missing, or neither true nor false", name)
                 return
             if mapping.grasp == "gripper":
-                gripper = numbers(table[mapping.gripper or ""], mapping.gripper or "")[:, mapping.gripper_index]
+                name = mapping.gripper or ""
+                gripper = pick(numbers(table[name], name), (mapping.gripper_index,), name)[:, 0]
                 when = closing(gripper, mapping.threshold, mapping.closed == "below")
                 if when is None:
                     yield Skip("fingers don't close", name)
@@ -217,9 +218,9 @@ def _check(folder: LerobotFolder, mapping: LerobotMapping) -> list[str]:
     if mapping.grasp == "gripper":
         if mapping.gripper is None:
             raise UserError("--grasp gripper needs the feature with its opening: give --gripper")
-        shape = folder.features[mapping.gripper].get("shape") or [1]
-        if not 0 <= mapping.gripper_index < shape[0]:
-            raise UserError(f"'{mapping.gripper}' has {shape[0]} numbers: there is no {mapping.gripper_index} from 0")
+        match folder.features[mapping.gripper].get("shape"):
+            case [int(count), *_] if not 0 <= mapping.gripper_index < count:
+                raise UserError(f"'{mapping.gripper}' has {count} numbers: there is no {mapping.gripper_index} from 0")
     if mapping.attempts_per_episode != 1:
         raise UserError("an episode with a success is one attempt: leave out --attempts-per-episode")
     return columns

@@ -22,6 +22,7 @@ from graspgap.errors import UserError
 from graspgap.files import read_json, write_json
 from graspgap.progress import progress
 from graspgap.runs import begin_run
+from graspgap.settings import check_table
 
 REPORT = "import.json"
 NAMES = 1000
@@ -163,9 +164,11 @@ def read_report(out: Path) -> Report:
     """
     values = read_json(out / REPORT, "an imported dataset")
     try:
-        skipped = {why: Reason(reason["count"], list(reason["names"])) for why, reason in values["skipped"].items()}
-        report = Report(**{**values, "skipped": skipped})
-    except (TypeError, ValueError, KeyError, AttributeError):
+        check_table(Report, dict(values), f"{out / REPORT}")
+        report = Report(**values | {"skipped": {why: Reason(**reason) for why, reason in values["skipped"].items()}})
+        if not 0 <= report.unit <= report.units or min(report.items, report.shards, report.rows) < 0:
+            raise ValueError
+    except (TypeError, ValueError, KeyError, AttributeError, UserError):
         raise UserError(f"{out / REPORT} is damaged: delete it and run the same command again") from None
     return report
 
@@ -178,10 +181,12 @@ def _report(out: Path, source: Path, recording: Recording, settings: str, per_sh
     if not (out / REPORT).exists():
         return new
     old = read_report(out)
-    if old.source_hash != digest:
+    if old.source_hash != digest or old.units != new.units:
         raise UserError(f"{source} has changed since its import to {out} began: import it to another folder")
-    whole = [min(per_shard, old.rows - first) for first in range(0, old.rows, per_shard)]
-    if len(whole) == old.shards and all(shard_done(out, k, rows, settings) for k, rows in enumerate(whole)):
+    shards = -(-old.rows // per_shard)  # which may be any number, if the report is damaged: none are listed
+    if shards == old.shards and all(
+        shard_done(out, k, min(per_shard, old.rows - k * per_shard), settings) for k in range(shards)
+    ):
         return old
     return new
 

@@ -6,6 +6,8 @@ v3.0 keeps many episodes in a Parquet file and in a video, v2.1 one in each; met
 from __future__ import annotations
 
 import json
+import math
+import re
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,11 +21,16 @@ from jaxtyping import Float64
 
 from graspgap.contract import Image
 from graspgap.datasets.pictures import decode_whole_picture
+from graspgap.datasets.shards import UNREADABLE
 from graspgap.errors import UserError, choose
 from graspgap.files import read_json
 
 WHAT = "a LeRobotDataset"
 VERSIONS = ("v3.0", "v2.1")
+MOST = 2**31
+"""Episodes, and frames of one: nothing that is damaged may make us count further."""
+_FEW = re.compile(r"0?[0-9]?d?")
+"""How numbers stand in the names of files."""
 
 
 @dataclass(frozen=True)
@@ -51,19 +58,19 @@ class LerobotFolder:
             self.features: dict[str, dict[str, Any]] = {name: dict(one) for name, one in info["features"].items()}
             self.fps = float(info["fps"])
             self.data_path, self.video_path = str(info["data_path"]), str(info.get("video_path"))
-            self.chunk = int(info.get("chunks_size", 1000))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            self.chunk = _whole(info.get("chunks_size", 1000))
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise UserError(f"{root / 'meta/info.json'} is damaged ({error!r}): copy the dataset again") from None
-        if self.version not in VERSIONS or not (self.fps > 0 and self.chunk > 0):
+        if self.version not in VERSIONS or not (0 < self.fps < math.inf and self.chunk > 0):
             raise UserError(
                 f"{root} is a LeRobotDataset of version {self.version}, {self.fps:g} frames a second, expected "
                 f"{' or '.join(VERSIONS)}: convert it with LeRobot's own script"
             )
         rows = self._episodes_v3() if self.version == "v3.0" else self._episodes_v2()
         try:
-            found = [Episode(int(row["episode_index"]), int(row["length"]), row) for row in rows]
+            found = [Episode(_whole(row["episode_index"]), _whole(row["length"]), row) for row in rows]
         except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{root / 'meta'} lists episodes without {error}: copy the dataset again") from None
+            raise UserError(f"{root / 'meta'} lists a damaged episode ({error!r}): copy the dataset again") from None
         self.episodes = sorted(found, key=lambda episode: episode.index)
 
     @property
@@ -92,11 +99,11 @@ class LerobotFolder:
             )
         except FileNotFoundError:
             raise UserError(f"{path} is missing: copy the dataset again") from None
-        except (pa.ArrowException, OSError) as error:
-            why = str(error).splitlines()[0]
+        except UNREADABLE as error:
+            why = (str(error) or type(error).__name__).splitlines()[0]
             raise UserError(f"{path} is damaged ({why}): copy it again, or record it again") from None
         frames = table["frame_index"].to_pylist()
-        if frames != list(range(episode.length)):
+        if len(frames) != episode.length or frames != list(range(episode.length)):
             raise UserError(
                 f"{path} has {len(frames)} frames of episode {episode.index}, expected {episode.length}, "
                 "numbered from 0: copy it again"
@@ -114,7 +121,9 @@ class LerobotFolder:
 
             start = 0.0
             if self.version == "v3.0":
-                start = float(self._fact(episode, f"videos/{camera}/from_timestamp"))
+                start = self._fact(episode, f"videos/{camera}/from_timestamp")
+                if not isinstance(start, int | float):
+                    raise UserError(f"{self.root}/meta/episodes has a from_timestamp of {start!r}: copy it again")
             path = self._path(self.video_path, episode, f"videos/{camera}", camera)
             times = numbers(table["timestamp"], "timestamp")[:, 0]
             return frames_at(path, [start + times[k] for k in frames], tolerance=0.5 / self.fps)
@@ -137,8 +146,9 @@ class LerobotFolder:
             try:
                 names = [name for name in pq.read_schema(path).names if not name.startswith("stats/")]
                 rows += pq.read_table(path, columns=names, partitioning=None).to_pylist()
-            except (pa.ArrowException, OSError) as error:
-                raise UserError(f"{path} is damaged ({str(error).splitlines()[0]}): copy the dataset again") from None
+            except UNREADABLE as error:
+                why = (str(error) or type(error).__name__).splitlines()[0]
+                raise UserError(f"{path} is damaged ({why}): copy the dataset again") from None
         return rows
 
     def _episodes_v2(self) -> list[dict[str, Any]]:
@@ -156,8 +166,9 @@ class LerobotFolder:
         else:
             values = {"episode_chunk": episode.index // self.chunk, "episode_index": episode.index}
         values["video_key"] = camera
-        try:  # names alone: a template may not reach into the values
-            if not {name for _, name, _, _ in string.Formatter().parse(template) if name is not None} <= values.keys():
+        try:  # names alone, and few digits: a template may not reach into the values, or make them long
+            parts = [part for part in string.Formatter().parse(template) if part[1] is not None]
+            if not all(name in values and _FEW.fullmatch(spec or "") and not how for _, name, spec, how in parts):
                 raise KeyError
             return self._inside(template.format(**values))
         except (KeyError, ValueError):
@@ -165,7 +176,7 @@ class LerobotFolder:
             raise UserError(f"{self.root / 'meta/info.json'} has the path {template}, expected {known} in it") from None
 
     def _inside(self, name: str) -> Path:
-        if Path(name).is_absolute() or ".." in Path(name).parts:
+        if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
             raise UserError(f"{self.root} names the file {name}, which is outside of it: refused")
         return self.root / name
 
@@ -173,6 +184,15 @@ class LerobotFolder:
         if episode.facts.get(name) is None:
             raise UserError(f"{self.root}/meta/episodes has no '{name}' for episode {episode.index}: copy it again")
         return episode.facts[name]
+
+
+def _whole(value: Any) -> int:
+    """Raises:
+    ValueError: if it is no whole number from 0.
+    """
+    if isinstance(value, bool) or not 0 <= value < MOST or value != int(value):
+        raise ValueError(f"{value!r}, expected a whole number")
+    return int(value)
 
 
 def numbers(column: pa.ChunkedArray, name: str) -> Float64[np.ndarray, "t k"]:
@@ -184,7 +204,7 @@ def numbers(column: pa.ChunkedArray, name: str) -> Float64[np.ndarray, "t k"]:
     rows = [one if isinstance(one, list) else [one] for one in column.to_pylist()]
     try:
         values = np.array([[np.nan if value is None else value for value in row] for row in rows], dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         values = np.empty(0)
     if values.ndim != 2:
         raise UserError(f"'{name}' holds no lists of as many numbers each: map another field")

@@ -171,10 +171,11 @@ def _opened(path: Path) -> Iterator[Any]:
     try:
         import lz4.frame  # noqa: F401, the mcap library goes on without them, and fails later
         import zstandard
-        from mcap.exceptions import McapError
+        from mcap.exceptions import EndOfFile, McapError
     except ImportError as error:
         raise UserError(f"reading MCAP files needs {error.name}: pip install 'graspgap[recordings]'") from None
-    damage = (McapError, ValueError, KeyError, RuntimeError, struct.error, zstandard.ZstdError, MemoryError, EOFError)
+    library = (McapError, EndOfFile, zstandard.ZstdError)
+    damage = (*library, ValueError, KeyError, RuntimeError, struct.error, MemoryError, EOFError)
     try:
         with open(path, "rb") as file:
             yield file

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 
 import cv2
 import numpy as np
@@ -38,15 +39,19 @@ def decode_picture(data: bytes | memoryview) -> Image:
 
 
 def decode_whole_picture(data: bytes) -> Image:
-    """As `decode_picture`, for pictures of unknown origin: one that breaks off halfway is refused too.
+    """As `decode_picture`, for pictures of unknown origin: one that breaks off halfway is refused too, and one of more
+    pixels than any camera has, before it is decoded (89 million, the limit of Pillow).
 
     Raises:
         UserError: if the bytes are no picture, or not all of one.
     """
+    bombs = (PIL.Image.DecompressionBombWarning, PIL.Image.DecompressionBombError)
     try:
-        with PIL.Image.open(io.BytesIO(data)) as picture:
-            picture.load()
-    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", PIL.Image.DecompressionBombWarning)
+            with PIL.Image.open(io.BytesIO(data)) as picture:
+                picture.load()
+    except (OSError, SyntaxError, ValueError, *bombs) as error:
         raise UserError(f"{len(data)} bytes are not a whole picture ({error})") from None
     return decode_picture(data)
 

@@ -211,6 +211,7 @@ class Dataset:
         }
         if labels:
             rest["success"] = np.empty(n, np.bool_)
+        self._check_first_picture()
         if mapped.size(shapes) <= self.memory:
             pictures = mapped.in_memory(shapes)
             self._fill(pictures | rest, offsets)
@@ -227,6 +228,12 @@ class Dataset:
             "attempts": self.keys[:, 1],
             "source": source,
         }
+
+    def _check_first_picture(self) -> None:
+        """Refuse a folder whose pictures are not as large as it says, before there is memory taken for all of them."""
+        entry = self.meta["shards"][0]
+        column = shards.read_columns(self.path / entry["file"], ["image_before"], entry["rows"])["image_before"]
+        next(shards.decoded(column.slice(0, 1), (3, self.image_size, self.image_size), self.path / entry["file"]))
 
     def _fill(self, arrays: dict[str, Any], offsets: Int64[np.ndarray, "bounds"], what: str = "") -> None:
         """Read the columns that `arrays` has, shard by shard, with progress if there is a word for it."""
@@ -296,7 +303,13 @@ def open_dataset(path: Location | str, memory: int | None = None) -> Dataset:
 def _store(out: np.ndarray, column: pa.ChunkedArray, path: Location) -> None:
     if out.dtype in (np.uint8, np.uint16):
         shards.decode_into(out, column, path)
-    elif out.dtype == np.bool_:
-        out[:] = column.to_numpy()
+        return
+    if out.dtype == np.bool_:
+        values = np.array(column.to_pylist(), dtype=object)
+        whole = not column.null_count
     else:
-        out[:] = shards.flat_floats(column, out.shape[1])
+        values = shards.flat_floats(column, out.shape[1])
+        whole = bool(np.isfinite(values).all())
+    if not whole or values.shape != out.shape:
+        raise shards.damaged(path, "labels, poses or commands are missing", "one for each attempt or picture")
+    out[:] = values

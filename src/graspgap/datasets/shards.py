@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Float32, Int64, UInt8, UInt16
 
 from graspgap.datasets.pictures import decode_depth, decode_mask, decode_picture
+from graspgap.datasets.schema import OPTIONAL_COLUMNS, arrow_schema
 from graspgap.errors import UserError
 from graspgap.files import sha256
 from graspgap.locations import Location, for_arrow
@@ -22,6 +23,14 @@ LENGTHS = "images.list.element.path"
 
 DEEP = ("depth_before", "depths")
 """Columns of 16-bit pictures."""
+
+
+KNOWN = {field.name: field.type for field in arrow_schema({}, OPTIONAL_COLUMNS)}
+"""Types of all columns."""
+ALWAYS = {"attempt", "seed", "scene", "world", "policy", "image_before", "images"}
+"""Columns without a missing value."""
+UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError, MemoryError)
+"""What Arrow raises about a damaged file."""
 
 
 def damaged(path: Location, found: object, expected: str) -> UserError:
@@ -38,15 +47,41 @@ def read_columns(path: Location, columns: Sequence[str], rows: int) -> pa.Table:
     try:
         where, filesystem = for_arrow(path)
         with pq.ParquetFile(where, filesystem=filesystem, page_checksum_verification=True) as file:
+            require_columns(file.schema_arrow, columns, path)
             table = file.read(list(columns))
     except FileNotFoundError:
         raise UserError(f"{path} is missing (expected {rows} rows): run the same command again") from None
-    except (pa.ArrowException, OSError) as error:
-        why = str(error).splitlines()[0].rstrip(".")
+    except UNREADABLE as error:
+        why = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
         raise damaged(path, why, f"{rows} rows") from None
     if table.num_rows != rows:
         raise damaged(path, f"{table.num_rows} rows", f"{rows} rows")
+    require_values(table, path)
     return table
+
+
+def require_columns(found: pa.Schema, columns: Sequence[str], path: Location) -> None:
+    """Refuse a shard that lacks a column, or holds other values there than `schema.COLUMNS` says.
+
+    Raises:
+        UserError: names the column.
+    """
+    for name in {column.partition(".")[0] for column in columns}:
+        place = found.get_field_index(name)
+        if place < 0 or found.field(place).type != KNOWN[name]:
+            what = f"of {found.field(place).type}" if place >= 0 else "that is missing, or there twice"
+            raise damaged(path, f"a column '{name}' {what}", f"{KNOWN[name]}")
+
+
+def require_values(table: pa.Table, path: Location) -> None:
+    """Refuse a table that lacks values which every attempt has.
+
+    Raises:
+        UserError: names the column.
+    """
+    for name in ALWAYS & set(table.column_names):
+        if table[name].null_count:
+            raise damaged(path, f"'{name}' is missing in {table[name].null_count} rows", "it in each")
 
 
 def successes(path: Location, rows: int) -> int:
@@ -127,10 +162,15 @@ def decode_into(
     [f, h, w] of 16 bits.
 
     Raises:
-        UserError: if a picture is damaged or of another size.
+        UserError: if a picture is damaged or of another size, or there are more or fewer than `out` takes.
     """
-    for row, picture in enumerate(decoded(column, out.shape[1:], path, deep=out.dtype == np.uint16)):
-        out[row] = picture
+    count = 0
+    for picture in decoded(column, out.shape[1:], path, deep=out.dtype == np.uint16):
+        if count < len(out):
+            out[count] = picture
+        count += 1
+    if count != len(out):
+        raise damaged(path, f"{count} pictures", f"{len(out)}")
 
 
 def flat_floats(column: pa.ChunkedArray, width: int) -> Float32[np.ndarray, "f width"]:

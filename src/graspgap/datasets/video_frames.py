@@ -14,6 +14,8 @@ from graspgap.errors import UserError
 
 AHEAD = 1.0
 """Frames further ahead than this are sought, not decoded up to [s]."""
+MOST = 1e6
+"""No recording is longer [s]."""
 
 
 def frames_at(path: Path, times: Sequence[float], tolerance: float) -> list[Image]:
@@ -22,6 +24,9 @@ def frames_at(path: Path, times: Sequence[float], tolerance: float) -> list[Imag
     Raises:
         UserError: if PyAV or the file is missing, it is damaged, or has no frame there.
     """
+    strange = [time for time in times if not -MOST < time < MOST]
+    if strange:
+        raise UserError(f"{path} was asked for a frame at {strange[0]} s: the recording's times are damaged")
     found: list[Image] = []
     with opened(path) as (container, stream):
         frames: Iterator[Any] = iter(())
@@ -88,7 +93,7 @@ def opened(path: Path) -> Iterator[tuple[Any, Any]]:
             yield container, container.streams.video[0]
     except FileNotFoundError:
         raise UserError(f"{path} is missing: copy it again") from None
-    except (av.error.FFmpegError, OSError, ValueError) as error:
+    except (av.error.FFmpegError, OSError, ValueError, OverflowError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise UserError(f"{path} can't be decoded ({why}): it is damaged or cut short, copy it again") from None
 

@@ -28,7 +28,7 @@ from graspgap.datasets.schema import (
     groups_in,
     to_row,
 )
-from graspgap.datasets.shards import pairs
+from graspgap.datasets.shards import UNREADABLE, damaged, pairs, require_columns, require_values
 from graspgap.errors import UserError
 from graspgap.files import atomic, sha256, write_json, write_text
 from graspgap.locations import Location, for_arrow
@@ -126,7 +126,7 @@ def shard_done(folder: Location, index: int, expected_rows: int, settings: str =
     try:
         where, filesystem = for_arrow(path)
         footer = pq.read_metadata(where, filesystem=filesystem)
-    except (pa.ArrowException, OSError):
+    except UNREADABLE:
         return False
     if _settings(footer) != settings:
         raise UserError(f"{path} was made with other settings: choose another folder, or delete {folder} to start anew")
@@ -233,12 +233,16 @@ def _shard_facts(path: Location) -> _ShardFacts:
         where, filesystem = for_arrow(path)
         with pq.ParquetFile(where, filesystem=filesystem) as file:
             footer, groups = file.metadata, groups_in(file.schema_arrow.names)
+            require_columns(file.schema_arrow, [*_FACTS, *_LISTS, "image_before"], path)
             table = file.read([*_FACTS, *(f"{name}.list.element.path" for name in _LISTS)])
-            first = next(file.iter_batches(batch_size=1, columns=["image_before"]))
-        size = decode_picture(first["image_before"][0]["bytes"].as_py()).shape[0]
+            require_values(table, path)
+            first = next(file.iter_batches(batch_size=1, columns=["image_before"]), None)
+        if first is None:
+            raise damaged(path, "0 rows", "1 or more")
+        size = decode_picture(first["image_before"][0]["bytes"].as_py() or b"").shape[0]
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run the same command again, it makes what is missing") from None
-    except (pa.ArrowException, OSError) as error:
+    except UNREADABLE as error:
         raise UserError(f"{path} is damaged ({error}): delete it and run the same command again") from None
     counts = {
         "attempts": table.num_rows,

@@ -9,6 +9,7 @@ from pathlib import Path
 from graspgap.config import from_json
 from graspgap.errors import UserError
 from graspgap.files import read_json, write_json
+from graspgap.settings import check_table
 
 CALIBRATION = "calibration.json"
 """Beside the weights of a policy run; `null` where there was no held-out attempt."""
@@ -53,7 +54,13 @@ def load_calibration(path: Path) -> Calibration | None:
     if not path.exists():
         return None
     values = read_json(path, "a policy run")
+    if values is None:
+        return None
     try:
-        return values and from_json(Calibration, values | {"below": tuple(map(tuple, values["below"]))})
-    except (ValueError, TypeError, KeyError) as error:
+        check_table(Calibration, dict(values), "it")
+        found = from_json(Calibration, values | {"below": tuple(map(tuple, values["below"]))})
+        if not all(0 <= value <= 1 for row in found.below for value in row):
+            raise ValueError("'below' holds what is no share")
+        return found
+    except (ValueError, TypeError, KeyError, UserError) as error:
         raise UserError(f"{path} is damaged ({error}): delete it and run the same train command again") from None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import UInt8
 
 from graspgap.contract import Image, Observation, Pose
 from graspgap.datasets.pictures import decode_picture
@@ -111,7 +112,8 @@ def _png(text: str, key: str, size: int) -> Image:
     return decode_picture(data)
 
 
-def _nested(value: list[Any], key: str) -> Image:
+def _nested(value: list[Any], key: str) -> UInt8[np.ndarray, "..."]:
+    """Whole numbers as an array of any shape."""
     try:
         numbers = np.array(value)
     except (ValueError, OverflowError):

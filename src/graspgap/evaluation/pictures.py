@@ -23,6 +23,9 @@ from graspgap.training.adapt import adapt_frames, shown_pairs
 from graspgap.training.batches import to_float
 from graspgap.worlds.standin_names import is_standin
 
+GRID = "grid.png"
+"""What `adapt` leaves in an adapter run."""
+
 
 def pair_images(pairs: np.ndarray) -> list[Image]:
     """Stacked pairs uint8 [n, 6, h, w] as 2n pictures: I0, It, I0, It, ..."""

@@ -184,11 +184,18 @@ def study_of(out: Path) -> Study:
     """The study whose folder `out` is.
 
     Raises:
-        UserError: if it holds none.
+        UserError: if it holds none, or its file is damaged.
     """
-    if (out / RESOLVED).exists():
-        return from_json(Study, read_json(out / RESOLVED, "a study"))
-    return read_study(str(read_run(out, "study")["config"]["preset"]))
+    path = out / RESOLVED
+    if not path.exists():  # of a version that kept the preset's name alone
+        return read_study(str(read_run(out, "study")["config"]["preset"]))
+    values = read_json(path, "a study")
+    if not isinstance(values, dict):
+        raise UserError(f"{path} is no table: run the same 'graspgap study' command again, it writes it anew")
+    check_table(Study, values, str(path))
+    study = from_json(Study, values)
+    _check(study, str(path))
+    return study
 
 
 def _check(study: Study, where: str) -> None:

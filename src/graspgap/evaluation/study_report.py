@@ -14,7 +14,7 @@ from graspgap.evaluation.figures import Curves, read_log, save_png, score_scatte
 from graspgap.evaluation.findings import main_cells
 from graspgap.evaluation.gallery import film_study, galleries
 from graspgap.evaluation.guide import Cost
-from graspgap.evaluation.pictures import adaptation_rows
+from graspgap.evaluation.pictures import GRID, adaptation_rows
 from graspgap.evaluation.ranking import ranking_markdown, ranking_table, scatters, scored_runs
 from graspgap.evaluation.report import GridRow, ImageGrid, ReportFigure, ReportInput, build_report, result_figures
 from graspgap.evaluation.results import EvaluationResult, find_results
@@ -34,14 +34,15 @@ MASKS = (
 
 
 def write_report(out: Path, **more: Any) -> Path:
-    """Write `table.csv`, `table.md`, the result figures and `report.html` from all evaluations below `out`.
+    """Write `table.csv`, `table.md`, the result figures and `report.html` from all evaluations below `out`; where there
+    are none yet, what is known of the adapter and policy runs there.
 
     Raises:
-        UserError: if there are none.
+        UserError: if there is nothing.
     """
     results = find_results(out)
     if not results:
-        raise UserError(f"{out} holds no results.json: run 'graspgap evaluate' or 'graspgap study' first")
+        return _write_runs_report(out)
     cells = pool(results)
     write_csv(results, out / "table.csv")
     write_text(out / "table.md", results_markdown(cells))
@@ -49,6 +50,26 @@ def write_report(out: Path, **more: Any) -> Path:
         save_png(figure.png, out / "figures" / f"{number}-{figure.title.lower().replace(' ', '-')}.png")
     more = {"title": f"graspgap: {out.name}", "results": results, "galleries": galleries(out)} | more
     return build_report(ReportInput(**more), out)
+
+
+def _write_runs_report(out: Path) -> Path:
+    """The report of runs that nobody has evaluated yet: their pictures, curves, warnings and configurations."""
+    runs = sorted(path.parent for pattern in (LOG, f"*/{LOG}", f"*/*/{LOG}") for path in out.glob(pattern))
+    if not runs:
+        raise UserError(f"{out} holds no results.json and no run: run 'graspgap evaluate' or 'graspgap study' first")
+    names = {str(run.relative_to(out)) if run != out else out.resolve().name: run for run in runs}
+    pictures = {name: run / GRID for name, run in names.items() if (run / GRID).exists()}
+    caption = "Pairs (before, now): simulation, its masks, what the adapter makes of them; below, other attempts."
+    return build_report(
+        ReportInput(
+            title=f"graspgap: {out.resolve().name}",
+            figures=[ReportFigure(name, caption, path.read_bytes()) for name, path in pictures.items()],
+            logs={name: read_log(run / LOG) for name, run in names.items()},
+            configurations={name: read_json(run / CONFIG, "a run") for name, run in names.items()},
+            warnings=[f"{name}, {warning}." for name, run in names.items() for warning in read_warnings(run / LOG)],
+        ),
+        out,
+    )
 
 
 def write_study_report(out: Path, study: Study, stages: Sequence[Stage]) -> Path:

@@ -19,6 +19,8 @@ _FORMS = (
     "expected `position`, `target` [m] and `fov` [degrees], or `K` (3 x 3), `width`, `height` [pixels] "
     "and `T_base_camera` (4 x 4)"
 )
+FAR = 100.0
+"""No camera sees a bin from so far [m]: the unit of length must be another one."""
 _CALIBRATION = ("K", "width", "height", "T_base_camera")
 _OWN = tuple(field.name for field in fields(Camera))
 
@@ -61,6 +63,7 @@ def read_camera(path: Path) -> CameraFile:
     fov, roll = (float(_numbers(path, name, values.get(name, 0.0), ())) for name in ("fov", "roll"))
     if not 0 < fov < 170 or np.allclose(position, target):
         raise UserError(f"{path} is no camera: expected 0 < fov < 170 and a target apart from the position")
+    _near(path, np.array([position, target]))
     return CameraFile(Camera(tuple(position.tolist()), tuple(target.tolist()), fov, roll))
 
 
@@ -108,6 +111,11 @@ def _numbers(path: Path, name: str, value: Any, shape: tuple[int, ...] | None) -
     return array
 
 
+def _near(path: Path, places: Float64[np.ndarray, "n 3"]) -> None:
+    if np.abs(places).max() > FAR:
+        raise UserError(f"{path} has a camera more than {FAR:g} m away: give metres in the base frame of the robot")
+
+
 def _from_calibration(path: Path, values: dict[str, Any]) -> CameraFile:
     k, pose = _numbers(path, "K", values["K"], (3, 3)), _numbers(path, "T_base_camera", values["T_base_camera"], (4, 4))
     width, height = (float(_numbers(path, name, values[name], ())) for name in ("width", "height"))
@@ -117,6 +125,7 @@ def _from_calibration(path: Path, values: dict[str, Any]) -> CameraFile:
             f"K in {path} has focal lengths {fx:g}, {fy:g} and centre {cx:g}, {cy:g}, expected square pixels (fx = fy "
             f"within 2%) and a centre inside {width:g} x {height:g}: rectify your pictures"
         )
+    _near(path, pose[None, :3, 3])
     turn = pose[:3, :3]
     if not np.allclose(turn @ turn.T, np.eye(3), atol=1e-2) or np.linalg.det(turn) < 0:
         raise UserError(

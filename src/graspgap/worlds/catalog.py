@@ -44,7 +44,8 @@ class WorldChoice:
     ranges: RandomizationConfig | None = None
     """Ranges of the randomization; None: those of the preset `randomize`."""
     camera: Camera | None = None
-    """Nominal camera of a simulated or installed world; None: the world's own."""
+    """Nominal camera: where a simulated world's camera is, and where the operator of another believes it to be; None:
+    the world's own."""
     settings: str | None = None
     """Of an installed world: the values of `--world-config` as JSON."""
     canonical: bool = field(default=False, metadata=LATER)
@@ -112,22 +113,26 @@ def _bullet(choice: WorldChoice) -> World:
 
 
 def _standin(choice: WorldChoice) -> World:
-    from graspgap.worlds.standin import StandinConfig, make_standin
+    from graspgap.worlds.standin import NOMINAL_CAMERA, StandinConfig, make_standin
 
     _require_no_knobs(choice)
     own = "prisms" if "objects" in ordered(choice.same) else "everyday"
     if choice.objects and own == "prisms":
         raise UserError(f"--same objects takes simulation's, and --objects {choice.objects} others: leave one out")
     purpose = "collection" if choice.full_bin else "evaluation"
-    config = StandinConfig(image_size=choice.image_size, purpose=purpose, same=choice.same)
+    nominal = choice.camera or NOMINAL_CAMERA
+    config = StandinConfig(image_size=choice.image_size, purpose=purpose, same=choice.same, nominal=nominal)
+    require_sight(nominal, config.workspace, "--camera")
     return make_standin(config, make_object_set(choice.objects or own), choice.split)
 
 
 def _standin2(choice: WorldChoice) -> World:
-    from graspgap.worlds.standin2 import SecondConfig, make_standin2
+    from graspgap.worlds.standin2 import NOMINAL_CAMERA, SecondConfig, make_standin2
 
     _require_no_knobs(choice)
-    config = SecondConfig(image_size=choice.image_size, full_bin=choice.full_bin)
+    nominal = choice.camera or NOMINAL_CAMERA
+    config = SecondConfig(image_size=choice.image_size, full_bin=choice.full_bin, nominal=nominal)
+    require_sight(nominal, config.workspace, "--camera")
     return make_standin2(config, make_object_set(choice.objects or "workshop"), choice.split)
 
 
@@ -137,8 +142,6 @@ def _require_no_knobs(choice: WorldChoice) -> None:
     if choice.layers or choice.canonical:
         option = "--canonical" if choice.canonical else "--layers"
         raise UserError(f"{option} asks a stand-in for what no real cell tells: use it with a simulated world")
-    if choice.camera is not None:
-        raise UserError("--camera can't move a stand-in's camera, which is where it is: use it with a simulated world")
 
 
 WORLDS: dict[str, Callable[[WorldChoice], World]] = {

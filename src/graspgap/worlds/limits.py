@@ -59,8 +59,11 @@ def read_safety(values: dict[str, Any]) -> SafetyConfig:
     for field in fields(SafetyConfig):
         value = values.get(field.name, field.default)
         number = isinstance(value, float | int) and not isinstance(value, bool)
+        if field.type == "int":
+            number = number and isinstance(value, int)
         if field.type in ("float", "int") and not (number and 0 < value < math.inf):
-            raise UserError(f"[safety] {field.name} is {value!r}, expected a positive number: correct it")
+            what = "whole number above 0" if field.type == "int" else "positive number"
+            raise UserError(f"[safety] {field.name} is {value!r}, expected a {what}: correct it")
         if field.type in ("bool", "str") and type(value).__name__ != field.type:
             raise UserError(f"[safety] {field.name} is {value!r}, expected a {field.type}: correct it")
         if field.name in ("low", "high") and value is not None and not _is_point(value):

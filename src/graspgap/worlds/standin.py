@@ -77,7 +77,9 @@ class StandinConfig:
     cell: CellConfig = TRUE_CELL
     """The true geometry and physics."""
     camera: Camera = TRUE_CAMERA
-    """The true camera; the world's `spec` carries the nominal one, as an operator believes it to be."""
+    """The true camera."""
+    nominal: Camera = NOMINAL_CAMERA
+    """Where the operator believes the camera to be, which is all that the world's `spec` tells."""
     workspace: Workspace = field(default_factory=Workspace)
     """Limits of the gripper pose."""
     samples: int = 2
@@ -124,7 +126,7 @@ def make_standin(config: StandinConfig, object_set: ObjectSet, split: Split) -> 
         standin_name(same),
         config.image_size,
         config.workspace,
-        NOMINAL_CAMERA,
+        config.nominal,
         has_masks=False,
         has_state=False,
         is_reality=True,

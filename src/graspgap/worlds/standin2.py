@@ -75,7 +75,9 @@ class SecondConfig:
     cell: BulletConfig = TRUE_CELL
     """The true geometry and physics."""
     camera: Camera = TRUE_CAMERA
-    """The true camera; the world's `spec` carries the nominal one, as an operator believes it to be."""
+    """The true camera."""
+    nominal: Camera = NOMINAL_CAMERA
+    """Where the operator believes the camera to be, which is all that the world's `spec` tells."""
     workspace: Workspace = field(default_factory=Workspace)
     """Limits of the gripper pose: simulation's."""
     samples: int = 2
@@ -97,7 +99,7 @@ def make_standin2(config: SecondConfig, object_set: ObjectSet, split: Split) -> 
         SECOND,
         config.image_size,
         config.workspace,
-        NOMINAL_CAMERA,
+        config.nominal,
         has_masks=False,
         has_state=False,
         is_reality=True,

@@ -89,7 +89,7 @@ def fit_camera(
             continue
         unknowns = start if focal else np.array([*start, math.log(length)])
         found = least_squares(
-            _residuals, unknowns, loss="soft_l1", f_scale=scale, args=(pixels - centre, places, focal)
+            _residuals, unknowns, loss="soft_l1", f_scale=scale, max_nfev=200, args=(pixels - centre, places, focal)
         )
         if best is None or found.cost < best.cost:
             best = found

@@ -125,12 +125,13 @@ def _rows(path: Path, columns: tuple[str, ...], more: tuple[str, ...]) -> list[t
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, skipinitialspace=True)
+            names = list(reader.fieldnames or ())
             rows = [{key: (value or "").strip() for key, value in row.items() if key} for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"can't read {path} ({error}): give a CSV file with columns {','.join(columns)}") from None
-    given = set(reader.fieldnames or ())
+    given = set(names)
     if not set(columns) <= given or given - {*columns, *more}:
-        raise UserError(f"{path} has the columns {','.join(reader.fieldnames or ())}, expected {','.join(columns)}")
+        raise UserError(f"{path} has the columns {','.join(names)}, expected {','.join(columns)}")
     if not rows:
         raise UserError(f"{path} holds no rows: give one for each point")
     return list(enumerate(rows, start=2))

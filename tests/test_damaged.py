@@ -1,0 +1,264 @@
+"""Damage that readers once answered with a traceback, a huge string or a wrong value: found by `benchmarks/fuzz.py`."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+pytest.importorskip("mcap", reason="extra recordings")
+pytest.importorskip("av", reason="extra recordings")
+
+from fuzz_recordings import GOOGLE, IMAGES, LEROBOT, _dataset
+from graspgap.contract import Camera
+from graspgap.datasets import open_dataset
+from graspgap.datasets.check import verify
+from graspgap.datasets.import_google_grasping import import_google_grasping
+from graspgap.datasets.import_images import import_images
+from graspgap.datasets.import_lerobot import import_lerobot
+from graspgap.datasets.import_rosbag import RosbagMapping, import_rosbag
+from graspgap.datasets.importing import REPORT, Reason, Report, read_report
+from graspgap.datasets.pictures import decode_whole_picture
+from graspgap.deployment.align.points import read_points
+from graspgap.deployment.calibration import load_calibration
+from graspgap.errors import LONGEST, UserError
+from graspgap.files import read_json, sha256
+from graspgap.runs import begin_run, read_run
+from graspgap.worlds.camera_file import read_camera
+from graspgap.worlds.limits import read_safety
+from recordings import compressed, png, shade, write_lerobot, write_mcap
+from test_import import put
+from test_import_google_grasping import record, write
+
+
+def refused(call: Callable[[], object], words: str) -> None:
+    with pytest.raises(UserError, match=words) as caught:
+        call()
+    assert len(str(caught.value)) <= LONGEST + 10
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    _dataset(tmp_path / "data")
+    return tmp_path / "data"
+
+
+def meta(folder: Path, **changes: Any) -> None:
+    path = folder / "meta.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+ENTRY = {"file": "data/shard-00000.parquet", "rows": 4, "bytes": 1, "sha256": ""}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"has_poses": None}, "'has_poses' in it is None, expected true or false"),
+        ({"image_size": 2**40}, "expected 1 to"),
+        ({"image_size": "16"}, "'image_size' in it is '16', expected whole number"),
+        ({"shards": []}, "no shards"),
+        ({"shards": [ENTRY | {"file": "../shard-00000.parquet"}]}, "expected a file in the folder"),
+        ({"shards": [ENTRY | {"rows": 0}]}, "0 rows"),
+        ({"shards": ["data/shard-00000.parquet"]}, "a shard is no table"),
+        ({"camera": {"position": [0, 1]}}, "camera has no 'target'|expected a list of 3"),
+        ({"policies": 3}, "'policies' is no table"),
+    ],
+)
+def test_a_dataset_with_damaged_facts(dataset: Path, changes: dict[str, Any], words: str) -> None:
+    meta(dataset, **changes)
+    refused(lambda: open_dataset(dataset), words)
+
+
+def test_a_dataset_whose_pictures_are_smaller_than_it_says_takes_no_memory_for_them(dataset: Path) -> None:
+    meta(dataset, image_size=8192)
+    opened = open_dataset(dataset, memory=0)  # a view would be decoded to files of terabytes
+    refused(opened.unlabelled, "picture 0 has shape")
+
+
+def rewritten(folder: Path, change: Callable[[pa.Table], pa.Table]) -> None:
+    """A shard changed, with its size and checksum."""
+    path = folder / "data/shard-00000.parquet"
+    pq.write_table(change(pq.read_table(path)), path)
+    first, *others = json.loads((folder / "meta.json").read_text())["shards"]
+    meta(folder, shards=[first | {"bytes": path.stat().st_size, "sha256": sha256(path)}, *others])
+
+
+def with_column(table: pa.Table, name: str, values: Any) -> pa.Table:
+    return table.set_column(table.schema.get_field_index(name), name, values)
+
+
+def without_first(column: pa.ChunkedArray) -> pa.Array:
+    values = column.to_pylist()
+    return pa.array([values[0][1:], *values[1:]], column.type)
+
+
+@pytest.mark.parametrize(
+    ("change", "read", "words"),
+    [
+        (lambda t: t.drop_columns(["seed"]), "unlabelled", "'seed' that is missing"),
+        (lambda t: with_column(t, "images", pa.array(["x"] * 4)), "unlabelled", "'images' of string"),
+        (lambda t: with_column(t, "scene", pa.array([0, None, 1, 1])), "unlabelled", "'scene' is missing in 1 rows"),
+        (lambda t: with_column(t, "success", pa.array([True, None, True, False])), "labelled", "labels, poses"),
+        (lambda t: with_column(t, "poses", without_first(t["poses"])), "unlabelled", "labels, poses"),
+        (lambda t: with_column(t, "masks", without_first(t["masks"])), "simulated", "7 pictures; expected 8"),
+    ],
+)
+def test_a_dataset_with_a_damaged_column(
+    dataset: Path, change: Callable[[pa.Table], pa.Table], read: str, words: str
+) -> None:
+    rewritten(dataset, change)
+    ways = {
+        "unlabelled": lambda: open_dataset(dataset).unlabelled(),
+        "labelled": lambda: open_dataset(dataset).labelled(1.0),
+        "simulated": lambda: open_dataset(dataset).simulated(),
+    }
+    refused(ways[read], words)
+
+
+def test_a_shard_that_is_whole_passes(dataset: Path) -> None:
+    rewritten(dataset, lambda table: table)
+    verify(dataset)
+
+
+def test_a_run_whose_config_is_no_table(tmp_path: Path) -> None:
+    for text in ("[]", '{"kind": ["x"], "config": {}, "inputs": {}}', '{"kind": "dataset"}'):
+        (tmp_path / "config.json").write_text(text)
+        refused(lambda: begin_run(tmp_path, "dataset", Camera()), "is damaged")
+        refused(lambda: read_run(tmp_path, "policy"), "is damaged")
+
+
+def test_json_with_a_number_of_thousands_of_digits_or_a_folder_in_its_place(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("1" * 5000)
+    refused(lambda: read_json(tmp_path / "a.json", "a run"), "is not valid JSON")
+    (tmp_path / "b.json").mkdir()
+    refused(lambda: read_json(tmp_path / "b.json", "a run"), "can't read")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"items": 1.5}, {"unit": 7}, {"rows": -1}, {"skipped": {"a": {"count": "1"}}}, {"x": 1}]
+)
+def test_a_report_with_other_values(tmp_path: Path, changes: dict[str, Any]) -> None:
+    report = Report("images", "in", "", 3, skipped={"too dark": Reason(2, ["a", "b"])})
+    (tmp_path / REPORT).write_text(json.dumps(asdict(report)))
+    assert read_report(tmp_path) == report
+    (tmp_path / REPORT).write_text(json.dumps(asdict(report) | changes))
+    refused(lambda: read_report(tmp_path), "is damaged")
+
+
+def test_a_report_of_a_million_million_rows_is_begun_anew(tmp_path: Path) -> None:
+    put(tmp_path / "in/a.png", shade(1))
+    put(tmp_path / "in/b.png", shade(2))
+    made = import_images(tmp_path / "in", tmp_path / "out", IMAGES[0])
+    path = tmp_path / "out" / REPORT
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"rows": 10**15, "finished": False}))
+    assert import_images(tmp_path / "in", tmp_path / "out", IMAGES[0])["shards"] == made["shards"]
+
+
+def test_a_picture_of_more_pixels_than_a_camera_has_is_not_decoded() -> None:
+    data = bytearray(png(shade(1)))
+    data[16:24] = struct.pack(">II", 12_000, 12_000)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    refused(lambda: decode_whole_picture(bytes(data)), "exceeds limit")
+
+
+@pytest.mark.parametrize("below", [[[0.1, 0.2]], [[0.1, 0.2, "0.3"]], [[0.1, 0.2, 7.0]], 3])
+def test_a_calibration_with_other_values(tmp_path: Path, below: Any) -> None:
+    values = {"source": "sim", "samples": 3, "scale": 1.0, "shift": 0.0, "below": [[0.1, 0.2, 0.3]]}
+    path = tmp_path / "calibration.json"
+    path.write_text(json.dumps(values))
+    assert load_calibration(path) is not None
+    path.write_text(json.dumps(values | {"below": below}))
+    refused(lambda: load_calibration(path), "is damaged")
+
+
+def changed_info(folder: Path, **changes: Any) -> Path:
+    path = write_lerobot(folder, "v2.1", [6, 6], video=False) / "meta/info.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"chunks_size": float("inf")}, "info.json is damaged"),
+        ({"fps": float("inf")}, "inf frames a second"),
+        ({"data_path": "{episode_index:99999999}"}, "expected episode_chunk"),
+        ({"data_path": "{episode_index!r:>99999999}"}, "expected episode_chunk"),
+        ({"data_path": "a\0b"}, "outside of it"),
+    ],
+)
+def test_a_lerobot_folder_with_damaged_facts(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
+    folder = changed_info(tmp_path / "in", **changes)
+    refused(lambda: import_lerobot(folder, tmp_path / "out", LEROBOT[0]), words)
+
+
+@pytest.mark.parametrize("length", [10**12, -1, float("inf"), "many"])
+def test_a_lerobot_episode_of_an_absurd_length(tmp_path: Path, length: Any) -> None:
+    folder = write_lerobot(tmp_path / "in", "v2.1", [6], video=False)
+    (folder / "meta/episodes.jsonl").write_text(json.dumps({"episode_index": 0, "length": length}))
+    refused(lambda: import_lerobot(folder, tmp_path / "out", LEROBOT[0]), "lists a damaged episode")
+
+
+def test_a_gripper_that_has_fewer_numbers_than_the_facts_say(tmp_path: Path) -> None:
+    folder = write_lerobot(tmp_path / "in", "v3.0", [6, 6])
+    for path in (folder / "data").rglob("*.parquet"):
+        table = pq.read_table(path)
+        pq.write_table(with_column(table, "observation.state", pa.array([0.5] * table.num_rows)), path)
+    refused(lambda: import_lerobot(folder, tmp_path / "out", LEROBOT[2]), "has 1 numbers")
+
+
+@pytest.mark.parametrize("when", [float("nan"), 1e300, "soon"])
+def test_a_lerobot_video_at_an_absurd_time(tmp_path: Path, when: Any) -> None:
+    folder = write_lerobot(tmp_path / "in", "v3.0", [6, 6])
+    path = next((folder / "meta/episodes").rglob("*.parquet"))
+    name = "videos/observation.images.top/from_timestamp"
+    pq.write_table(with_column(pq.read_table(path), name, pa.array([when, when])), path)
+    refused(lambda: import_lerobot(folder, tmp_path / "out", LEROBOT[1]), "times are damaged|from_timestamp of")
+
+
+def test_a_bag_that_ends_inside_a_record(tmp_path: Path) -> None:
+    kinds = {"/a": "sensor_msgs/msg/CompressedImage"}
+    rows = [("/a", 1.0 + k, compressed(shade(k), 1.0 + k)) for k in range(3)]
+    whole = write_mcap(tmp_path / "a.mcap", kinds, rows, use_chunking=False).read_bytes()
+    for end in range(20, len(whole), 37):
+        (tmp_path / "in.mcap").write_bytes(whole[:end])
+        out = tmp_path / f"out{end}"
+        refused(lambda out=out: import_rosbag(tmp_path / "in.mcap", out, RosbagMapping()), "again|topics with|no row")
+
+
+def test_motion_vectors_that_are_no_numbers_are_left_out(tmp_path: Path) -> None:
+    write(tmp_path / "in/a.tfrecord", [record(1) | {"grasp/2/params": (b"x", "byte")}])
+    assert import_google_grasping(tmp_path / "in", tmp_path / "out", GOOGLE[0])["attempts"] == 1
+    kept = pq.read_table(tmp_path / "out/data/shard-00000.parquet")["randomization"].to_pylist()
+    assert kept == ["{}"]
+
+
+def test_an_empty_table_of_points(tmp_path: Path) -> None:
+    (tmp_path / "points.csv").write_text("")
+    refused(lambda: read_points(tmp_path / "points.csv"), "has the columns , expected picture")
+
+
+def test_a_camera_kilometres_away(tmp_path: Path) -> None:
+    path = tmp_path / "camera.json"
+    path.write_text(json.dumps({"position": [1e300, 0, 1], "target": [0, 0, 0], "fov": 30}))
+    refused(lambda: read_camera(path), "give metres")
+
+
+def test_a_number_of_moves_is_whole() -> None:
+    refused(lambda: read_safety({"moves": 2.5}), "expected a whole number")
+    assert read_safety({"moves": 3}).moves == 3
+
+
+def test_a_long_message_keeps_its_beginning_and_its_end() -> None:
+    text = str(UserError("begin " + "x" * 10**6 + " end"))
+    assert (text[:5], text[-3:]) == ("begin", "end")
+    assert len(text) < LONGEST + 10
