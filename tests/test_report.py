@@ -439,6 +439,8 @@ def test_the_report_holds_everything_and_needs_nothing(tmp_path: Path) -> None:
         "sum of stages2 h 2 min",
         '"steps": 5',
         "Each policy was trained once",
+        "real-only needs",
+        "corrected p",
     ):
         assert part in words
     for sentence in ingredient_findings(inputs.results):
@@ -451,7 +453,7 @@ def test_the_report_holds_everything_and_needs_nothing(tmp_path: Path) -> None:
     assert "http://" not in text
     assert "https://" not in text
     anchors = {str(link["href"])[1:] for link in page.all("a") if str(link["href"]).startswith("#")}
-    sections = {"guide", "results", "findings", "pictures", "training", "timings", "made-with"}
+    sections = {"guide", "results", "labels", "findings", "pictures", "training", "timings", "made-with"}
     assert anchors == sections | {"success-rates", "success-against-real-labels"}
     assert anchors <= {attributes.get("id") for _, attributes in page.tags}
     assert any(meta.get("name") == "viewport" for meta in page.all("meta"))
