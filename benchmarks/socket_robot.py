@@ -32,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "examples/robot/src"))
 from socket_robot.client import RobotConfig, SocketWorld
 
 import graspgap
+from graspgap.evaluation.results import load as load_result
 from graspgap.files import sha256
 from graspgap.grasping.attempt import run_attempt
 from graspgap.grasping.policies import RandomPolicy
@@ -48,7 +49,11 @@ class Config:
     """What is tried."""
 
     attempts: int = 200
-    """To collect; a quarter as many are evaluated."""
+    """To collect."""
+    trials: int = 50
+    """To evaluate."""
+    policy: str = "random"
+    """A policy run to evaluate."""
     kills: int = 20
     """Of the client and of the server, half each, while collecting; half as many while evaluating."""
     seconds: tuple[float, float] = (1.0, 6.0)
@@ -126,26 +131,31 @@ def main() -> None:
         count = ("--attempts", str(config.attempts))
         rows = [with_kills(lab, config.kills, config, rng, "collect", "killed", *count)]
         with_kills(lab, 0, config, rng, "collect", "whole", *count)
-        trials = ("--policy", "random", "--attempts", str(max(1, config.attempts // 4)))
+        policy = config.policy if config.policy == "random" else str(Path(config.policy).resolve())
+        trials = ("--policy", policy, "--attempts", str(config.trials))
         rows.append(with_kills(lab, config.kills // 2, config, rng, "evaluate", "trials", *trials))
         seconds = round(time.perf_counter() - start, 1)
         files = [sorted((lab.folder / each / "data").iterdir()) for each in ("killed", "whole")]
         hashes = [[(path.name, sha256(path)) for path in each] for each in files]
         safety = SafetyConfig(low=(0.463, -0.087, 0.014), high=(0.637, 0.087, 0.24), step=0.08)
         arrived, unsafe = judge(lab.log.read_text().splitlines(), safety)
+        result = load_result(lab.folder / "trials")
         latency = _latency(lab, safety)
         lab.end()
     facts = {
         "equal_bytes": hashes[0] == hashes[1],
         "arrived": arrived,
         "unsafe_arrived": len(unsafe),
+        "trials_succeeded": result.successes,
+        "seconds_per_attempt": round(result.wall_seconds / result.attempts, 2),
         "latency": latency,
         "seconds": seconds,
     }
     print(table(rows))
     print(table(latency))
     print(f"equal bytes: {facts['equal_bytes']}; {arrived} commands arrived, {len(unsafe)} of them unsafe")
-    print(save("socket_robot", asdict(config), rows, load, facts))
+    settings = asdict(config) | {"policy": "random" if config.policy == "random" else "run"}
+    print(save("socket_robot", settings, rows, load, facts))
     sys.exit(bool(unsafe) or not facts["equal_bytes"])
 
 

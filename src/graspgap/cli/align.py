@@ -12,6 +12,7 @@ from graspgap.datasets.view import save_png
 from graspgap.deployment.align.fit import fit_camera, suspects
 from graspgap.deployment.align.page import summary, write_page
 from graspgap.deployment.align.points import Board, Point, read_boards, read_picture, read_points
+from graspgap.deployment.align.sheet import save_sheet
 from graspgap.errors import UserError
 from graspgap.files import write_json
 from graspgap.worlds.camera_file import read_camera
@@ -22,7 +23,7 @@ class Config:
     """Find where your camera stands, from pictures with the gripper, or a printed board, at known places."""
 
     out: Positional[Path]
-    """Folder to write `camera.json` (for `collect --camera`), `align.html` and `alignment.json` to."""
+    """Folder to write `camera.json` (for `collect --camera`), `align.html`, `align.png` and `alignment.json` to."""
     points: Path | None = None
     """CSV file `picture,u,v,x,y,z[,yaw]`: where the point between the fingertips is in the picture [pixels from the
     left and upper edge] and where the robot reports it [m, base frame]. Leave u and v empty to click them in
@@ -76,6 +77,8 @@ def run(config: Config) -> None:
         },
     )
     write_page(page, points, fit, read.camera, read.crop)
+    if read.crop:
+        save_sheet(config.out / "align.png", points, fit, read.camera, read.crop)
     print(summary(fit))
     for index in suspects(fit):
         print(f"look at {clicked[index].picture.name} again: its point is {fit.errors[index]:.1f} pixels off")
