@@ -5,9 +5,10 @@
 
 Without pybullet its rows are left out. Nothing else should run meanwhile. An attempt is what each system makes of it:
 
-- graspgap: 5 to 10 objects (the stand-ins: 8 to 10), a picture of the bin, 8 servo steps with a picture each, then close,
-  lift and hold; fingers that closed on nothing are not lifted. Ten attempts begin from each settled scene, as
-  `graspgap collect` does it; with `fresh scenes` each one from its own, which is nearest to what PyBullet does.
+- graspgap: 5 to 10 objects (`standin`, `standin2`: 8 to 10), a picture of the bin, 8 servo steps with a picture
+  each, then close, lift and hold; fingers that closed on nothing are not lifted. Ten attempts begin from each settled
+  scene, as `graspgap collect` does it; with `fresh scenes` each one from its own, which is nearest to what PyBullet
+  does.
   `bullet` simulates the same arm, tray and camera as PyBullet's environment.
 - PyBullet: 5 objects dropped one after the other, at most 8 actions with a picture each, then close and lift.
 
