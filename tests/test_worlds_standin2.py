@@ -200,6 +200,16 @@ def test_walls_lean_outwards_from_the_edge_of_the_floor() -> None:
     assert not tray.holds(0.66, 0.1)
 
 
+def test_objects_are_dropped_into_the_tray_wherever_it_stands() -> None:
+    tray = BoxTray(centre=(0.5, 0.1), size=(0.3, 0.2))
+    cell = BulletCell(BulletConfig(tray=tray, drop_margin=0.04), Workspace())
+    cell.load(Blocks().sample(np.random.default_rng(0), 2, "test"))
+    assert cell._drop_area() == pytest.approx((0.5, 0.1, 0.11, 0.06))
+    cell._put(0, (0.62, 0.18, 0.02))  # in the tray, beyond the workspace
+    cell._put(1, (0.5, 0.21, 0.02))  # beyond the tray
+    np.testing.assert_allclose(cell.object_positions(), [(0.62, 0.18, 0.02)])
+
+
 def test_by_default_it_grasps_workshop_objects_and_a_fuller_tray_for_collection() -> None:
     objects = {}
     for full in (False, True):
