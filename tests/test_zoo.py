@@ -59,7 +59,7 @@ def test_an_entry_is_the_run_with_its_score(study: Path, models: Path, capsys: p
     assert "stand-in" in card
     assert "graspgap study study --preset demo --seed 3" in card
     assert main(["zoo"]) == 0
-    assert "zoo:first" in capsys.readouterr().out
+    assert "first" in capsys.readouterr().out
     assert main(["zoo", "first"]) == 0
     assert "A policy for tests." in capsys.readouterr().out
 

@@ -31,8 +31,6 @@ USES = {
 
 KEPT = ("*.safetensors", CONFIG, "calibration.json", "log.jsonl")
 """Files of a run that an entry has."""
-PLACES = ("sim", "real", "adapter")
-"""Inputs whose names in a run's configuration are paths of the machine that made it."""
 LARGEST = 8_000_000
 """Bytes of an entry."""
 
@@ -88,8 +86,8 @@ def _result(study: Path, run: str) -> EvaluationResult:
 
 
 def _nameless(key: str, value: object) -> object:
-    """An input's facts without the folder it was in."""
-    if key in PLACES and isinstance(value, dict):
+    """An input's facts without the folder it was in: paths of the machine that made the run."""
+    if isinstance(value, dict):
         return {name: each for name, each in value.items() if name != "path"}
     return Path(value).name if key == "adapter" and isinstance(value, str) else value
 
