@@ -5,9 +5,10 @@
 
 Without pybullet its rows are left out. Nothing else should run meanwhile. An attempt is what each system makes of it:
 
-- graspgap: 5 to 10 objects (`standin`: 8 to 10), a picture of the bin, 8 servo steps with a picture each, then close,
-  lift and hold; fingers that closed on nothing are not lifted. Ten attempts begin from each settled scene, as
-  `graspgap collect` does it; with `fresh scenes` each one from its own, which is nearest to what PyBullet does.
+- graspgap: 5 to 10 objects (`standin`, `standin2`: 8 to 10), a picture of the bin, 8 servo steps with a picture
+  each, then close, lift and hold; fingers that closed on nothing are not lifted. Ten attempts begin from each settled
+  scene, as `graspgap collect` does it; with `fresh scenes` each one from its own, which is nearest to what PyBullet
+  does.
   `bullet` simulates the same arm, tray and camera as PyBullet's environment.
 - PyBullet: 5 objects dropped one after the other, at most 8 actions with a picture each, then close and lift.
 
@@ -128,6 +129,8 @@ def subjects(config: Config) -> dict[str, Batch]:
         bullet = WorldChoice("bullet", image_size=size)
         batches["bullet, --randomize none"] = graspgap_batch(config, bullet, ATTEMPTS_PER_SCENE)
         batches["bullet, --randomize none, fresh scenes"] = graspgap_batch(config, bullet, 1)
+        second = WorldChoice("standin2", image_size=size, full_bin=True)
+        batches["standin2"] = graspgap_batch(config, second, ATTEMPTS_PER_SCENE)
         batches[KUKA] = kuka
     if config.robosuite:
         batches["robosuite PickPlace, IIWA"] = robosuite_batch(config, config.robosuite)

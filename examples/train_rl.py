@@ -28,7 +28,7 @@ class Config:
     steps: int = 256
     """Environment steps."""
     world: str = "sim"
-    """`sim`, `bullet` or `standin`."""
+    """`sim`, `bullet`, `standin` or `standin2`."""
     randomize: str = "none"
     """Randomization preset of a simulated world."""
     image_size: int = 48

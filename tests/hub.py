@@ -85,11 +85,7 @@ class _Handler(BaseHTTPRequestHandler):
             name = f"{asked.get('type', 'model')}s/{asked.get('organization') or 'user'}/{asked['name']}"
             if name in hub.repos:
                 return self._answer({"url": f"{hub.url}/{name}"}, 409)
-            hub.repos[name] = {
-                "refs": {},
-                "commits": {},
-                "private": asked["visibility"] == "private",
-            }
+            hub.repos[name] = {"refs": {}, "commits": {}, "private": asked.get("visibility") == "private"}
             hub.commit(name, "main", {".gitattributes": b""})
             return self._answer({"url": f"{hub.url}/{name}", "name": name})
         if path.startswith("/upload/"):

@@ -18,7 +18,7 @@ from conftest import REAL, SIM, make_dataset
 from graspgap.cli.main import COMMANDS, main
 from graspgap.contract import Camera
 from graspgap.errors import UserError
-from graspgap.files import sha256
+from graspgap.files import read_json, sha256
 from graspgap.worlds.catalog import WorldChoice, cached_world
 
 SMALL = ("--image-size", "32")
@@ -267,3 +267,15 @@ def test_a_reader_that_has_gone_is_no_error() -> None:
         assert process.stdout is not None
         process.stdout.close()
         assert (process.stderr.read(), process.wait()) == (b"", 1)
+
+
+def test_attempts_with_training_objects_are_of_a_world_of_their_own(tmp_path: Path) -> None:
+    words = ["--policy", "random", "--world", "sim", "--attempts", "3", "--image-size", "32", "--workers", "1"]
+    worlds, objects = [], []
+    for split in ("train", "test"):
+        assert main(["evaluate", str(tmp_path / split), *words, "--split", split]) == 0
+        found = read_json(tmp_path / split / "results.json", "a result")
+        worlds.append(found["world"])
+        objects.append({name for names in found["scene_objects"].values() for name in names})
+    assert worlds == ["sim, training objects", "sim"]
+    assert not objects[0] & objects[1]

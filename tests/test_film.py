@@ -148,6 +148,7 @@ def test_a_film_shows_the_bin_every_step_and_the_end() -> None:
 
 def test_words_of_a_film() -> None:
     assert FilmFacts(17, 3, True, "mug", (0.404, 0.7)).words == "attempt 17: predicts 40%, closes at 70%; holds mug"
+    assert FilmFacts(1, 0, True, "everyday-test-001").words == "attempt 1; holds pear (everyday-test-001)"
     assert FilmFacts(2, 0, False, None).words == "attempt 2; fails"
     assert FilmFacts(2, 0, True, None, (0.5,)).words == "attempt 2: closes at 50%; holds an object"
 
@@ -232,6 +233,8 @@ def test_what_can_not_be_filmed_is_refused_in_one_line(evaluation: Path, capsys:
     assert record.steps == 4
     assert "attempt 5 of" in (err := refused("--attempts", "5"))
     assert "came out differently from its record" in err
+    change(evaluation / "results.json", '"attempts_per_scene": 3', '"attempts_each": 3')
+    assert "TrialSettings has no field 'attempts_each'" in refused("--attempts", "5")
     change(evaluation / "results.json", '"evaluation": {', '"nothing": {')
     assert "doesn't say how it was made" in refused("--attempts", "5")
 

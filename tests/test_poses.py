@@ -71,6 +71,12 @@ def test_units_of_length_and_angle():
         one([0, 0, 0, 90.0])
 
 
+def test_poses_in_our_own_frame_keep_every_bit():
+    values = np.array([[0.5, -0.25, 0.1, yaw] for yaw in (1e-12, -3e-10, 0.3, -1.2)], np.float32)
+    poses, _ = to_poses(values, FrameConfig(), "pose")
+    np.testing.assert_array_equal(poses, values)
+
+
 def test_frames_and_handedness():
     near(one([1, 2, 3, 0.1], axes=("y", "-x", "z")), [2, -1, 3, 0.1 - math.pi / 2])
     near(one([1, 2, 3, 0.1], axes=("x", "-y", "z"), handedness="left"), [1, -2, 3, -0.1])  # turns the other way round

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from graspgap.evaluation.efficiency import efficiencies, efficiency_markdown, efficiency_rows
+from graspgap.evaluation.gap import gap_rows
 from graspgap.evaluation.power import attempts_to_tell, difference_told, measured_design, power_note
 from graspgap.evaluation.results import AttemptRecord, EvaluationResult
 from graspgap.evaluation.statistics import mcnemar_test
@@ -100,3 +103,17 @@ def test_labels_saved_are_those_that_real_only_training_needs() -> None:
 
 def test_without_a_curve_no_labels_are_counted() -> None:
     assert efficiency_rows(pool(curve()[2:])) == []
+
+
+def test_the_gap_is_told_factor_by_factor() -> None:
+    def tried(arm: str, world: str, rate: float) -> EvaluationResult:
+        return replace(result(arm, np.arange(300) % 100 < 100 * rate), world=world)
+
+    worlds = {"standin": 0.2, "standin with sim's look": 0.5, "standin with sim's look+camera": 0.7}
+    results = [tried("sim-only", world, rate) for world, rate in worlds.items()]
+    results += [tried("other", "standin", 0.4), tried("sim-only", "standin2", 0.9), tried("sim-only", "sim", 0.9)]
+    rows = gap_rows(pool(results))
+    assert [row[0] for row in rows] == ["simulation's in the stand-in", "nothing", "look", "look, camera"]
+    assert [row[1].split()[0] for row in rows] == ["sim-only", "20.0%", "50.0%", "70.0%"]
+    assert {len(row) for row in rows} == {2}
+    assert gap_rows(pool([tried("a", "standin", 0.5), tried("a", "sim", 0.5)])) == []

@@ -14,21 +14,22 @@ from graspgap.collection.replay import replay, require_equal
 from graspgap.datasets.recombine import merge
 from graspgap.errors import UserError
 from graspgap.worlds.catalog import WorldChoice
+from graspgap.worlds.standin_names import STANDINS
 
 
 def collected(out: Path, world: str = "sim", policy: str = "scripted", seed: int = 0, attempts: int = 3) -> Path:
-    preset = "none" if world == "standin" else "heavy"
+    preset = "none" if world in STANDINS else "heavy"
     choice = WorldChoice(world, randomize=preset, image_size=32, layers=world == "sim")
     settings = CollectSettings(choice, PolicyChoice(policy), seed, attempts_per_scene=2, attempts_per_shard=2)
     collect(out, settings, attempts, workers=1)
     return out
 
 
-@pytest.mark.parametrize("world", ["sim", "bullet", "standin"])
+@pytest.mark.parametrize("world", ["sim", "bullet", "standin", "standin2"])
 def test_an_attempt_replays_bit_for_bit(tmp_path: Path, world: str, capsys: pytest.CaptureFixture[str]) -> None:
-    if world == "bullet":
+    if world in ("bullet", "standin2"):
         pytest.importorskip("pybullet")
-    data = collected(tmp_path / "data", world, "random" if world == "standin" else "scripted")
+    data = collected(tmp_path / "data", world, "random" if world in STANDINS else "scripted")
     capsys.readouterr()
     assert main(["replay", str(data), "2", "--out", str(tmp_path / "strip.png")]) == 0
     assert "equal bit for bit" in capsys.readouterr().out

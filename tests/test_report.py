@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -41,7 +42,7 @@ from graspgap.evaluation.results import (
 )
 from graspgap.evaluation.statistics import wilson_interval
 from graspgap.evaluation.study import plan
-from graspgap.evaluation.study_file import RESOLVED, read_study, resolved_study
+from graspgap.evaluation.study_file import RESOLVED, read_study, study_of
 from graspgap.evaluation.tables import (
     compare,
     comparisons_markdown,
@@ -339,6 +340,15 @@ def test_figures_survive_little_data() -> None:
     assert size_of(figures.reliability_diagram({"few": (np.array([0.5]), np.array([True]))}))
 
 
+def test_too_few_predictions_make_no_diagram() -> None:
+    whole = result("sim-only", 2, SIM)
+    titles = [
+        [figure.title for figure in report.result_figures(pool([replace(whole, records=whole.records[:count])]))]
+        for count in (9, 10)
+    ]
+    assert titles == [["Success rates"], ["Success rates", "Predicted and observed success"]]
+
+
 def test_a_figure_is_written_whole(tmp_path: Path) -> None:
     png = figures.success_bars(pool(study()))
     figures.save_png(png, tmp_path / "figures" / "bars.png")
@@ -429,6 +439,8 @@ def test_the_report_holds_everything_and_needs_nothing(tmp_path: Path) -> None:
         "sum of stages2 h 2 min",
         '"steps": 5',
         "Each policy was trained once",
+        "real-only needs",
+        "corrected p",
     ):
         assert part in words
     for sentence in ingredient_findings(inputs.results):
@@ -441,7 +453,7 @@ def test_the_report_holds_everything_and_needs_nothing(tmp_path: Path) -> None:
     assert "http://" not in text
     assert "https://" not in text
     anchors = {str(link["href"])[1:] for link in page.all("a") if str(link["href"]).startswith("#")}
-    sections = {"guide", "results", "findings", "pictures", "training", "timings", "made-with"}
+    sections = {"guide", "results", "labels", "findings", "pictures", "training", "timings", "made-with"}
     assert anchors == sections | {"success-rates", "success-against-real-labels"}
     assert anchors <= {attributes.get("id") for _, attributes in page.tags}
     assert any(meta.get("name") == "viewport" for meta in page.all("meta"))
@@ -508,10 +520,10 @@ def test_runs_that_nobody_has_evaluated_have_a_page_with_their_pictures_and_curv
 def test_a_study_tells_what_it_was_made_of(tmp_path: Path, preset: str) -> None:
     study = read_study(preset)
     write_json(tmp_path / RESOLVED, to_json(study))
-    assert plan(resolved_study(tmp_path), tmp_path, 3) == plan(study, tmp_path, 3)
+    assert plan(study_of(tmp_path), tmp_path, 3) == plan(study, tmp_path, 3)
     write_json(tmp_path / RESOLVED, to_json(study) | {"trials": 0})
     with pytest.raises(UserError, match="trials"):
-        resolved_study(tmp_path)
+        study_of(tmp_path)
 
 
 def test_a_study_of_which_nothing_has_run_has_nothing_to_report(tmp_path: Path) -> None:

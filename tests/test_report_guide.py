@@ -13,7 +13,7 @@ from graspgap.datasets.view import MASK_COLOURS
 from graspgap.deployment.predictor import NetworkPredictor
 from graspgap.evaluation import figures
 from graspgap.evaluation.canvas import wrapped
-from graspgap.evaluation.families import FamilyCount, family_bars, family_counts, family_of
+from graspgap.evaluation.families import FamilyCount, family_bars, family_counts
 from graspgap.evaluation.figures import label_curve
 from graspgap.evaluation.guide import COSTS, NOT_MEASURED, Advice, Cost, guide
 from graspgap.evaluation.heat_map import Entry, HeatTable, heat_map, heat_table, ingredient_table
@@ -26,6 +26,7 @@ from graspgap.evaluation.tables import pool
 from graspgap.files import write_json
 from graspgap.networks import GraspNet, GraspNetConfig
 from graspgap.networks.normalization import Domain
+from graspgap.objects.kinds import kind_of
 from test_report import SIM, Page, result, size_of, study
 
 RANDOMIZED = [*SIM, "randomization"]
@@ -196,8 +197,8 @@ def test_kinds_are_counted_against_how_often_they_lay_there() -> None:
 
 
 def test_everyday_objects_have_families() -> None:
-    assert family_of("everyday-test-001") == "pear"
-    assert family_of("my mug") == "my mug"
+    assert kind_of("everyday-test-001") == "pear"
+    assert kind_of("my mug") == "my mug"
 
 
 def test_kinds_are_shown_of_the_best_arm_without_labels_if_enough_is_known() -> None:

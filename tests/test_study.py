@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ import tyro
 from graspgap.adaptation.feature import FEATURES, check_features
 from graspgap.adaptation.pixel import METHODS
 from graspgap.cli.main import main
+from graspgap.config import to_json
 from graspgap.errors import UserError
 from graspgap.evaluation.costs import rate_of, recorded
 from graspgap.evaluation.readme import filled
@@ -32,7 +34,8 @@ from graspgap.evaluation.stages import (
     run_stages,
 )
 from graspgap.evaluation.study import plan
-from graspgap.evaluation.study_file import PRESETS, read_study
+from graspgap.evaluation.study_file import PRESETS, RESOLVED, read_study, study_of
+from graspgap.evaluation.study_report import chosen_comparisons
 from graspgap.files import read_json, write_json
 
 
@@ -186,6 +189,28 @@ def test_a_study_file_of_ones_own_is_planned(tmp_path: Path) -> None:
         read_study("bnech")
 
 
+def test_a_folder_knows_its_study(tmp_path: Path) -> None:
+    path = _small(tmp_path)
+    study = replace(read_study(str(path)), compare=(("sim-only", "sim-only"),))
+    write_json(tmp_path / RESOLVED, to_json(study))
+    path.unlink()
+    assert study_of(tmp_path) == study
+    (tmp_path / RESOLVED).unlink()
+    write_json(tmp_path / "config.json", {"kind": "study", "config": {"preset": "demo", "seed": 0}})
+    assert study_of(tmp_path) == read_study("demo")  # made before studies were kept
+
+
+def test_pairs_that_a_study_names_are_compared() -> None:
+    def tried(arm: str, won: int) -> EvaluationResult:
+        records = [AttemptRecord(k, k // 3, k < won, None, 4, None, 0.1) for k in range(60)]
+        return EvaluationResult(arm, 0.0, 0, 0, 1000, "standin", records, ["simulation"])
+
+    study = read_study("ablations")
+    (found,) = chosen_comparisons(study, [tried("prisms", 30), tried("published", 24), tried("other", 9)])
+    assert (found.first, found.second) == ("prisms", "published")
+    assert found.difference.value == pytest.approx(0.1)
+
+
 def test_a_scaled_study_is_the_same_but_smaller() -> None:
     whole, small = read_study("paper"), read_study("paper").scaled(1e-5)
     assert [stage.name for stage in plan(small, Path("o"), 0)] == [stage.name for stage in plan(whole, Path("o"), 0)]
@@ -310,6 +335,9 @@ def test_the_tiny_study_survives_a_kill_and_ends_in_a_report(tmp_path: Path) -> 
     assert "data:image/png;base64," in report
     assert read_json(out / "config.json", "a study")["config"] == {"preset": "tiny", "seed": 0}
     assert main(["study", str(out), "--preset", "demo"]) == 2
+    (out / "report.html").unlink()
+    assert main(["report", str(out)]) == 0
+    assert (out / "report.html").read_text() == report
 
 
 def test_tables_of_a_markdown_file_come_from_result_files(tmp_path: Path) -> None:

@@ -53,6 +53,22 @@ def test_a_sheet_of_a_randomization_shows_pictures_and_masks(tmp_path: Path) -> 
     assert main([*words, "--randomize", "heavy", "--world", "standin"]) == 2
 
 
+def test_worlds_are_shown_row_by_row(tmp_path: Path) -> None:
+    out = tmp_path / "worlds.png"
+    words = ["view", "--out", str(out), "--count", "3", "--image-size", "32", "--worlds"]
+    assert main([*words, "sim,standin"]) == 0
+    with Image.open(out) as picture:
+        shown = np.asarray(picture).astype(int)
+    assert shown.shape == (2 * (128 + 18 + 4) + 4, 3 * (128 + 4) + 4, 3)
+    upper, lower = shown[22:150, 4:-4], shown[172:300, 4:-4]
+    for row in (upper, lower):  # the arm comes into view, and is gone again in the next attempt of another scene
+        before, now, other = row[:, :128], row[:, 132:260], row[:, 264:]
+        assert np.abs(before - now).mean() > 5
+        assert np.abs(before - other).mean() > 5
+    assert np.abs(upper - lower).mean() > 30
+    assert main([*words, "sim,standing"]) == 2
+
+
 def test_nothing_to_view(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["view"]) == 2
     trimesh.creation.box(extents=(30, 40, 50)).export(tmp_path / "large.stl")

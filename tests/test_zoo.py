@@ -15,8 +15,8 @@ from graspgap.deployment.predictor import load_predictor
 from graspgap.errors import UserError
 from graspgap.evaluation.results import AttemptRecord, EvaluationResult, save
 from graspgap.evaluation.statistics import wilson_interval
+from graspgap.evaluation.zoo import add
 from graspgap.files import read_json, sha256, write_json
-from graspgap.zoo.add import add
 
 SMALL = ("--image-size", "32", "--workers", "1", "--seed", "1")
 
@@ -38,7 +38,7 @@ def study(tmp_path_factory: pytest.TempPathFactory, sim_data: Path, real_data: P
 @pytest.fixture
 def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty zoo."""
-    for module in ("graspgap.zoo.MODELS", "graspgap.cli.train.MODELS"):
+    for module in ("graspgap.zoo.MODELS", "graspgap.cli.train.MODELS", "graspgap.evaluation.zoo.MODELS"):
         monkeypatch.setattr(module, tmp_path / "models")
     return tmp_path / "models"
 
@@ -59,7 +59,7 @@ def test_an_entry_is_the_run_with_its_score(study: Path, models: Path, capsys: p
     assert "stand-in" in card
     assert "graspgap study study --preset demo --seed 3" in card
     assert main(["zoo"]) == 0
-    assert "zoo:first" in capsys.readouterr().out
+    assert "first" in capsys.readouterr().out
     assert main(["zoo", "first"]) == 0
     assert "A policy for tests." in capsys.readouterr().out
 

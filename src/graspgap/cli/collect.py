@@ -17,7 +17,7 @@ from graspgap.worlds.camera_file import read_camera
 from graspgap.worlds.catalog import WorldChoice, cached_world, is_robot
 from graspgap.worlds.installed import named
 from graspgap.worlds.randomization import ranges_of
-from graspgap.worlds.standin_names import read_factors
+from graspgap.worlds.standin_names import STANDINS, read_factors
 
 ROBOT_SHARD = 5
 """Attempts per shard with a robot, whose attempts are dear: a crash loses the unfinished shard."""
@@ -28,8 +28,8 @@ class Config:
     out: Positional[Place]
     """Dataset folder to write; a command that was stopped resumes."""
     world: str = "sim"
-    """`sim`, `bullet` (PyBullet, extra `bullet`), `standin` (the stand-in reality), or an installed world of yours;
-    `NAME:FILE` is short for `--world NAME --world-config FILE`."""
+    """`sim`, `bullet` (PyBullet, extra `bullet`), `standin` (the stand-in reality), `standin2` (the second one, extra
+    `bullet`), or an installed world of yours; `NAME:FILE` is short for `--world NAME --world-config FILE`."""
     world_config: Path | None = None
     """TOML file with the settings of an installed world, and its limits in `[safety]`."""
     attempts: int = 1000
@@ -40,8 +40,8 @@ class Config:
     noise: float = 0.0
     """Exploration noise of a trained policy: standard deviation of the target [m]."""
     objects: str = ""
-    """Object set (`prisms`, `published`, `everyday`, `shapenet:FOLDER`, with options as `prisms:parts=2-6`) or a
-    folder of meshes. Default: the world's own."""
+    """Object set (`prisms`, `published`, `everyday`, `workshop`, `shapenet:FOLDER`, with options as
+    `prisms:parts=2-6`) or a folder of meshes. Default: the world's own."""
     randomize: str = "none"
     """Randomization of a simulated world: `none`, `mild`, `medium`, `heavy`; `appearance`, `dynamics`, `both` as in
     the demo; or a TOML file of ranges."""
@@ -83,7 +83,7 @@ def run(config: Config) -> None:
         split="train",
         randomize=config.randomize,
         image_size=config.image_size,
-        full_bin=name == "standin",
+        full_bin=name in STANDINS,
         layers=config.layers,
         canonical=config.canonical,
         ranges=ranges_of(config.randomize),

@@ -11,6 +11,7 @@ from graspgap.cli.checks import at_least
 from graspgap.collection.policies import PolicyChoice
 from graspgap.evaluation.filming import film_evaluation
 from graspgap.evaluation.trials import Arm, TrialSettings, evaluate
+from graspgap.objects.model import Split
 from graspgap.worlds.camera_file import read_camera
 from graspgap.worlds.catalog import WorldChoice, is_robot
 from graspgap.worlds.installed import named
@@ -25,8 +26,8 @@ class Config:
     policy: str
     """Folder of a policy run, `zoo:NAME`, `random`, or `scripted` (simulation only)."""
     world: str = "standin"
-    """`standin` (the stand-in reality), `sim`, `bullet` (PyBullet, extra `bullet`), or an installed world, as for
-    `collect`."""
+    """`standin` (the stand-in reality), `standin2` (the second one, extra `bullet`), `sim`, `bullet` (PyBullet, extra
+    `bullet`), or an installed world, as for `collect`."""
     world_config: Path | None = None
     """TOML file with the settings of an installed world, and its limits in `[safety]`."""
     attempts: int = 300
@@ -40,6 +41,9 @@ class Config:
     same: str = ""
     """What of the stand-in is simulation's instead, joined by commas: `look`, `camera`, `objects`, `physics`. It tells
     what the gap is made of; the result's world is named after it, and no table mixes it with the stand-in's."""
+    split: Split = "test"
+    """`train`: with objects that training saw, to choose settings by; the result's world says so, and no table mixes
+    it with the others."""
     seed: int = 1000
     """Evaluation seed: equal seeds give all policies the same scenes."""
     workers: int = 0
@@ -63,7 +67,7 @@ def run(config: Config) -> None:
     world = WorldChoice(
         name=name,
         objects=config.objects,
-        split="test",
+        split=config.split,
         randomize=config.randomize,
         image_size=config.image_size,
         ranges=ranges_of(config.randomize),

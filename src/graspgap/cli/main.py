@@ -26,7 +26,7 @@ COMMANDS = {
     "film": "Make attempts of an evaluation again and film them.",
     "replay": "Make an attempt of a dataset again and compare every bit.",
     "report": "Write report.html of a study, or of any folder with evaluations.",
-    "view": "Draw the objects of a set, or what a randomization makes of a world (PNG).",
+    "view": "Draw the objects of a set, worlds side by side, or what a randomization makes of a world (PNG).",
     "serve": "Serve a policy over websocket (openpi's protocol) and HTTP.",
     "export onnx": "Write a policy as ONNX files, compared with PyTorch.",
     "export lerobot": "Write a dataset as a LeRobotDataset (v3.0).",

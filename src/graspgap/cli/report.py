@@ -8,7 +8,7 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from graspgap.evaluation.study import plan
-from graspgap.evaluation.study_file import resolved_study
+from graspgap.evaluation.study_file import study_of
 from graspgap.evaluation.study_report import write_report, write_study_report
 from graspgap.files import read_json
 from graspgap.runs import CONFIG, read_run
@@ -26,7 +26,8 @@ def run(config: Config) -> None:
     found = read_json(config.out / CONFIG, "a graspgap run") if (config.out / CONFIG).exists() else {}
     if found and found.get("kind") not in ("rounds", "adapter", "policy"):
         identity = read_run(config.out, "study")["config"]
-        report = write_study_report(config.out, plan(resolved_study(config.out), config.out, identity["seed"]))
+        study = study_of(config.out)
+        report = write_study_report(config.out, study, plan(study, config.out, identity["seed"]))
     else:
         report = write_report(config.out)
     print(f"report: {report}")

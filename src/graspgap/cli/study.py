@@ -34,7 +34,8 @@ class Config:
     """Study folder; a study that was stopped resumes, and several commands, on several machines, may share it."""
     preset: str = "demo"
     """`demo` (about half an hour on two cores), `demo-long` (about two hours), `methods` (every method, some hours),
-    `bench` (the reference study, some hours a seed), `ablations`, `transfer` (between `sim` and `bullet`, about half an
+    `bench` (the reference study, some hours a seed), `second` (its main arms in the second stand-in), `ablations`,
+    `unknowns`, `transfer` (between `sim` and `bullet`, about half an
     hour, extra `bullet`), `paper` (the original's size, for a cluster); `tiny` and `transfer-tiny` only prove that they
     run. Or a TOML file of your own: docs/studies.md."""
     seed: int = 0
@@ -64,7 +65,7 @@ def run(config: Config) -> None:
     begin_run(config.out, "study", _Identity(name, config.seed))
     write_json(config.out / RESOLVED, to_json(study))
     run_stages(config.out, stages, workers, config.only)
-    report = write_study_report(config.out, stages)
+    report = write_study_report(config.out, study, stages)
     Console().print((config.out / "table.md").read_text(encoding="utf-8"), markup=False, soft_wrap=True)
     print(f"table:  {config.out / 'table.csv'}\nreport: {report}")
 

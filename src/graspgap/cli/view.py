@@ -13,6 +13,8 @@ from graspgap.objects.model import Split
 
 COLUMNS = 8
 """Pictures in a row."""
+OVER = 0.06
+"""Height of the gripper over the middle of the workspace, in pictures of worlds [m]."""
 PER_SCENE = 4
 """Attempts shown of each scene, which differ in their randomization alone."""
 
@@ -23,6 +25,9 @@ class Config:
     """Object set to show, as `collect --objects` takes it: `prisms`, `published`, a folder of meshes, ..."""
     randomize: str = ""
     """Randomization to show, as `collect --randomize` takes it: `mild`, `medium`, `heavy`, a TOML file, ..."""
+    worlds: str = ""
+    """Worlds to show, joined by commas, as `sim,standin,standin2`: a row of pictures of each, by turns before an
+    attempt and with the arm in view."""
     world: str = "sim"
     """Simulated world to show randomization in: `sim` or `bullet`."""
     out: Path = Path("view.png")
@@ -30,7 +35,7 @@ class Config:
     split: Split = "train"
     """Objects of which split."""
     count: int = 40
-    """How many objects or pictures at most."""
+    """How many objects or pictures at most; of `--worlds` in a row."""
     seed: int = 0
     """Draws the objects, or the attempts."""
     image_size: int = 128
@@ -47,10 +52,12 @@ def run(config: Config) -> None:
     at_least("--seed", config.seed, 0)
     if config.randomize:
         _view_randomization(config)
+    elif config.worlds:
+        _view_worlds(config)
     elif config.objects:
         _view_objects(config)
     else:
-        raise UserError("nothing to view is named: give --objects SET or --randomize PRESET")
+        raise UserError("nothing to view is named: give --objects SET, --randomize PRESET or --worlds NAMES")
 
 
 def _view_randomization(config: Config) -> None:
@@ -73,6 +80,29 @@ def _view_randomization(config: Config) -> None:
         rows += [pictures[start : start + COLUMNS], masks[start : start + COLUMNS]]
     save_png(image_grid(rows, scale=1), config.out)
     print(f"{config.out}: {config.count} attempts of {name} with --randomize {config.randomize}, and their masks")
+
+
+def _view_worlds(config: Config) -> None:
+    from graspgap.contract import command_between
+    from graspgap.datasets.view import image_grid, save_png
+    from graspgap.worlds.catalog import WORLDS, WorldChoice, make_world
+
+    rows: dict[str, list[np.ndarray]] = {}
+    for name in config.worlds.split(","):
+        choice = WorldChoice(
+            choose("--worlds", name, WORLDS), config.objects, config.split, image_size=config.image_size
+        )
+        world = make_world(choice)
+        over = np.array([*np.add(world.spec.workspace.low, world.spec.workspace.high)[:2] / 2, OVER, 0.0], np.float32)
+        row = rows[name] = []
+        while len(row) < config.count:
+            seen = world.reset(config.seed + len(row) // 2, len(row) // 2)
+            world.move(command_between(seen.pose, over))
+            row += [seen.image_before, world.observe().image_now]
+        del row[config.count :]
+        world.close()
+    save_png(image_grid(list(rows.values()), list(rows), max(1, 128 // config.image_size)), config.out)
+    print(f"{config.out}: attempts in {', '.join(rows)}")
 
 
 def _view_objects(config: Config) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from tyro.conf import Positional
 
 from graspgap.errors import choose
@@ -26,12 +26,11 @@ def run(config: Config) -> None:
         entry = found[choose("model of the zoo", config.name.removeprefix("zoo:"), found)]
         print((entry.folder / "README.md").read_text(encoding="utf-8"))
         return
-    table = Table("name", "kind", "success", "95% interval", "real labels", "size", "what it is")
+    columns = ("kind", "success [%], 95% interval", "real labels", "MB", "what it is")
+    table = Table(Column("zoo:NAME", no_wrap=True), *columns)
     for entry in found.values():
         rate = wilson_interval(entry.successes, entry.attempts)
-        scores = (f"{rate.value:.1%} of {entry.attempts}", f"{rate.low:.1%} to {rate.high:.1%}")
-        if not entry.attempts:
-            scores = ("", "")
-        size = f"{entry.size / 1e6:.1f} MB"
-        table.add_row(f"zoo:{entry.name}", entry.kind, *scores, f"{entry.real_labels:,}", size, entry.about)
+        score = f"{100 * rate.value:.1f} ({100 * rate.low:.1f} to {100 * rate.high:.1f})" if entry.attempts else ""
+        labels = f"{entry.real_labels:,}" if entry.kind == "policy" else ""
+        table.add_row(entry.name, entry.kind, score, labels, f"{entry.size / 1e6:.1f}", entry.about)
     Console().print(table)

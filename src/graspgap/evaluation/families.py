@@ -12,11 +12,8 @@ from matplotlib.figure import Figure
 from graspgap.evaluation.canvas import FAINT, FONT, INK, PALETTE, WIDTH, only_axes, png_bytes
 from graspgap.evaluation.results import EvaluationResult
 from graspgap.evaluation.statistics import wilson_interval
-from graspgap.objects.everyday import EVERYDAY
-from graspgap.objects.workshop import WORKSHOP
+from graspgap.objects.kinds import kind_of
 
-KINDS = {kinds.name: kinds for kinds in (EVERYDAY, WORKSHOP)}
-"""Sets whose objects' names tell their family."""
 MOST = 40
 """Kinds that a figure has room for."""
 
@@ -36,12 +33,6 @@ class FamilyCount:
         return self.held / self.lay
 
 
-def family_of(name: str) -> str:
-    """The kind of an object of a known name: its family in a set of families, else the name itself."""
-    kinds = KINDS.get(name.split("-")[0])
-    return kinds.family_of(name) if kinds else name
-
-
 def family_counts(results: Sequence[EvaluationResult]) -> list[FamilyCount]:
     """Kinds by their share, the best first. Attempts of scenes whose objects aren't known are left out; empty where
     there are none, or more than `MOST` kinds."""
@@ -52,9 +43,9 @@ def family_counts(results: Sequence[EvaluationResult]) -> list[FamilyCount]:
             names = result.scene_objects.get(str(record.scene))
             if not names:
                 continue
-            lay.update(family_of(name) for name in names)
+            lay.update(kind_of(name) for name in names)
             if record.success and record.object_name:
-                held[family_of(record.object_name)] += 1
+                held[kind_of(record.object_name)] += 1
     counts = [FamilyCount(family, held[family], number) for family, number in lay.items()]
     return sorted(counts, key=lambda count: (-count.share, count.family)) if len(counts) <= MOST else []
 

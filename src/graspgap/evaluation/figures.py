@@ -222,6 +222,11 @@ def smooth(values: Float[np.ndarray, " n"], share: float = 0.05) -> Float[np.nda
     return np.divide(sums, counts, out=np.full(len(values), math.nan), where=counts > 0)
 
 
+def drawable(predicted: Float[np.ndarray, " n"], outcomes: Bool[np.ndarray, " n"]) -> bool:
+    """Whether a reliability diagram has anything to draw of these attempts."""
+    return bool((reliability(predicted, outcomes).counts >= FEWEST).any())
+
+
 def reliability_diagram(policies: Mapping[str, tuple[Float[np.ndarray, "..."], Bool[np.ndarray, "..."]]]) -> bytes:
     """Observed against predicted success of each policy, in the bins that hold `FEWEST` attempts or more.
 

@@ -21,6 +21,7 @@ from graspgap.evaluation.marks import draw_aim, enlarged
 from graspgap.files import atomic, read_json, write_json
 from graspgap.grasping.attempt import run_attempt
 from graspgap.grasping.policies import Decision, Policy
+from graspgap.objects.kinds import kind_of
 from graspgap.worlds.protocol import World
 
 FOLDER = "films"
@@ -75,7 +76,7 @@ class FilmFacts:
     @property
     def ending(self) -> str:
         """How it ended, in words."""
-        return f"holds {self.object_name or 'an object'}" if self.success else "fails"
+        return f"holds {kind_of(self.object_name) if self.object_name else 'an object'}" if self.success else "fails"
 
     @property
     def words(self) -> str:
@@ -84,7 +85,8 @@ class FilmFacts:
         if self.predicted:
             *before, last = (f"{100 * value:.0f}%" for value in self.predicted)
             text += (f": predicts {', '.join(before)}," if before else ":") + f" closes at {last}"
-        return f"{text}; {self.ending}"
+        text += f"; {self.ending}"
+        return f"{text} ({self.object_name})" if self.object_name and self.object_name not in text else text
 
 
 @dataclass(frozen=True)

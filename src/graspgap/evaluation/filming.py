@@ -63,7 +63,10 @@ def _settings(folder: Path, result: EvaluationResult, policy: str) -> TrialSetti
     found = result.config.get("evaluation")
     if not isinstance(found, dict):
         raise UserError(f"{folder} doesn't say how it was made: evaluate again, with --films")
-    settings = from_json(TrialSettings, found)
+    try:
+        settings = from_json(TrialSettings, found)
+    except ValueError as error:
+        raise UserError(f"{folder} was made by another version ({error}): evaluate again, with --films") from None
     if is_robot(settings.world):
         raise UserError(
             f"attempts of world '{settings.world.name}' can't be made again, as no real ones can: evaluate with --films"

@@ -15,6 +15,7 @@ from pathlib import Path
 from graspgap.errors import UserError
 from graspgap.evaluation.efficiency import efficiency_markdown
 from graspgap.evaluation.findings import headline, ingredient_comparisons, main_cells
+from graspgap.evaluation.gap import gap_markdown
 from graspgap.evaluation.paper import paper_markdown, targets_markdown
 from graspgap.evaluation.power import power_note
 from graspgap.evaluation.ranking import ranking_markdown
@@ -32,6 +33,7 @@ MAKERS: dict[str, Maker] = {
     "efficiency": lambda results: efficiency_markdown(main_cells(pool(results))),
     "paper": lambda results: paper_markdown(main_cells(pool(results))),
     "targets": lambda results: targets_markdown(main_cells(pool(results))),
+    "gap": lambda results: gap_markdown(pool(results)),
     "transfer": lambda results: transfer_markdown(pool(results)),
 }
 """What is made of the results in a folder, or in several, joined by commas, by the name in the mark."""

@@ -16,14 +16,18 @@ from PIL import Image as PillowImage
 from graspgap.contract import Image
 from graspgap.evaluation import figures
 from graspgap.evaluation.canvas import PALETTE
+from graspgap.evaluation.efficiency import efficiency_rows
 from graspgap.evaluation.families import family_bars, family_counts
 from graspgap.evaluation.figures import Curves
 from graspgap.evaluation.findings import headline, ingredient_comparisons, ingredient_findings, main_cells
 from graspgap.evaluation.gallery import LEGEND, Gallery
+from graspgap.evaluation.gap import gap_rows
 from graspgap.evaluation.guide import COSTS, Cost, guide
 from graspgap.evaluation.heat_map import heat_map, ingredient_table
+from graspgap.evaluation.paper import MISSING, paper_rows, targets
+from graspgap.evaluation.power import power_note
 from graspgap.evaluation.results import EvaluationResult, predictions
-from graspgap.evaluation.tables import Cell, Comparison, csv_text, p_text, percent, pool
+from graspgap.evaluation.tables import Cell, Comparison, csv_text, p_text, percent, pool, together
 from graspgap.evaluation.transfer import transfer_table
 from graspgap.files import write_text
 from graspgap.provenance import hardware, versions
@@ -142,12 +146,22 @@ def render(inputs: ReportInput) -> str:
         cost_title=COSTS,
         films_legend=LEGEND,
         findings=ingredient_findings(inputs.results),
-        comparisons=[*ingredient_comparisons(inputs.results), *inputs.comparisons],
-        transfer=transfer_table(cells),
+        comparisons=together([*ingredient_comparisons(inputs.results), *inputs.comparisons]),
+        power=power_note(main),
+        efficiency=efficiency_rows(main),
+        targets=_measured(targets(main)),
+        paper=_measured([row for row in paper_rows(main) if row[-1] != MISSING]),
+        gap=gap_rows(cells),
+        transfer=transfer_table([cell for cell in cells if "sim's" not in cell.world]),
         figures=[*result_figures(main), *inputs.figures],
         training=training_figures(inputs.logs),
         longest=max(inputs.timings.values(), default=0.0),
     )
+
+
+def _measured(rows: list[list[str]]) -> list[list[str]]:
+    """The rows, unless there is none below the header."""
+    return rows if len(rows) > 1 else []
 
 
 def setting(results: Sequence[EvaluationResult]) -> str:
@@ -160,7 +174,7 @@ def setting(results: Sequence[EvaluationResult]) -> str:
     where = f"{attempts:,} grasp attempts in {' and '.join(names)}."
     if any(map(is_standin, worlds)):
         where += (
-            " The stand-in reality is a simulation too, one that looks and behaves differently from the one"
+            " A stand-in is a simulation too, one that looks and behaves differently from the one"
             " that policies are trained in; it stands in for a real cell."
         )
     if all(is_standin(world) or world in SIMULATED_WORLDS for world in worlds):
@@ -197,7 +211,7 @@ def result_figures(cells: Sequence[Cell]) -> list[ReportFigure]:
     found += object_figures(cells)
     best = sorted(cells, key=lambda cell: -cell.rate.value)
     predicted = {cell.name: predictions(cell.results) for cell in best}
-    shown = {name: pair for name, pair in predicted.items() if len(pair[0])}
+    shown = {name: pair for name, pair in predicted.items() if figures.drawable(*pair)}
     if shown:
         caption = (
             "What the network predicts when the fingers close, against what happens, for the best arms. A servo seeks "

@@ -10,6 +10,7 @@ from typing import Any
 from graspgap.config import from_json
 from graspgap.errors import UserError, choose
 from graspgap.files import read_json
+from graspgap.runs import read_run
 from graspgap.settings import check_table, read_toml
 
 FOLDER = Path(__file__).parent / "presets"
@@ -179,13 +180,15 @@ def read_study(name_or_file: str) -> Study:
     return study
 
 
-def resolved_study(out: Path) -> Study:
-    """The study that made a study folder, as it stands there.
+def study_of(out: Path) -> Study:
+    """The study whose folder `out` is.
 
     Raises:
-        UserError: if the file is missing or damaged.
+        UserError: if it holds none, or its file is damaged.
     """
     path = out / RESOLVED
+    if not path.exists():  # of a version that kept the preset's name alone
+        return read_study(str(read_run(out, "study")["config"]["preset"]))
     values = read_json(path, "a study")
     if not isinstance(values, dict):
         raise UserError(f"{path} is no table: run the same 'graspgap study' command again, it writes it anew")

@@ -17,9 +17,10 @@ from graspgap.evaluation.guide import Cost
 from graspgap.evaluation.pictures import GRID, adaptation_rows
 from graspgap.evaluation.ranking import ranking_markdown, ranking_table, scatters, scored_runs
 from graspgap.evaluation.report import GridRow, ImageGrid, ReportFigure, ReportInput, build_report, result_figures
-from graspgap.evaluation.results import find_results
-from graspgap.evaluation.stages import Stage, finished_seconds
-from graspgap.evaluation.tables import pool, results_markdown, write_csv
+from graspgap.evaluation.results import EvaluationResult, find_results
+from graspgap.evaluation.stages import Stage, finished_seconds, needed
+from graspgap.evaluation.study_file import Study
+from graspgap.evaluation.tables import Comparison, compare, pool, results_markdown, write_csv
 from graspgap.files import read_json, write_text
 from graspgap.runs import CONFIG, read_run
 from graspgap.tensors import choose_device
@@ -71,10 +72,10 @@ def _write_runs_report(out: Path) -> Path:
     )
 
 
-def write_study_report(out: Path, stages: Sequence[Stage]) -> Path:
+def write_study_report(out: Path, study: Study, stages: Sequence[Stage]) -> Path:
     """The report of a study, with its timings, training curves, pictures and configurations."""
     seconds = {stage.name: finished_seconds(out, stage) for stage in stages}
-    missing = [name for name, value in seconds.items() if value is None]
+    missing = [stage.name for stage in needed(stages, {name for name, took in seconds.items() if took is not None})]
     warnings = [f"{len(missing)} of {len(stages)} stages have not finished: {', '.join(missing)}."] if missing else []
     logs: dict[str, Curves] = {
         str(path.parent.relative_to(out)): read_log(path) for path in sorted(out.glob("*/*/" + LOG))
@@ -94,8 +95,17 @@ def write_study_report(out: Path, stages: Sequence[Stage]) -> Path:
         timings={name: value for name, value in seconds.items() if value is not None},
         configurations=configurations,
         warnings=warnings,
+        comparisons=chosen_comparisons(study, find_results(out)),
         **selection(out),
     )
+
+
+def chosen_comparisons(study: Study, results: Sequence[EvaluationResult]) -> list[Comparison]:
+    """Of the pairs of arms that the study names, without real labels, as far as both were tried."""
+    cells = {cell.arm: cell for cell in main_cells(pool(results)) if not cell.real_labels}
+    pairs = [(cells.get(first), cells.get(second)) for first, second in study.compare]
+    found = [compare(first, second) for first, second in pairs if first and second]
+    return [item for item in found if item is not None]
 
 
 def training_costs(out: Path, stages: Sequence[Stage]) -> dict[tuple[str, float], Cost]:

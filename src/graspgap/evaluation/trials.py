@@ -17,6 +17,7 @@ from graspgap.files import read_json, write_json
 from graspgap.parallel import choose_workers, run_pieces
 from graspgap.runs import begin_run
 from graspgap.worlds.catalog import WorldChoice, cached_world, is_robot, processes
+from graspgap.worlds.standin_names import TRAINING
 
 PIECE = 12
 """Attempts per resumable piece."""
@@ -106,7 +107,7 @@ def evaluate(
         real_label_count=arm.real_label_count,
         seed=arm.seed,
         evaluation_seed=settings.seed,
-        world=settings.world.place,
+        world=settings.world.place + (TRAINING if settings.world.split == "train" else ""),
         records=records,
         ingredients=list(arm.ingredients),
         config=json.loads(json.dumps({"evaluation": to_json(settings), **(facts or {})})),

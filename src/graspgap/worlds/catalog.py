@@ -29,8 +29,8 @@ class WorldChoice:
     """`sim`, `bullet` (PyBullet, extra `bullet`), `standin` (the stand-in reality), `standin2` (the second one, extra
     `bullet`), or an installed world."""
     objects: str = ""
-    """Object set (`prisms`, `published`, `everyday`, `shapenet:FOLDER`, with options as `prisms:parts=2-6`) or a
-    folder of meshes; empty: the world's own."""
+    """Object set (`prisms`, `published`, `everyday`, `workshop`, `shapenet:FOLDER`, with options as
+    `prisms:parts=2-6`) or a folder of meshes; empty: the world's own."""
     split: Split = "train"
     """`test` objects are for `evaluate` alone."""
     randomize: str = "none"

@@ -9,10 +9,13 @@ from graspgap.errors import choose
 STANDIN = "standin"
 SECOND = "standin2"
 """Of which results are reported, and which nothing is tuned on."""
+STANDINS = (STANDIN, SECOND)
 FACTORS = ("look", "camera", "objects", "physics")
 """What the stand-in can share with simulation. `look`: the ray-cast picture in plain colours; `camera`: the nominal
 one; `objects`: prisms, and as many as there; `physics`: bin, gripper, motion and calibration."""
 _WITH = f"{STANDIN} with sim's "
+TRAINING = ", training objects"
+"""Follows the name of a world where a policy was tried with objects that training saw: for development alone."""
 
 
 def read_factors(text: str) -> tuple[str, ...]:
@@ -41,11 +44,14 @@ def standin_name(same: Sequence[str]) -> str:
 
 def is_standin(world: str) -> bool:
     """Whether a world of this name is a stand-in."""
-    return world in (STANDIN, SECOND) or world.startswith(_WITH)
+    world = world.removesuffix(TRAINING)
+    return world in STANDINS or world.startswith(_WITH)
 
 
 def in_words(world: str) -> str:
     """A world as a sentence calls it."""
+    if world.endswith(TRAINING):
+        return f"{in_words(world.removesuffix(TRAINING))} with training objects"
     if not is_standin(world):
         return f"the world '{world}'"
     if world == SECOND:

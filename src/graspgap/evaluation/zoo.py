@@ -1,4 +1,4 @@
-"""Put a run of a finished study into the zoo: `python -m graspgap.zoo.add STUDY RUN NAME ABOUT`.
+"""Put a run of a finished study into the zoo: `python -m graspgap.evaluation.zoo STUDY RUN NAME ABOUT`.
 
 RUN is the folder of a policy or adapter below the study's, such as `policies/graspgan-seed0`.
 """
@@ -10,23 +10,32 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from graspgap import zoo
 from graspgap.config import to_json
 from graspgap.errors import UserError
+from graspgap.evaluation.findings import rate_text
 from graspgap.evaluation.results import EvaluationResult, find_results
+from graspgap.evaluation.statistics import wilson_interval
 from graspgap.files import read_json, sha256, write_json, write_text
 from graspgap.runs import CONFIG, KINDS
-from graspgap.zoo.card import card
+from graspgap.zoo import ENTRY, MODELS, Entry
+
+USES = {
+    "policy": (
+        "graspgap evaluate OUT --policy zoo:{name} --attempts 30",
+        "graspgap serve --policy zoo:{name}",
+        "graspgap export onnx zoo:{name} OUT",
+    ),
+    "adapter": ("graspgap train OUT --sim DATA --adapter zoo:{name}",),
+}
+
 
 KEPT = ("*.safetensors", CONFIG, "calibration.json", "log.jsonl")
 """Files of a run that an entry has."""
-PLACES = ("sim", "real", "adapter")
-"""Inputs whose names in a run's configuration are paths of the machine that made it."""
 LARGEST = 8_000_000
 """Bytes of an entry."""
 
 
-def add(study: Path, run: str, name: str, about: str) -> zoo.Entry:
+def add(study: Path, run: str, name: str, about: str) -> Entry:
     """Copy the run, write its entry and its card.
 
     Raises:
@@ -41,7 +50,7 @@ def add(study: Path, run: str, name: str, about: str) -> zoo.Entry:
     if size > LARGEST:
         raise UserError(f"{source} takes {size:,} bytes, and an entry of the zoo may take {LARGEST:,}: choose another")
     result = _result(study, run) if facts["kind"] == "policy" else None
-    target = zoo.MODELS / name
+    target = MODELS / name
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     for path in files:
@@ -50,7 +59,7 @@ def add(study: Path, run: str, name: str, about: str) -> zoo.Entry:
     write_json(target / CONFIG, facts)
     settings = read_json(study / CONFIG, "a study")["config"]
     command = f"graspgap study {study.name} --preset {settings['preset']} --seed {settings['seed']}"
-    entry = zoo.Entry(name, about, command)
+    entry = Entry(name, about, command)
     if result:
         entry = replace(
             entry,
@@ -61,7 +70,7 @@ def add(study: Path, run: str, name: str, about: str) -> zoo.Entry:
             real_labels=result.real_label_count,
         )
     entry = replace(entry, files={path.name: sha256(path) for path in sorted(target.iterdir())})
-    write_json(target / zoo.ENTRY, to_json(entry))
+    write_json(target / ENTRY, to_json(entry))
     write_text(target / "README.md", card(entry))
     return entry
 
@@ -77,10 +86,35 @@ def _result(study: Path, run: str) -> EvaluationResult:
 
 
 def _nameless(key: str, value: object) -> object:
-    """An input's facts without the folder it was in."""
-    if key in PLACES and isinstance(value, dict):
+    """An input's facts without the folder it was in: paths of the machine that made the run."""
+    if isinstance(value, dict):
         return {name: each for name, each in value.items() if name != "path"}
     return Path(value).name if key == "adapter" and isinstance(value, str) else value
+
+
+def card(entry: Entry) -> str:
+    """The model card of an entry, in Markdown."""
+    facts = read_json(entry.folder / CONFIG, "the zoo")
+    lines = [f"# {entry.name}", entry.about, ""]
+    if entry.attempts:
+        rate = rate_text(wilson_interval(entry.successes, entry.attempts))
+        where = "the stand-in reality, a second simulated world" if entry.world == "standin" else entry.world
+        lines += [
+            f"- Success: {entry.successes} of {entry.attempts} attempts, {rate}, in {where}, with objects that nothing "
+            f"was trained on (evaluation seed {entry.evaluation_seed}).",
+            f"- Real labels it learned from: {entry.real_labels:,} attempts.",
+        ]
+    lines += [
+        f"- Made by `{entry.command}`, with graspgap {facts['versions'].get('graspgap', '')}; settings and software: "
+        f"[{CONFIG}]({CONFIG}).",
+        "- No robot was involved. Pictures of 64 x 64 pixels; a camera, arm or bin that look otherwise need training "
+        "anew, from your own pictures.",
+        "",
+        "```sh",
+        *(use.format(name=entry.name) for use in USES[str(facts["kind"])]),
+        "```",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
