@@ -14,6 +14,7 @@ import numpy as np
 
 from fuzzing import Reader
 from graspgap.cli.importing import checked
+from graspgap.config import to_json
 from graspgap.contract import Camera, Workspace
 from graspgap.datasets.import_google_grasping import GoogleGraspingMapping
 from graspgap.datasets.import_lerobot import LerobotMapping
@@ -24,6 +25,11 @@ from graspgap.deployment.align.fit import fit_camera
 from graspgap.deployment.align.points import Board, read_boards, read_points
 from graspgap.deployment.calibration import load_calibration
 from graspgap.deployment.wire import WireError, pack, unpack
+from graspgap.evaluation.results import AttemptRecord, EvaluationResult, find_results, save
+from graspgap.evaluation.study import plan
+from graspgap.evaluation.study_file import FOLDER, read_study, resolved_study
+from graspgap.evaluation.tables import pool, results_markdown
+from graspgap.runs import begin_run, read_run
 from graspgap.worlds.camera_file import read_camera, require_sight
 from graspgap.worlds.installed import read_settings
 from graspgap.worlds.limits import read_safety, safe_box
@@ -186,7 +192,35 @@ def _unpack(source: Path, out: Path, rng: Rng) -> None:
             continue
 
 
+def _results(root: Path) -> None:
+    records = [AttemptRecord(k, k // 3, k % 2 == 0, "cup" if k % 2 == 0 else None, 4, 0.5, 1.0) for k in range(4)]
+    save(EvaluationResult("sim-only", 0.0, 0, 0, 1600, "standin", records, ["simulation"]), root)
+
+
+def _read_results(source: Path, out: Path, rng: Rng) -> None:
+    results = find_results(source)
+    if results:
+        markdown = results_markdown(pool(results))
+        assert len(markdown.splitlines()) == 3
+
+
+def _run_config(root: Path) -> None:
+    begin_run(root / "run", "policy", Camera(), {"sim": {"world": "sim"}})
+
+
 SETTINGS = (
+    Reader(
+        "study file",
+        lambda root: (root / "study.toml").write_bytes((FOLDER / "tiny.toml").read_bytes()),
+        lambda source, out, rng: read_study(str(source / "study.toml")),
+    ),
+    Reader(
+        "study.json",
+        lambda root: (root / "study.json").write_text(json.dumps(to_json(read_study("tiny")))),
+        lambda source, out, rng: plan(resolved_study(source), out, 0),
+    ),
+    Reader("results.json", _results, _read_results),
+    Reader("config.json of a run", _run_config, lambda source, out, rng: read_run(source / "run", "policy")),
     Reader("mapping files", _mappings, _read_mappings),
     Reader("robot settings", lambda root: (root / "robot.toml").write_text(SAFETY_TOML), _read_settings),
     Reader(

@@ -13,27 +13,31 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tfrecord import example_pb2
 
 pytest.importorskip("mcap", reason="extra recordings")
 pytest.importorskip("av", reason="extra recordings")
 
-from fuzz_recordings import GOOGLE, IMAGES, LEROBOT, _dataset
+from fuzz_recordings import GOOGLE, IMAGES, LEROBOT, RLDS, _dataset, _rlds
 from graspgap.contract import Camera
 from graspgap.datasets import open_dataset
 from graspgap.datasets.check import verify
 from graspgap.datasets.import_google_grasping import import_google_grasping
 from graspgap.datasets.import_images import import_images
 from graspgap.datasets.import_lerobot import import_lerobot
+from graspgap.datasets.import_rlds import import_rlds
 from graspgap.datasets.import_rosbag import RosbagMapping, import_rosbag
 from graspgap.datasets.importing import REPORT, Reason, Report, read_report
 from graspgap.datasets.pictures import decode_whole_picture
 from graspgap.deployment.align.points import read_points
 from graspgap.deployment.calibration import load_calibration
 from graspgap.errors import LONGEST, UserError
+from graspgap.evaluation.results import AttemptRecord, EvaluationResult, load, save
 from graspgap.files import read_json, sha256
 from graspgap.runs import begin_run, read_run
 from graspgap.worlds.camera_file import read_camera
 from graspgap.worlds.limits import read_safety
+from mutations import framed, unframed
 from recordings import compressed, png, shade, write_lerobot, write_mcap
 from test_import import put
 from test_import_google_grasping import record, write
@@ -170,6 +174,16 @@ def test_a_picture_of_more_pixels_than_a_camera_has_is_not_decoded() -> None:
     refused(lambda: decode_whole_picture(bytes(data)), "exceeds limit")
 
 
+@pytest.mark.parametrize("changes", [{"seed": "0"}, {"arm": {}}, {"ingredients": 3}, {"records": [{"success": "yes"}]}])
+def test_an_evaluation_with_other_values(tmp_path: Path, changes: dict[str, Any]) -> None:
+    record = AttemptRecord(0, 0, True, None, 4, None, 1.0)
+    save(EvaluationResult("a", 0.0, 0, 0, 1, "sim", [record]), tmp_path)
+    assert load(tmp_path).records == [record]
+    values = json.loads((tmp_path / "results.json").read_text())
+    (tmp_path / "results.json").write_text(json.dumps(values | changes))
+    refused(lambda: load(tmp_path), "not a complete evaluation")
+
+
 @pytest.mark.parametrize("below", [[[0.1, 0.2]], [[0.1, 0.2, "0.3"]], [[0.1, 0.2, 7.0]], 3])
 def test_a_calibration_with_other_values(tmp_path: Path, below: Any) -> None:
     values = {"source": "sim", "samples": 3, "scale": 1.0, "shift": 0.0, "below": [[0.1, 0.2, 0.3]]}
@@ -240,6 +254,32 @@ def test_motion_vectors_that_are_no_numbers_are_left_out(tmp_path: Path) -> None
     assert import_google_grasping(tmp_path / "in", tmp_path / "out", GOOGLE[0])["attempts"] == 1
     kept = pq.read_table(tmp_path / "out/data/shard-00000.parquet")["randomization"].to_pylist()
     assert kept == ["{}"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
+def test_rlds_poses_that_are_no_places(tmp_path: Path, value: float) -> None:
+    _rlds(tmp_path)
+    path = next(tmp_path.glob("*.tfrecord*"))
+    first, second = unframed(path.read_bytes())
+    example = example_pb2.Example()
+    example.ParseFromString(first)
+    example.features.feature["steps/observation/state"].float_list.value[8] = value
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.tfrecord").write_bytes(framed([example.SerializeToString(), second]))
+    if value == 1e30:  # as of another unit of length
+        refused(lambda: import_rlds(tmp_path / "in", tmp_path / "out", RLDS[1]), "give the unit")
+        return
+    meta = import_rlds(tmp_path / "in", tmp_path / "out", RLDS[1])
+    assert read_report(tmp_path / "out").skipped["pose is not finite"].count == 1
+    assert (meta["attempts"], meta["has_poses"]) == (3, True)
+
+
+def test_a_shard_whose_lists_have_another_layout(dataset: Path) -> None:
+    path = dataset / "data/shard-00000.parquet"
+    path.write_bytes(path.read_bytes().replace(b"element", b"elemenT"))
+    first, *others = json.loads((dataset / "meta.json").read_text())["shards"]
+    meta(dataset, shards=[first | {"bytes": path.stat().st_size, "sha256": sha256(path)}, *others])
+    refused(lambda: open_dataset(dataset), "laid out otherwise")
 
 
 def test_an_empty_table_of_points(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
+from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -34,13 +35,18 @@ def check_table(kind: type, table: dict[str, Any], where: str) -> None:
     Raises:
         UserError: if it names an unknown key, or a value is of another kind than the field.
     """
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     for key, value in table.items():
         choose(f"key of {where}", key, hints)
         _check(f"'{key}' in {where}", f"[{key}]", value, hints[key], where)
     for field in dataclasses.fields(kind):
         if field.name not in table and field.default is field.default_factory is dataclasses.MISSING:
             raise UserError(f"{where} has no '{field.name}': add it")
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
 
 
 def _check(what: str, name: str, value: Any, hint: Any, where: str) -> None:
@@ -52,7 +58,7 @@ def _check(what: str, name: str, value: Any, hint: Any, where: str) -> None:
         _require_table(what, name, value)
         for key, each in value.items():
             _check(f"'{key}' of {what}", f"{name[:-1]}.{key}]", each, inner[1], where)
-    elif origin is tuple and dataclasses.is_dataclass(inner[0]):
+    elif origin in (tuple, list) and dataclasses.is_dataclass(inner[0]):
         if not isinstance(value, list):
             raise UserError(f"{what} is {value!r}, expected tables: write [{name}] before each")
         for number, each in enumerate(value, start=1):
@@ -78,6 +84,10 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, list) and len(value) == len(kinds) and all(map(_fits, value, kinds))
     if get_origin(hint) is list:
         return isinstance(value, list) and all(_fits(item, inner[0]) for item in value)
+    if get_origin(hint) is dict:
+        return isinstance(value, dict) and all(_fits(item, inner[1]) for item in value.values())
+    if hint is Any:
+        return True
     if hint is float:
         return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
     return type(value) is hint

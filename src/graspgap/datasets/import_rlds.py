@@ -17,6 +17,7 @@ from graspgap.contract import MAX_SERVO_STEPS, Image
 from graspgap.datasets.frames import spread
 from graspgap.datasets.importing import Advance, Report, Skip, Unit, run_import
 from graspgap.datasets.pictures import decode_whole_picture, square
+from graspgap.datasets.poses import FrameConfig, to_poses
 from graspgap.datasets.schema import PictureRow
 from graspgap.datasets.tfrecords import Fields, find_files, read_record, record_offsets, require_fields
 from graspgap.errors import UserError
@@ -29,8 +30,8 @@ class RldsMapping:
     images: tuple[str, ...] = ("steps/observation/image_0",)
     """Fields with encoded pictures (PNG, JPEG), one per step; each field, a camera, makes rows of its own."""
     pose: str | None = None
-    """Field with the gripper pose of each step, in metres and radians in the frame of the robot's base; none: pictures
-    alone."""
+    """Field with the gripper pose of each step, in metres and radians in the frame of the robot's base, pointing down;
+    none: pictures alone. A row with a pose that is not finite is skipped."""
     pose_index: tuple[int, int, int, int] = (0, 1, 2, 5)
     """Where x, y, z and yaw are among the values of `pose`."""
     image_size: int = 64
@@ -75,14 +76,20 @@ class _Episodes:
     def read(self, unit: int, advance: Advance) -> Iterator[PictureRow | Skip]:
         path, mapping = self.places[unit][0], self.mapping
         episode = self._episode(unit)
-        poses = None if mapping.pose is None else _poses(episode, mapping, path)
+        recorded = None if mapping.pose is None else _poses(episode, mapping, path)
         for camera in mapping.images:
             rows = _attempts(episode, camera, mapping)
             if isinstance(rows, str):
                 yield Skip(rows, f"{self.units[unit].name}, {camera}")
                 continue
             for before, images, steps in rows:
-                yield PictureRow(0, 0, before, images, self.kind, None if poses is None else poses[steps])
+                poses, why = None, ""
+                if recorded is not None:
+                    poses, why = to_poses(recorded[steps].astype(np.float64), FrameConfig(), f"'{mapping.pose}'")
+                if why:
+                    yield Skip(why, f"{self.units[unit].name}, {camera}")
+                else:
+                    yield PictureRow(0, 0, before, images, self.kind, poses)
 
     def notes(self, report: Report) -> dict[str, Any]:
         return {"source": str(self.source), "episodes": report.units, "skipped": report.skips}

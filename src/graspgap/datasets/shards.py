@@ -49,6 +49,8 @@ def read_columns(path: Location, columns: Sequence[str], rows: int) -> pa.Table:
         with pq.ParquetFile(where, filesystem=filesystem, page_checksum_verification=True) as file:
             require_columns(file.schema_arrow, columns, path)
             table = file.read(list(columns))
+        if table.num_columns < len(columns):  # a list whose items have another name
+            raise damaged(path, "columns that are laid out otherwise", "lists of 'element'")
     except FileNotFoundError:
         raise UserError(f"{path} is missing (expected {rows} rows): run the same command again") from None
     except UNREADABLE as error:

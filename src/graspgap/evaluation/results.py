@@ -14,6 +14,7 @@ from graspgap.errors import UserError
 from graspgap.evaluation.statistics import Interval, Sample, wilson_interval
 from graspgap.files import read_json, write_json
 from graspgap.provenance import hardware, versions
+from graspgap.settings import check_table
 
 FILE_NAME = "results.json"
 FORMAT = 1
@@ -107,10 +108,11 @@ def load(path: Path) -> EvaluationResult:
     names = [item.name for item in fields(EvaluationResult)]
     try:
         arguments = {name: value[name] for name in names if name != LATER_FIELD or name in value}
+        check_table(EvaluationResult, arguments, "it")
         arguments["records"] = [AttemptRecord(**record) for record in value["records"]]
         result = EvaluationResult(**arguments)
         stored = (value["attempts"], value["successes"])
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, UserError) as error:
         raise UserError(f"{path} is not a complete evaluation ({error}): evaluate again") from None
     if stored != (result.attempts, result.successes):
         raise UserError(

@@ -14,7 +14,7 @@ from graspgap.deployment.align.fit import Fit
 from graspgap.deployment.align.page import simulated
 from graspgap.deployment.align.points import Point, read_picture
 
-SHOWN = 6
+SHOWN = 5
 """Pictures, spread over all of them."""
 SIDE = 160
 """Pixels of a side."""
