@@ -27,7 +27,7 @@ from graspgap.deployment.calibration import load_calibration
 from graspgap.deployment.wire import WireError, pack, unpack
 from graspgap.evaluation.results import AttemptRecord, EvaluationResult, find_results, save
 from graspgap.evaluation.study import plan
-from graspgap.evaluation.study_file import FOLDER, read_study, resolved_study
+from graspgap.evaluation.study_file import FOLDER, read_study, study_of
 from graspgap.evaluation.tables import pool, results_markdown
 from graspgap.runs import begin_run, read_run
 from graspgap.worlds.camera_file import read_camera, require_sight
@@ -217,7 +217,7 @@ SETTINGS = (
     Reader(
         "study.json",
         lambda root: (root / "study.json").write_text(json.dumps(to_json(read_study("tiny")))),
-        lambda source, out, rng: plan(resolved_study(source), out, 0),
+        lambda source, out, rng: plan(study_of(source), out, 0),
     ),
     Reader("results.json", _results, _read_results),
     Reader("config.json of a run", _run_config, lambda source, out, rng: read_run(source / "run", "policy")),

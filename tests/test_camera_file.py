@@ -69,6 +69,7 @@ def test_our_own_form_is_taken_as_it_is(tmp_path: Path) -> None:
         (CALIBRATION | {"K": [[600, 0, 700], [0, 600, 235], [0, 0, 1]]}, "a centre inside"),
         (CALIBRATION | {"T_base_camera": np.diag((1.0, 1, -1, 1)).tolist()}, "holds no rotation"),
         (CALIBRATION | {"T_base_camera": (2 * POSE).tolist()}, "holds no rotation"),
+        (CALIBRATION | {"T_base_camera": np.diag((1e300, 1, 1, 1)).tolist()}, "holds no rotation"),
     ],
 )
 def test_a_bad_camera_is_one_clear_line(tmp_path: Path, values: Any, words: str) -> None:
