@@ -2,7 +2,7 @@
 export as pictures and one as videos, and every value of every frame is compared with our dataset.
 
     graspgap collect data/sim --world sim --attempts 300
-    python benchmarks/lerobot_reader.py data/sim --venv /tmp/lerobot-venv     # 8 GB, once
+    python benchmarks/lerobot_reader.py data/sim --venv /tmp/lerobot-venv     # 8 GB, once; with --python for another
 
 LeRobot's pins exclude current versions of torch, so it is installed without them; torchcodec finds the FFmpeg that PyAV
 brings along.
@@ -26,40 +26,47 @@ from graspgap.datasets import open_dataset
 from graspgap.datasets.export_lerobot import LerobotExport, export_lerobot
 
 TORCH = ("torch==2.14.1", "torchvision==0.29.1")
-NEEDED = (
-    *("accelerate<2", "av>=15,<16", "datasets>=4,<5", "deepdiff<9", "draccus==0.10.0", "einops<0.9", "gymnasium<2"),
-    *("huggingface-hub>=0.34.2,<0.36", "imageio<3", "jsonlines<5", "opencv-python-headless<4.13", "packaging<26"),
-    *("setuptools<81", "termcolor<4", "torchcodec"),
+SHARED = (
+    *("accelerate<2", "av>=15,<16", "datasets>=4.7,<5", "deepdiff<9", "einops<0.9", "gymnasium<2", "imageio<3"),
+    *("jsonlines<5", "numpy<2.3", "opencv-python-headless<4.13", "packaging<26", "setuptools<81", "termcolor<4"),
+    "torchcodec",
 )
-"""What LeRobot 0.4 imports to read a dataset, as it pins it."""
+NEEDED = {
+    "0.4.4": (*SHARED, "draccus==0.10.0", "huggingface-hub>=0.34.2,<0.36"),
+    "0.6.1": (*SHARED, "draccus>=0.11.6,<0.12", "huggingface-hub>=1.6,<2", "pandas<3"),
+}
+"""What a version of LeRobot imports to read a dataset, as it pins it. 0.4.4 is the newest for Python 3.11."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="labelled dataset")
-    parser.add_argument("--venv", type=Path, required=True, help="environment with LeRobot; made if it isn't there")
-    parser.add_argument("--python", default=sys.executable, help="Python that the environment is made with")
+    parser.add_argument("--venv", type=Path, nargs="+", required=True, help="environments with LeRobot, made if absent")
+    parser.add_argument("--python", default=sys.executable, help="Python that an environment is made with")
     arguments = parser.parse_args()
     load = common.begin()
-    environment = prepared(arguments.venv, arguments.python)
-    rows, versions = [], {}
+    environments = {venv: prepared(venv, arguments.python) for venv in arguments.venv}
+    rows, readers = [], []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         save_values(arguments.data, folder / "values.npz")
         for kind in ("images", "videos"):
             config = LerobotExport(images=kind == "images")
             export_lerobot(arguments.data, folder / kind, config)
-            worker = Path(__file__).with_name("lerobot_reader_worker.py")
-            command = [arguments.venv / "bin/python", worker, folder / kind, folder / "values.npz"]
-            out = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
-            found = json.loads(out.splitlines()[-1])
-            versions = found.pop("versions")
             megabytes = sum(path.stat().st_size for path in (folder / kind).rglob("*") if path.is_file()) / 1e6
-            rows.append({"what": kind, "megabytes": round(megabytes, 1), **found})
+            for venv, environment in environments.items():
+                worker = Path(__file__).with_name("lerobot_reader_worker.py")
+                command = [venv / "bin/python", worker, folder / kind, folder / "values.npz"]
+                out = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
+                found = json.loads(out.splitlines()[-1])
+                versions = found.pop("versions")
+                readers += [] if versions in readers else [versions]
+                what = {"what": kind, "lerobot": versions["lerobot"], "megabytes": round(megabytes, 1)}
+                rows.append({**what, **found})
     print(common.table(rows))
     source = sum(path.stat().st_size for path in arguments.data.rglob("*.parquet")) / 1e6
     settings = {"attempts": len(open_dataset(arguments.data)), "source_megabytes": round(source, 1)}
-    common.save("lerobot_reader", settings, rows, load, {"reader": versions})
+    common.save("lerobot_reader", settings, rows, load, {"readers": readers})
 
 
 def save_values(data: Path, path: Path) -> None:
@@ -85,7 +92,8 @@ def prepared(venv: Path, python: str) -> dict[str, str]:
         subprocess.run([python, "-m", "venv", venv], check=True)
     pip = [venv / "bin/python", "-m", "pip", "install", "--quiet", "--no-cache-dir"]
     if not any(venv.glob("lib/*/site-packages/lerobot")):
-        for what in (TORCH, NEEDED, ("--no-deps", "lerobot")):
+        version = "0.4.4" if any(venv.glob("lib/python3.11")) else "0.6.1"
+        for what in (TORCH, NEEDED[version], ("--no-deps", f"lerobot=={version}")):
             subprocess.run([*pip, *what], check=True)
     libraries = next(venv.glob("lib/*/site-packages/av.libs")).absolute()
     links = (venv / "ffmpeg").absolute()

@@ -59,7 +59,10 @@ def test_an_entry_is_the_run_with_its_score(study: Path, models: Path, capsys: p
     assert "stand-in" in card
     assert "graspgap study study --preset demo --seed 3" in card
     assert main(["zoo"]) == 0
-    assert "first" in capsys.readouterr().out
+    listed = (
+        f"25.0% (95% interval {100 * interval.low:.1f} to {100 * interval.high:.1f}) of 40 attempts in the stand-in"
+    )
+    assert listed in capsys.readouterr().out
     assert main(["zoo", "first"]) == 0
     assert "A policy for tests." in capsys.readouterr().out
 
