@@ -258,6 +258,7 @@ def test_motion_vectors_that_are_no_numbers_are_left_out(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
 def test_rlds_poses_that_are_no_places(tmp_path: Path, value: float) -> None:
+    """Warnings are errors in tests, also that of a NaN that signals."""
     _rlds(tmp_path)
     path = next(tmp_path.glob("*.tfrecord*"))
     first, second = unframed(path.read_bytes())
@@ -265,7 +266,8 @@ def test_rlds_poses_that_are_no_places(tmp_path: Path, value: float) -> None:
     example.ParseFromString(first)
     example.features.feature["steps/observation/state"].float_list.value[8] = value
     (tmp_path / "in").mkdir()
-    (tmp_path / "in/a.tfrecord").write_bytes(framed([example.SerializeToString(), second]))
+    data = example.SerializeToString().replace(struct.pack("<f", float("nan")), b"\1\0\xa0\x7f")
+    (tmp_path / "in/a.tfrecord").write_bytes(framed([data, second]))
     if value == 1e30:  # as of another unit of length
         refused(lambda: import_rlds(tmp_path / "in", tmp_path / "out", RLDS[1]), "give the unit")
         return
