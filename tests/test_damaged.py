@@ -33,6 +33,7 @@ from graspgap.deployment.align.points import read_points
 from graspgap.deployment.calibration import load_calibration
 from graspgap.errors import LONGEST, UserError
 from graspgap.evaluation.results import AttemptRecord, EvaluationResult, load, save
+from graspgap.evaluation.study_file import FOLDER, read_study
 from graspgap.files import read_json, sha256
 from graspgap.runs import begin_run, read_run
 from graspgap.worlds.camera_file import read_camera
@@ -174,7 +175,10 @@ def test_a_picture_of_more_pixels_than_a_camera_has_is_not_decoded() -> None:
     refused(lambda: decode_whole_picture(bytes(data)), "exceeds limit")
 
 
-@pytest.mark.parametrize("changes", [{"seed": "0"}, {"arm": {}}, {"ingredients": 3}, {"records": [{"success": "yes"}]}])
+WRONG = ({"seed": "0"}, {"arm": {}}, {"ingredients": 3}, {"records": [{"success": "yes"}]}, {"arm": "a\nb"})
+
+
+@pytest.mark.parametrize("changes", [*WRONG, {"evaluation_seed": 2**40}])
 def test_an_evaluation_with_other_values(tmp_path: Path, changes: dict[str, Any]) -> None:
     record = AttemptRecord(0, 0, True, None, 4, None, 1.0)
     save(EvaluationResult("a", 0.0, 0, 0, 1, "sim", [record]), tmp_path)
@@ -293,6 +297,12 @@ def test_an_empty_table_of_points(tmp_path: Path) -> None:
 def test_a_picture_whose_name_no_file_has(tmp_path: Path, name: str) -> None:
     (tmp_path / "points.csv").write_text(f"picture,u,v,x,y,z\n{name},1,1,0,0,0\n")
     refused(lambda: read_points(tmp_path / "points.csv"), "is missing")
+
+
+def test_a_study_of_a_million_million_seeds(tmp_path: Path) -> None:
+    text = (FOLDER / "tiny.toml").read_text()
+    (tmp_path / "study.toml").write_text(f"training_seeds = {10**12}\n{text}")
+    refused(lambda: read_study(str(tmp_path / "study.toml")), "1000 at most")
 
 
 def test_several_tables_of_limits() -> None:

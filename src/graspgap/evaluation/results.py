@@ -19,6 +19,8 @@ from graspgap.settings import check_table
 FILE_NAME = "results.json"
 FORMAT = 1
 """Version of the file; it grows when a reader of the older one could misread the newer."""
+SEEDS, SCENES = 2**31, 2**32
+"""Seeds and scenes of an evaluation are below these: together they are one number of 64 bits."""
 LATER_FIELD = "scene_objects"
 """What files of format 1 may lack."""
 
@@ -111,8 +113,14 @@ def load(path: Path) -> EvaluationResult:
         check_table(EvaluationResult, arguments, "it")
         arguments["records"] = [AttemptRecord(**record) for record in value["records"]]
         result = EvaluationResult(**arguments)
+        if not 0 <= result.evaluation_seed < SEEDS or not -SEEDS <= result.seed < SEEDS:
+            raise ValueError("a seed is too large")
+        if not (result.arm + result.world).isprintable():
+            raise ValueError("a name is not printable")
+        if not all(0 <= record.scene < SCENES and 0 <= record.attempt < SCENES for record in result.records):
+            raise ValueError("the number of an attempt or a scene is too large")
         stored = (value["attempts"], value["successes"])
-    except (KeyError, TypeError, UserError) as error:
+    except (KeyError, TypeError, ValueError, UserError) as error:
         raise UserError(f"{path} is not a complete evaluation ({error}): evaluate again") from None
     if stored != (result.attempts, result.successes):
         raise UserError(
