@@ -196,7 +196,8 @@ def test_a_folder_knows_its_study(tmp_path: Path) -> None:
     path.unlink()
     assert study_of(tmp_path) == study
     (tmp_path / RESOLVED).unlink()
-    write_json(tmp_path / "config.json", {"kind": "study", "config": {"preset": "demo", "seed": 0}})
+    identity = {"preset": "demo", "seed": 0}
+    write_json(tmp_path / "config.json", {"kind": "study", "config": identity, "inputs": {}})
     assert study_of(tmp_path) == read_study("demo")  # made before studies were kept
 
 
