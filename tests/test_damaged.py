@@ -287,6 +287,16 @@ def test_an_empty_table_of_points(tmp_path: Path) -> None:
     refused(lambda: read_points(tmp_path / "points.csv"), "has the columns , expected picture")
 
 
+@pytest.mark.parametrize("name", ["", "a" * 300, "b.png"])
+def test_a_picture_whose_name_no_file_has(tmp_path: Path, name: str) -> None:
+    (tmp_path / "points.csv").write_text(f"picture,u,v,x,y,z\n{name},1,1,0,0,0\n")
+    refused(lambda: read_points(tmp_path / "points.csv"), "is missing")
+
+
+def test_several_tables_of_limits() -> None:
+    refused(lambda: read_safety([{"speed": 0.1}]), "expected one table")
+
+
 def test_a_camera_kilometres_away(tmp_path: Path) -> None:
     path = tmp_path / "camera.json"
     path.write_text(json.dumps({"position": [1e300, 0, 1], "target": [0, 0, 0], "fov": 30}))

@@ -50,12 +50,14 @@ class SafetyConfig:
     """The robot's own controller limits speed and force and stops: a world without `RobotWorld`'s methods may do."""
 
 
-def read_safety(values: dict[str, Any]) -> SafetyConfig:
+def read_safety(values: Any) -> SafetyConfig:
     """The limits that a table gives; the others keep their defaults.
 
     Raises:
         UserError: if a name is unknown, or a limit is none.
     """
+    if not isinstance(values, dict):
+        raise UserError(f"[safety] is {values!r}, expected one table: correct it")
     for field in fields(SafetyConfig):
         value = values.get(field.name, field.default)
         number = isinstance(value, float | int) and not isinstance(value, bool)

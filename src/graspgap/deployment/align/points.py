@@ -149,6 +149,10 @@ def _number(path: Path, line: int, row: dict[str, str], name: str) -> float:
 
 def _beside(path: Path, name: str) -> Path:
     picture = path.parent / name
-    if not name or not picture.is_file():
+    try:
+        there = bool(name) and picture.is_file()
+    except (OSError, ValueError):  # no name that a file can have
+        there = False
+    if not there:
         raise UserError(f"the picture '{name}' of {path} is missing: paths are taken from the file's folder")
     return picture
