@@ -152,6 +152,7 @@ def _small(tmp_path: Path, **changed: str) -> Path:
     [
         ({"top": 'about = "x"\ntrain_steps = 4\n'}, "has no 'trials': add it"),
         ({"top": 'about = "x"\ntrain_steps = "4"\ntrials = 6\n'}, "'train_steps' in .* is '4', expected whole number"),
+        ({"top": 'about = "x"\ntrain_steps = 4\ntrials = 6\ntraining_seeds = 101\n'}, "is 101, expected at most 100"),
         ({"data": "[data.sim]\nattempt = 40\n"}, "did you mean 'attempts'"),
         ({"data": "[data.sim]\nattempts = 0\n"}, "asks for 0 attempts"),
         ({"data": "data = 3\n"}, "'data' in .* is 3, expected a table"),

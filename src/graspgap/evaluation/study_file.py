@@ -20,6 +20,8 @@ RESOLVED = "study.json"
 """What a study is made of, beside what it made."""
 FEWEST = 40
 """Attempts of a dataset of a scaled study: less leaves some scenes no success to learn from."""
+MOST_SEEDS = 100
+"""Policies of one arm: those of the study's next seed have the numbers after them."""
 STATISTICS = ("adabn", "dbn")
 """Feature-level methods that are nothing but batch statistics of reality's own pictures."""
 
@@ -203,6 +205,10 @@ def _check(study: Study, where: str) -> None:
     for option in ("adapter_steps", "train_steps", "trials", "training_seeds", "image_size"):
         if getattr(study, option) < 1:
             raise UserError(f"{option} in {where} is {getattr(study, option)}, expected 1 or more: correct it")
+    if study.training_seeds > MOST_SEEDS:
+        raise UserError(
+            f"training_seeds in {where} is {study.training_seeds}, expected at most {MOST_SEEDS}: correct it"
+        )
     for name, data in study.data.items():
         if data.attempts < 1:
             raise UserError(f"[data.{name}] in {where} asks for {data.attempts} attempts: give 1 or more")
