@@ -14,9 +14,11 @@ import pytest
 
 from graspgap.cli.main import main
 from graspgap.contract import Camera, Workspace
+from graspgap.datasets.pictures import decode_whole_picture
 from graspgap.deployment.align import page
 from graspgap.deployment.align.fit import Fit, fit_camera, suspects
 from graspgap.deployment.align.points import Board, find_board, read_boards
+from graspgap.deployment.align.sheet import CLICKED, SEEN, SIDE
 from graspgap.errors import UserError
 from graspgap.worlds.camera_file import read_camera
 
@@ -113,6 +115,19 @@ def test_the_command_writes_the_camera_that_collect_takes(tmp_path: Path, capsys
     text = (tmp_path / "out" / "align.html").read_text()
     assert "http" not in text.replace("http-equiv", "")
     assert text.count("data:image/png;base64") == 16  # 8 pictures, and what simulation shows there
+
+
+def test_the_sheet_marks_where_the_camera_sees_each_place(tmp_path: Path) -> None:
+    points = make_points(tmp_path)
+    assert main(["align", str(tmp_path / "out"), "--points", str(points)]) == 0
+    sheet = decode_whole_picture((tmp_path / "out/align.png").read_bytes())
+    row = points.read_text().splitlines()[1].split(",")
+    u, v = ((np.array([float(row[1]), float(row[2])]) - (20, 0)) * SIDE / SIZE).round().astype(int)
+    first = sheet[22 : 22 + SIDE, 4 : 4 + SIDE]  # below its label
+    assert tuple(first[v, u]) == SEEN
+    assert (np.abs(first.astype(int) - CLICKED).max(axis=-1) == 0).sum() > 4
+    below = sheet[22 + SIDE + 4 + 18 :][:SIDE, 4 : 4 + SIDE]
+    assert len(np.unique(below.reshape(-1, 3), axis=0)) > 20  # simulation is there
 
 
 def test_points_without_pixels_are_for_clicking(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
