@@ -141,6 +141,8 @@ def test_an_evaluation_without_attempts_is_valid_json(tmp_path: Path) -> None:
         ({"successes": 41}, "says 41 successes of 100, but its records hold 40 of 100"),
         ({"format": 99}, "has format 99, expected 1"),
         ({"arm": None}, "is not a complete evaluation ('arm')"),
+        ({"evaluation_seed": 2**40}, "has a seed, a number or a share of labels that none can be"),
+        ({"real_labels": -0.5}, "has a seed, a number or a share of labels that none can be"),
     ],
 )
 def test_a_result_that_was_tampered_with_is_refused(tmp_path: Path, change: dict, message: str) -> None:

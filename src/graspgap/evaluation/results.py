@@ -119,6 +119,10 @@ def load(path: Path) -> EvaluationResult:
             f"{path} says {stored[1]} successes of {stored[0]}, "
             f"but its records hold {result.successes} of {result.attempts}: evaluate again"
         )
+    numbers = [result.seed, result.evaluation_seed, result.real_label_count]
+    numbers += [number for record in result.records for number in (record.attempt, record.scene)]
+    if not (all(0 <= number < 2**31 for number in numbers) and 0 <= result.real_labels <= 1):
+        raise UserError(f"{path} has a seed, a number or a share of labels that none can be: evaluate again")
     return result
 
 
