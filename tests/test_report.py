@@ -212,6 +212,7 @@ def test_pooling_adds_seeds_and_keeps_labels_and_worlds_apart() -> None:
 
 
 def test_markdown_table_by_hand() -> None:
+    assert len(results_markdown(pool([result("a\nb", 2)])).splitlines()) == 3
     table = results_markdown(pool([result("a|b", 2, labels=0.02)])).splitlines()
     interval = wilson_interval(40, 100)
     assert table[0] == "| arm | real labels | training seeds | successes | success | 95% interval |"
