@@ -175,17 +175,17 @@ def test_a_picture_of_more_pixels_than_a_camera_has_is_not_decoded() -> None:
     refused(lambda: decode_whole_picture(bytes(data)), "exceeds limit")
 
 
-WRONG = ({"seed": "0"}, {"arm": {}}, {"ingredients": 3}, {"records": [{"success": "yes"}]}, {"arm": "a\nb"})
+WRONG = ({"seed": "0"}, {"arm": {}}, {"ingredients": 3}, {"records": [{"success": "yes"}]})
 
 
-@pytest.mark.parametrize("changes", [*WRONG, {"evaluation_seed": 2**40}])
+@pytest.mark.parametrize("changes", [*WRONG, {"evaluation_seed": 2**40}])  # beyond 64 bits with a scene
 def test_an_evaluation_with_other_values(tmp_path: Path, changes: dict[str, Any]) -> None:
     record = AttemptRecord(0, 0, True, None, 4, None, 1.0)
     save(EvaluationResult("a", 0.0, 0, 0, 1, "sim", [record]), tmp_path)
     assert load(tmp_path).records == [record]
     values = json.loads((tmp_path / "results.json").read_text())
     (tmp_path / "results.json").write_text(json.dumps(values | changes))
-    refused(lambda: load(tmp_path), "not a complete evaluation")
+    refused(lambda: load(tmp_path), "not a complete evaluation|none can be")
 
 
 @pytest.mark.parametrize("below", [[[0.1, 0.2]], [[0.1, 0.2, "0.3"]], [[0.1, 0.2, 7.0]], 3])
@@ -302,7 +302,7 @@ def test_a_picture_whose_name_no_file_has(tmp_path: Path, name: str) -> None:
 def test_a_study_of_a_million_million_seeds(tmp_path: Path) -> None:
     text = (FOLDER / "tiny.toml").read_text()
     (tmp_path / "study.toml").write_text(f"training_seeds = {10**12}\n{text}")
-    refused(lambda: read_study(str(tmp_path / "study.toml")), "1000 at most")
+    refused(lambda: read_study(str(tmp_path / "study.toml")), "at most 100")
 
 
 def test_several_tables_of_limits() -> None:

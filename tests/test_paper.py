@@ -125,3 +125,5 @@ def test_targets_are_met_or_not() -> None:
     assert rows[0][2].startswith("100% (")
     assert "50 times fewer" in targets_markdown(cells(**names))
     assert targets(cells(graspgan=0.5))[1:] == []
+    no_gap = targets(cells(sim0only=0.7, graspgan=0.8, real0only_100=0.0))
+    assert no_gap[1:] == []

@@ -141,6 +141,8 @@ def test_an_evaluation_without_attempts_is_valid_json(tmp_path: Path) -> None:
         ({"successes": 41}, "says 41 successes of 100, but its records hold 40 of 100"),
         ({"format": 99}, "has format 99, expected 1"),
         ({"arm": None}, "is not a complete evaluation ('arm')"),
+        ({"evaluation_seed": 2**40}, "has a seed, a number or a share of labels that none can be"),
+        ({"real_labels": -0.5}, "has a seed, a number or a share of labels that none can be"),
     ],
 )
 def test_a_result_that_was_tampered_with_is_refused(tmp_path: Path, change: dict, message: str) -> None:
@@ -210,6 +212,7 @@ def test_pooling_adds_seeds_and_keeps_labels_and_worlds_apart() -> None:
 
 
 def test_markdown_table_by_hand() -> None:
+    assert len(results_markdown(pool([result("a\nb", 2)])).splitlines()) == 3
     table = results_markdown(pool([result("a|b", 2, labels=0.02)])).splitlines()
     interval = wilson_interval(40, 100)
     assert table[0] == "| arm | real labels | training seeds | successes | success | 95% interval |"

@@ -152,6 +152,7 @@ def _small(tmp_path: Path, **changed: str) -> Path:
     [
         ({"top": 'about = "x"\ntrain_steps = 4\n'}, "has no 'trials': add it"),
         ({"top": 'about = "x"\ntrain_steps = "4"\ntrials = 6\n'}, "'train_steps' in .* is '4', expected whole number"),
+        ({"top": 'about = "x"\ntrain_steps = 4\ntrials = 6\ntraining_seeds = 101\n'}, "is 101, expected at most 100"),
         ({"data": "[data.sim]\nattempt = 40\n"}, "did you mean 'attempts'"),
         ({"data": "[data.sim]\nattempts = 0\n"}, "asks for 0 attempts"),
         ({"data": "data = 3\n"}, "'data' in .* is 3, expected a table"),
@@ -196,7 +197,8 @@ def test_a_folder_knows_its_study(tmp_path: Path) -> None:
     path.unlink()
     assert study_of(tmp_path) == study
     (tmp_path / RESOLVED).unlink()
-    write_json(tmp_path / "config.json", {"kind": "study", "config": {"preset": "demo", "seed": 0}})
+    identity = {"preset": "demo", "seed": 0}
+    write_json(tmp_path / "config.json", {"kind": "study", "config": identity, "inputs": {}})
     assert study_of(tmp_path) == read_study("demo")  # made before studies were kept
 
 

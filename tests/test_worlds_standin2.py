@@ -236,7 +236,6 @@ def test_words_and_tables_tell_the_second_from_the_first() -> None:
     [
         ({"randomize": "both"}, "--randomize in 'standin2', which is as it is, 'both' is unknown"),
         ({"layers": True}, "--layers asks a stand-in"),
-        ({"camera": Camera(fov=20)}, "--camera can't move a stand-in's camera"),
         ({"same": ("camera",)}, "'standin2' is another one"),
         ({"image_size": 8}, "too small"),
     ],

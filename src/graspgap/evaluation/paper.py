@@ -182,7 +182,7 @@ def targets(cells: Sequence[Cell]) -> list[list[str]]:
     rows = [["target", "best arm", "measured", "verdict"]]
     base, goal = known.get(("sim-only", 0.0)), known.get(("real-only", 1.0))
     unlabelled = [cell for cell in cells if not cell.real_labels and "simulation" in cell.ingredients]
-    if base and goal and unlabelled:
+    if base and goal and unlabelled and goal.rate.value > base.rate.value:  # else there is no gap to close
         best = max(unlabelled, key=lambda cell: cell.rate.value)
         share = gap_closed(best, base, goal)
         word = "met" if share.low >= 0.9 else "not met" if share.high < 0.9 else "open"

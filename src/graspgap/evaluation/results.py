@@ -19,8 +19,8 @@ from graspgap.settings import check_table
 FILE_NAME = "results.json"
 FORMAT = 1
 """Version of the file; it grows when a reader of the older one could misread the newer."""
-SEEDS, SCENES = 2**31, 2**32
-"""Seeds and scenes of an evaluation are below these: together they are one number of 64 bits."""
+SEEDS = 2**31
+"""Seeds, attempts and scenes are below this: an evaluation seed and a scene are one number of 64 bits."""
 LATER_FIELD = "scene_objects"
 """What files of format 1 may lack."""
 
@@ -113,20 +113,18 @@ def load(path: Path) -> EvaluationResult:
         check_table(EvaluationResult, arguments, "it")
         arguments["records"] = [AttemptRecord(**record) for record in value["records"]]
         result = EvaluationResult(**arguments)
-        if not 0 <= result.evaluation_seed < SEEDS or not -SEEDS <= result.seed < SEEDS:
-            raise ValueError("a seed is too large")
-        if not (result.arm + result.world).isprintable():
-            raise ValueError("a name is not printable")
-        if not all(0 <= record.scene < SCENES and 0 <= record.attempt < SCENES for record in result.records):
-            raise ValueError("the number of an attempt or a scene is too large")
         stored = (value["attempts"], value["successes"])
-    except (KeyError, TypeError, ValueError, UserError) as error:
+    except (KeyError, TypeError, UserError) as error:
         raise UserError(f"{path} is not a complete evaluation ({error}): evaluate again") from None
     if stored != (result.attempts, result.successes):
         raise UserError(
             f"{path} says {stored[1]} successes of {stored[0]}, "
             f"but its records hold {result.successes} of {result.attempts}: evaluate again"
         )
+    numbers = [result.seed, result.evaluation_seed, result.real_label_count]
+    numbers += [number for record in result.records for number in (record.attempt, record.scene)]
+    if not (all(0 <= number < SEEDS for number in numbers) and 0 <= result.real_labels <= 1):
+        raise UserError(f"{path} has a seed, a number or a share of labels that none can be: evaluate again")
     return result
 
 

@@ -169,6 +169,8 @@ def bootstrap_interval(
     if scenes < 2:
         return Interval(value, -math.inf, math.inf)
     found = statistic(bootstrap_rates(samples, resamples, seed))
+    if np.isnan(found).all():
+        return Interval(value, -math.inf, math.inf)
     return Interval(value, *_ends(found, scenes, confidence))
 
 

@@ -18,10 +18,10 @@ PRESETS = tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
 """Studies that come with graspgap."""
 RESOLVED = "study.json"
 """What a study is made of, beside what it made."""
-MOST_SEEDS = 1000
-"""Policies of an arm: a study's stages are all planned at once."""
 FEWEST = 40
 """Attempts of a dataset of a scaled study: less leaves some scenes no success to learn from."""
+MOST_SEEDS = 100
+"""Policies of one arm: those of the study's next seed have the numbers after them."""
 STATISTICS = ("adabn", "dbn")
 """Feature-level methods that are nothing but batch statistics of reality's own pictures."""
 
@@ -206,8 +206,9 @@ def _check(study: Study, where: str) -> None:
         if getattr(study, option) < 1:
             raise UserError(f"{option} in {where} is {getattr(study, option)}, expected 1 or more: correct it")
     if study.training_seeds > MOST_SEEDS:
-        found = study.training_seeds
-        raise UserError(f"training_seeds in {where} is {found}, expected {MOST_SEEDS} at most: correct it")
+        raise UserError(
+            f"training_seeds in {where} is {study.training_seeds}, expected at most {MOST_SEEDS}: correct it"
+        )
     for name, data in study.data.items():
         if data.attempts < 1:
             raise UserError(f"[data.{name}] in {where} asks for {data.attempts} attempts: give 1 or more")

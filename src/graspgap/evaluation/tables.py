@@ -212,7 +212,7 @@ def p_text(p: float) -> str:
 
 
 def markdown(header: Sequence[str], align: str, rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; `align` holds l or r for each column."""
+    """A Markdown table; `align` holds l or r for each column. Lines of a cell are joined, since a row is one line."""
     rule = ["---" if side == "l" else "---:" for side in align]
-    lines = [header, rule, *[[cell.replace("|", "\\|") for cell in row] for row in rows]]
+    lines = [header, rule, *[[" ".join(cell.replace("|", "\\|").splitlines()) for cell in row] for row in rows]]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
