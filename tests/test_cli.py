@@ -86,6 +86,7 @@ def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[
         (("evaluate", "OUT", "--policy", "random", "--world", "sim", "--workers", "-1"), "negative"),
         (("evaluate", "OUT", "--policy", "random", "--steps-per-attempt", "11"), "2 to 10"),
         (("evaluate", "OUT", "--policy", "random", "--seed", "-1"), "--seed -1"),
+        (("evaluate", "OUT", "--policy", "random", "--seed", "2147483648"), "too large"),
         (("study", "OUT", "--preset", "demoo"), "did you mean 'demo'"),
         (("study", "OUT", "--workers", "-1"), "negative"),
         (("study", "OUT", "--seed", "-1"), "--seed -1"),

@@ -33,6 +33,7 @@ from graspgap.deployment.align.points import read_points
 from graspgap.deployment.calibration import load_calibration
 from graspgap.errors import LONGEST, UserError
 from graspgap.evaluation.results import AttemptRecord, EvaluationResult, load, save
+from graspgap.evaluation.study_file import FOLDER, read_study
 from graspgap.files import read_json, sha256
 from graspgap.runs import begin_run, read_run
 from graspgap.worlds.camera_file import read_camera
@@ -174,14 +175,17 @@ def test_a_picture_of_more_pixels_than_a_camera_has_is_not_decoded() -> None:
     refused(lambda: decode_whole_picture(bytes(data)), "exceeds limit")
 
 
-@pytest.mark.parametrize("changes", [{"seed": "0"}, {"arm": {}}, {"ingredients": 3}, {"records": [{"success": "yes"}]}])
+WRONG = ({"seed": "0"}, {"arm": {}}, {"ingredients": 3}, {"records": [{"success": "yes"}]})
+
+
+@pytest.mark.parametrize("changes", [*WRONG, {"evaluation_seed": 2**40}])  # beyond 64 bits with a scene
 def test_an_evaluation_with_other_values(tmp_path: Path, changes: dict[str, Any]) -> None:
     record = AttemptRecord(0, 0, True, None, 4, None, 1.0)
     save(EvaluationResult("a", 0.0, 0, 0, 1, "sim", [record]), tmp_path)
     assert load(tmp_path).records == [record]
     values = json.loads((tmp_path / "results.json").read_text())
     (tmp_path / "results.json").write_text(json.dumps(values | changes))
-    refused(lambda: load(tmp_path), "not a complete evaluation")
+    refused(lambda: load(tmp_path), "not a complete evaluation|none can be")
 
 
 @pytest.mark.parametrize("below", [[[0.1, 0.2]], [[0.1, 0.2, "0.3"]], [[0.1, 0.2, 7.0]], 3])
@@ -258,6 +262,7 @@ def test_motion_vectors_that_are_no_numbers_are_left_out(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
 def test_rlds_poses_that_are_no_places(tmp_path: Path, value: float) -> None:
+    """Warnings are errors in tests, also that of a NaN that signals."""
     _rlds(tmp_path)
     path = next(tmp_path.glob("*.tfrecord*"))
     first, second = unframed(path.read_bytes())
@@ -265,7 +270,8 @@ def test_rlds_poses_that_are_no_places(tmp_path: Path, value: float) -> None:
     example.ParseFromString(first)
     example.features.feature["steps/observation/state"].float_list.value[8] = value
     (tmp_path / "in").mkdir()
-    (tmp_path / "in/a.tfrecord").write_bytes(framed([example.SerializeToString(), second]))
+    data = example.SerializeToString().replace(struct.pack("<f", float("nan")), b"\1\0\xa0\x7f")
+    (tmp_path / "in/a.tfrecord").write_bytes(framed([data, second]))
     if value == 1e30:  # as of another unit of length
         refused(lambda: import_rlds(tmp_path / "in", tmp_path / "out", RLDS[1]), "give the unit")
         return
@@ -291,6 +297,12 @@ def test_an_empty_table_of_points(tmp_path: Path) -> None:
 def test_a_picture_whose_name_no_file_has(tmp_path: Path, name: str) -> None:
     (tmp_path / "points.csv").write_text(f"picture,u,v,x,y,z\n{name},1,1,0,0,0\n")
     refused(lambda: read_points(tmp_path / "points.csv"), "is missing")
+
+
+def test_a_study_of_a_million_million_seeds(tmp_path: Path) -> None:
+    text = (FOLDER / "tiny.toml").read_text()
+    (tmp_path / "study.toml").write_text(f"training_seeds = {10**12}\n{text}")
+    refused(lambda: read_study(str(tmp_path / "study.toml")), "at most 100")
 
 
 def test_several_tables_of_limits() -> None:

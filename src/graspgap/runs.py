@@ -75,6 +75,8 @@ def read_run(path: Location, kind: str) -> dict[str, Any]:
 def _config(path: Location, what: str) -> dict[str, Any]:
     found = read_json(path, what)
     parts = {"kind": str, "config": dict, "inputs": dict}
+    if isinstance(found, dict):
+        found.setdefault("inputs", {})
     if not isinstance(found, dict) or not all(isinstance(found.get(name), part) for name, part in parts.items()):
         raise UserError(f"{path} is damaged (expected {', '.join(parts)}): restore it, or choose another folder")
     return found

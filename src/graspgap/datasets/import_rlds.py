@@ -85,7 +85,9 @@ class _Episodes:
             for before, images, steps in rows:
                 poses, why = None, ""
                 if recorded is not None:
-                    poses, why = to_poses(recorded[steps].astype(np.float64), FrameConfig(), f"'{mapping.pose}'")
+                    with np.errstate(invalid="ignore"):  # some bytes are a NaN that signals
+                        values = recorded[steps].astype(np.float64)
+                    poses, why = to_poses(values, FrameConfig(), f"'{mapping.pose}'")
                 if why:
                     yield Skip(why, f"{self.units[unit].name}, {camera}")
                 else:

@@ -19,6 +19,8 @@ from graspgap.settings import check_table
 FILE_NAME = "results.json"
 FORMAT = 1
 """Version of the file; it grows when a reader of the older one could misread the newer."""
+SEEDS = 2**31
+"""Seeds, attempts and scenes are below this: an evaluation seed and a scene are one number of 64 bits."""
 LATER_FIELD = "scene_objects"
 """What files of format 1 may lack."""
 
@@ -121,7 +123,7 @@ def load(path: Path) -> EvaluationResult:
         )
     numbers = [result.seed, result.evaluation_seed, result.real_label_count]
     numbers += [number for record in result.records for number in (record.attempt, record.scene)]
-    if not (all(0 <= number < 2**31 for number in numbers) and 0 <= result.real_labels <= 1):
+    if not (all(0 <= number < SEEDS for number in numbers) and 0 <= result.real_labels <= 1):
         raise UserError(f"{path} has a seed, a number or a share of labels that none can be: evaluate again")
     return result
 
