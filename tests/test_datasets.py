@@ -243,6 +243,13 @@ def test_one_changed_bit_of_a_picture_is_noticed_when_it_is_read(tmp_path):
         open_dataset(tmp_path).unlabelled()
 
 
+def test_finish_removes_what_killed_workers_left(tmp_path):
+    left = write_shard(tmp_path, 0, [attempt(0)], "a").with_name(".shard-00000.parquet.123.tmp")
+    left.write_bytes(b"half a shard")
+    finish(tmp_path, {}, SIM, 1)
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["shard-00000.parquet"]
+
+
 def test_finish_refuses_strangers_gaps_and_mixed_settings(tmp_path):
     write_shard(tmp_path, 0, [attempt(0)], "a")
     with pytest.raises(UserError, match=r"shard-00001.parquet is missing"):

@@ -51,6 +51,7 @@ def test_a_dataset_far_away_resumes(memory: str) -> None:
     assert main(["collect", place, *COLLECT]) == 0
     before = shards(place)
     (location(place) / "data" / "shard-00001.parquet").write_bytes(b"half a shard")
+    (location(place) / "data" / ".shard-00001.parquet.123.tmp").write_bytes(b"of a killed worker")
     (location(place) / "meta.json").unlink()
     kept = fsspec.filesystem("memory").created("/graspgap-tests/far/data/shard-00000.parquet")
     assert main(["collect", place, *COLLECT, "--resume"]) == 0

@@ -43,6 +43,13 @@ def atomic(path: AnyPath) -> Iterator[AnyPath]:
         temporary.unlink(missing_ok=True)
 
 
+def remove_leftovers(folder: Location) -> None:
+    """Remove what processes that were killed in `atomic` left in `folder`. Nothing may be written there now."""
+    found: Any = folder.glob(".*.tmp")
+    for path in list(found):
+        path.unlink(missing_ok=True)
+
+
 def write_text(path: Location, text: str) -> None:
     """Write `text` to `path` atomically."""
     with atomic(path) as temporary:

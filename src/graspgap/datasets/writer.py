@@ -30,7 +30,7 @@ from graspgap.datasets.schema import (
 )
 from graspgap.datasets.shards import UNREADABLE, damaged, pairs, require_columns, require_values
 from graspgap.errors import UserError
-from graspgap.files import atomic, sha256, write_json, write_text
+from graspgap.files import atomic, remove_leftovers, sha256, write_json, write_text
 from graspgap.locations import Location, for_arrow
 from graspgap.provenance import hardware, versions
 
@@ -141,7 +141,8 @@ def finish(
     notes: Mapping[str, Any] | None = None,
     mixed: bool = False,
 ) -> dict[str, Any]:
-    """Write `meta.json` and `README.md` of a folder with `shards` complete shards; returns the meta.
+    """Write `meta.json` and `README.md` of a folder with `shards` complete shards, and remove what killed workers left
+    half written; returns the meta.
 
     `config` is the resolved configuration of the command, JSON-able; `notes` holds further facts (skipped files).
     `mixed`: the shards may come from several datasets, so each may have settings of its own.
@@ -207,6 +208,7 @@ def finish(
     }
     write_text(folder / "README.md", card(meta))
     write_json(folder / "meta.json", meta)
+    remove_leftovers(folder / "data")
     return meta
 
 
