@@ -163,6 +163,27 @@ def test_the_ablation_holds_what_was_crossed_and_nothing_else() -> None:
     assert ingredient_table([]) is None
 
 
+def test_objects_and_looks_of_simulation_need_no_real_picture() -> None:
+    arms = {
+        "sim-only": SIM,
+        "objects": [*SIM, "published objects", "appearance randomization"],
+        "rcan": [*RANDOMIZED, "rcan"],
+        "dann": [*SIM, "dann"],
+        "objects+dann": [*SIM, "published objects", "appearance randomization", "dann"],
+        "maskless": [*SIM, "graspgan-no-masks"],
+    }
+    results = [result(arm, 2, ingredients) for arm, ingredients in arms.items()]
+    found = words_of(results)
+    assert "the best of 3 tried" in found["No real pictures at all"][0]
+    assert "the best of 3 tried" in found["Real pictures without labels"][0]
+    table = ingredient_table(pool(results))
+    assert table is not None
+    assert (list(table.rows), list(table.columns)) == (
+        ["plain", "appearance randomization+published objects"],
+        ["nothing", "dann"],
+    )
+
+
 def test_a_heat_map_shows_its_numbers_and_turns_what_is_too_wide() -> None:
     entries = {
         (row, column): Entry(0.1 * k, 100) for k, (row, column) in enumerate([("a", "x"), ("a", "y"), ("b", "x")])

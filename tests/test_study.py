@@ -36,6 +36,7 @@ from graspgap.evaluation.stages import (
 from graspgap.evaluation.study import plan
 from graspgap.evaluation.study_file import PRESETS, RESOLVED, read_study, study_of
 from graspgap.evaluation.study_report import chosen_comparisons
+from graspgap.evaluation.tables import pool
 from graspgap.files import read_json, write_json
 
 
@@ -168,6 +169,10 @@ def _small(tmp_path: Path, **changed: str) -> Path:
         ({"more": '[[tried]]\narms = ["simonly"]\n'}, "did you mean 'sim-only'"),
         ({"data": '[data.sim]\nattempts = 40\n[data.few]\nattempts = 50\ndrawn_from = "sim"\n'}, "at least as many"),
         ({"arm": '[arms]\nname = "a"\n'}, "expected tables: write"),
+        (
+            {"top": 'about = "x"\ntrain_steps = 4\ntrials = 6\nscore = true\n'},
+            "needs one real dataset that arms read, and they read none",
+        ),
     ],
 )
 def test_a_wrong_study_file_is_one_clear_line(tmp_path: Path, changed: dict[str, str], words: str) -> None:
@@ -190,6 +195,16 @@ def test_a_study_file_of_ones_own_is_planned(tmp_path: Path) -> None:
         read_study("bnech")
 
 
+def test_scores_are_by_the_reality_that_the_arms_read(tmp_path: Path) -> None:
+    top = 'about = "x"\ntrain_steps = 4\ntrials = 6\nscore = true\n'
+    data = "[data.sim]\nattempts = 40\n[data.cell]\nworld = 'standin'\nattempts = 40\n"
+    data += "[data.few]\nattempts = 40\ndrawn_from = 'cell'\n"
+    arm = '[[arms]]\nname = "a"\nsim = "sim"\nfeatures = "dbn"\nreal = "few"\n'
+    stages = plan(read_study(str(_small(tmp_path, top=top, data=data, arm=arm))), Path("out"), 0)
+    assert stages[-1].arguments[4:6] == ("--real", "out/data/cell")
+    assert {name for stage in stages for name in stage.after} <= {stage.name for stage in stages}
+
+
 def test_a_folder_knows_its_study(tmp_path: Path) -> None:
     path = _small(tmp_path)
     study = replace(read_study(str(path)), compare=(("sim-only", "sim-only"),))
@@ -208,7 +223,8 @@ def test_pairs_that_a_study_names_are_compared() -> None:
         return EvaluationResult(arm, 0.0, 0, 0, 1000, "standin", records, ["simulation"])
 
     study = read_study("ablations")
-    (found,) = chosen_comparisons(study, [tried("prisms", 30), tried("published", 24), tried("other", 9)])
+    cells = pool([tried("prisms", 30), tried("published", 24), tried("other", 9)])
+    (found,) = chosen_comparisons(study.compare, cells)
     assert (found.first, found.second) == ("prisms", "published")
     assert found.difference.value == pytest.approx(0.1)
 

@@ -71,7 +71,8 @@ def test_its_name_goes_where_a_run_does(study: Path, models: Path, tmp_path: Pat
     add(study, "policies/a", "first", "A policy for tests.")
     out = tmp_path / "trials"
     words = ["--world", "sim", "--attempts", "3", "--image-size", "32", "--workers", "1", "--seed", "5"]
-    assert main(["evaluate", str(out), "--policy", "zoo:first", *words]) == 0
+    assert main(["evaluate", str(out), "--policy", "zoo:first", *words, "--films", "1"]) == 0
+    assert list((out / "films").glob("*.webp"))
     assert main(["evaluate", str(tmp_path / "own"), "--policy", str(study / "policies" / "a"), *words]) == 0
     zoos, own = (
         [(each["success"], each["predicted"]) for each in read_json(path / "results.json", "a result")["records"]]

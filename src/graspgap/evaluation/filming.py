@@ -24,6 +24,7 @@ from graspgap.files import read_json
 from graspgap.progress import progress
 from graspgap.runs import CONFIG
 from graspgap.worlds.catalog import cached_world, is_robot
+from graspgap.zoo import resolved
 
 CLOSE = 1e-3
 """Two predictions closer than this count as equal: an ONNX export and its policy differ by less."""
@@ -73,7 +74,7 @@ def _settings(folder: Path, result: EvaluationResult, policy: str) -> TrialSetti
         )
     settings = replace(settings, policy=PolicyChoice(policy or settings.policy.name, settings.policy.noise))
     name = settings.policy.name
-    if name not in NAMES and not Path(name).is_dir():
+    if name not in NAMES and not resolved(Path(name)).is_dir():
         raise UserError(f"the policy of {folder} isn't at {name} any more: say where it is with --policy")
     return settings
 

@@ -6,12 +6,13 @@ import math
 from collections.abc import Sequence
 from itertools import permutations
 
+from graspgap.evaluation.ingredients import SIMULATION
 from graspgap.evaluation.results import EvaluationResult, sample
 from graspgap.evaluation.statistics import CurvePoint, Interval, label_efficiency
 from graspgap.evaluation.tables import Cell, Comparison, compare, p_text, percent, pool
 from graspgap.worlds.standin_names import STANDIN, is_standin
 
-SIMULATION_ALONE = frozenset({"simulation"})
+SIMULATION_ALONE = frozenset({SIMULATION})
 
 
 def headline(results: Sequence[EvaluationResult]) -> str:

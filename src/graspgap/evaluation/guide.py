@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from graspgap.evaluation.findings import labels_worth, main_cells, rate_text, real_only_curve
+from graspgap.evaluation.ingredients import about_simulation
 from graspgap.evaluation.tables import Cell, Comparison, compare, percent
 
-WITHOUT_PICTURES = frozenset({"simulation", "randomization", "rcan"})
-"""Ingredients that learn from no real picture."""
 SIMULATORS = ("sim", "bullet")
 NOT_MEASURED = "Not measured here."
 BARS, CURVE, COSTS = "Success rates", "Success against real labels", "What training costs"
@@ -55,8 +54,8 @@ def guide(cells: Sequence[Cell], costs: Costs | None = None) -> list[Advice]:
         return []
     costs = costs or {}
     unlabelled = [cell for cell in trained if not cell.real_labels]
-    blind = [cell for cell in unlabelled if cell.ingredients <= WITHOUT_PICTURES]
-    looking = [cell for cell in unlabelled if not cell.ingredients <= WITHOUT_PICTURES]
+    blind = [cell for cell in unlabelled if _is_blind(cell)]
+    looking = [cell for cell in unlabelled if not _is_blind(cell)]
     labels = sorted({cell.label_count for cell in trained if cell.label_count})
     few, many = labels[0] if len(labels) > 1 else None, labels[-1] if labels else None
     found = [Advice("No real pictures at all", *_best(blind, costs))]
@@ -67,6 +66,11 @@ def guide(cells: Sequence[Cell], costs: Costs | None = None) -> list[Advice]:
     found.append(_labelled("A few real labels", few, trained, costs))
     found.append(_labelled("Many real labels", many, trained, costs))
     return found
+
+
+def _is_blind(cell: Cell) -> bool:
+    """Whether an arm learns from no real picture: RCAN changes real pictures, but has learned from none."""
+    return all(about_simulation(ingredient) or ingredient == "rcan" for ingredient in cell.ingredients)
 
 
 def _labelled(situation: str, count: int | None, cells: Sequence[Cell], costs: Costs) -> Advice:

@@ -11,12 +11,10 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from graspgap.adaptation.pixel import METHODS
 from graspgap.evaluation.canvas import FAINT, FONT, INK, WIDTH, only_axes, png_bytes, wrapped
+from graspgap.evaluation.ingredients import SIMULATION, about_features
 from graspgap.evaluation.tables import Cell
 
-PICTURES = {"randomization", "GAN", *METHODS}
-"""Ingredients that change the pictures (and physics) that a policy learns from; the others are losses on top."""
 COLOURS = "cividis"
 """Even steps for colour-blind readers too."""
 
@@ -59,7 +57,7 @@ def heat_table(
 def ingredient_table(cells: Sequence[Cell]) -> HeatTable | None:
     """Arms without real labels: what is done to the pictures by what is done to the features, rows and columns with
     several entries alone. None unless two rows share two columns."""
-    chosen = [cell for cell in cells if "simulation" in cell.ingredients and not cell.real_labels]
+    chosen = [cell for cell in cells if SIMULATION in cell.ingredients and not cell.real_labels]
     chosen.sort(key=lambda cell: (len(cell.ingredients), sorted(cell.ingredients)))
     table = _crossed(heat_table(chosen, "pictures", _pictures, "features", _features))
     for row in table.rows:
@@ -86,11 +84,12 @@ def _crossed(table: HeatTable) -> HeatTable:
 
 
 def _pictures(cell: Cell) -> str:
-    return "+".join(sorted(cell.ingredients & PICTURES)) or "plain"
+    changed = {name for name in cell.ingredients if name != SIMULATION and not about_features(name)}
+    return "+".join(sorted(changed)) or "plain"
 
 
 def _features(cell: Cell) -> str:
-    return "+".join(sorted(cell.ingredients - PICTURES - {"simulation"})) or "nothing"
+    return "+".join(sorted(filter(about_features, cell.ingredients))) or "nothing"
 
 
 def heat_map(table: HeatTable) -> bytes:

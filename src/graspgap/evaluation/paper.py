@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from graspgap.evaluation.ingredients import SIMULATION
 from graspgap.evaluation.results import sample
 from graspgap.evaluation.statistics import Interval, bootstrap_interval
 from graspgap.evaluation.tables import Cell, compare, markdown, percent
@@ -181,7 +182,7 @@ def targets(cells: Sequence[Cell]) -> list[list[str]]:
     known = {(cell.arm, cell.real_labels): cell for cell in cells}
     rows = [["target", "best arm", "measured", "verdict"]]
     base, goal = known.get(("sim-only", 0.0)), known.get(("real-only", 1.0))
-    unlabelled = [cell for cell in cells if not cell.real_labels and "simulation" in cell.ingredients]
+    unlabelled = [cell for cell in cells if not cell.real_labels and SIMULATION in cell.ingredients]
     if base and goal and unlabelled and goal.rate.value > base.rate.value:  # else there is no gap to close
         best = max(unlabelled, key=lambda cell: cell.rate.value)
         share = gap_closed(best, base, goal)
@@ -189,7 +190,7 @@ def targets(cells: Sequence[Cell]) -> list[list[str]]:
         measured = f"{100 * share.value:.0f}% ({100 * share.low:.0f} to {100 * share.high:.0f})"
         rows.append(["no label: 90% of the gap from sim-only to all labels closed", best.arm, measured, word])
     for fraction in (0.02, 0.01):
-        mixed = [cell for cell in cells if cell.real_labels == fraction and "simulation" in cell.ingredients]
+        mixed = [cell for cell in cells if cell.real_labels == fraction and SIMULATION in cell.ingredients]
         if not (mixed and goal):
             continue
         best = max(mixed, key=lambda cell: cell.rate.value)

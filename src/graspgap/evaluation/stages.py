@@ -113,11 +113,11 @@ def run_stages(study: Path, stages: Sequence[Stage], workers: int = 0, only: str
     slots = min(cores, 2)
     done = {stage.name for stage in stages if finished_seconds(study, stage) is not None}
     waiting = needed(stages, done, only)
-    costs = expected_seconds(study, waiting)
-    before = round(sum(seconds for name, seconds in expected_seconds(study, stages).items() if name in done))
+    costs = expected_seconds(study, stages)
+    left, before = (round(sum(costs[name] for name in names)) for names in ([stage.name for stage in waiting], done))
     running: dict[Stage, _Process] = {}
     failure: UserError | None = None
-    with progress("study", before + round(sum(costs.values())), before, unit="core-seconds of work") as advance:
+    with progress("study", before + left, before, unit="core-seconds of work") as advance:
         while running or (waiting and not failure):
             for stage in list(waiting):
                 if finished_seconds(study, stage) is not None:  # by another command

@@ -156,6 +156,7 @@ def _score_stages(study: Study, out: Path, seed: int, stages: Sequence[Stage]) -
     """Score the adapters and policies among the stages that have no real label, those of each simulated dataset
     together; one judge for all adapters, of the first dataset."""
     found: list[Stage] = []
+    (real,) = study.realities()
     for data in [stage.name for stage in stages if stage.arguments[0] == "collect" and "sim" in stage.arguments]:
         runs = [
             stage
@@ -165,12 +166,12 @@ def _score_stages(study: Study, out: Path, seed: int, stages: Sequence[Stage]) -
             and "--real-labels" not in stage.arguments
         ]
         name = f"scores/{data.removeprefix('data/')}"
-        words = ["score", str(out / name), "--sim", str(out / data), "--real", str(out / "data" / "standin")]
+        words = ["score", str(out / name), "--sim", str(out / data), "--real", str(out / "data" / real)]
         for option, command, first in (("--adapter", "adapt", ["none"]), ("--policy", "train", [])):
             words += [option, *first, *(str(out / run.name) for run in runs if run.arguments[0] == command)]
         words += ["--seed", str(seed), *study.score_options]
         if found:
             words += ["--judge", str(out / found[0].name)]
-        after = [data, "data/standin", *(stage.name for stage in (*runs, *found))]
+        after = [data, f"data/{real}", *(stage.name for stage in (*runs, *found))]
         found.append(Stage(name, tuple(words), tuple(after), ("score", len(runs))))
     return found

@@ -9,6 +9,7 @@ from typing import Any
 
 from graspgap.config import from_json
 from graspgap.errors import UserError, choose
+from graspgap.evaluation.ingredients import SIMULATION, STATISTICS
 from graspgap.files import read_json
 from graspgap.runs import read_run
 from graspgap.settings import check_table, read_toml
@@ -22,7 +23,7 @@ FEWEST = 40
 """Attempts of a dataset of a scaled study: less leaves some scenes no success to learn from."""
 MOST_SEEDS = 100
 """Policies of one arm: those of the study's next seed have the numbers after them."""
-STATISTICS = ("adabn", "dbn")
+ONLY_STATISTICS = frozenset({"adabn", "dbn"})
 """Feature-level methods that are nothing but batch statistics of reality's own pictures."""
 
 
@@ -150,17 +151,23 @@ class Study:
             return arm.adapter, self.adapters[arm.adapter]
         return f"{arm.adapter}-sim", StudyAdapter(arm.adapter)
 
+    def realities(self) -> list[str]:
+        """The real datasets that arms and adapters read, in place of drawn ones those that they are drawn from."""
+        read = {arm.real for arm in self.arms if arm.features or any(arm.real_labels)}
+        read |= {self.adapter(arm)[1].real for arm in self.arms if arm.adapter}
+        return sorted({self.data[name].drawn_from or name for name in read})
+
     def ingredients(self, arm: StudyArm) -> tuple[str, ...]:
         """What the arm is made of besides real labels. `statistics`: batch statistics of reality's own pictures."""
         features = [name for name in arm.features.split(",") if name]
         name, adapter = self.adapter(arm)
         read = [self.data[source] for source in ([arm.sim] if arm.sim else []) + ([adapter.sim] if arm.adapter else [])]
         kinds = {data.randomize for data in read} - {"none"}
-        found = ["simulation"] if arm.sim else []
+        found = [SIMULATION] if arm.sim else []
         found += sorted("randomization" if kind == "both" else f"{kind} randomization" for kind in kinds)
         found += sorted({f"{data.objects} objects" for data in read if data.objects})
-        found += ["statistics"] if set(features) & set(STATISTICS) else []
-        found += [feature for feature in features if feature not in STATISTICS]
+        found += [STATISTICS] if set(features) & ONLY_STATISTICS else []
+        found += [feature for feature in features if feature not in ONLY_STATISTICS]
         if arm.adapter:
             found.append(name if adapter.options or self.data[adapter.real].drawn_from else adapter.method)
         return tuple(dict.fromkeys(found))
@@ -230,6 +237,9 @@ def _check(study: Study, where: str) -> None:
     for tried in study.tried:
         for name in tried.arms:
             _known(f"an arm of [[tried]] in {where}", name, [*names, "random"])
+    if study.score and len(study.realities()) != 1:
+        read = ", ".join(study.realities()) or "none"
+        raise UserError(f"score in {where} needs one real dataset that arms read, and they read {read}: correct it")
     for pair in study.compare:
         for name in pair:
             _known(f"an arm of compare in {where}", name, names)

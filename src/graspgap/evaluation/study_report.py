@@ -17,10 +17,10 @@ from graspgap.evaluation.guide import Cost
 from graspgap.evaluation.pictures import GRID, adaptation_rows
 from graspgap.evaluation.ranking import ranking_markdown, ranking_table, scatters, scored_runs
 from graspgap.evaluation.report import GridRow, ImageGrid, ReportFigure, ReportInput, build_report, result_figures
-from graspgap.evaluation.results import EvaluationResult, find_results
+from graspgap.evaluation.results import find_results
 from graspgap.evaluation.stages import Stage, finished_seconds, needed
 from graspgap.evaluation.study_file import Study
-from graspgap.evaluation.tables import Comparison, compare, pool, results_markdown, write_csv
+from graspgap.evaluation.tables import Cell, Comparison, compare, pool, results_markdown, write_csv
 from graspgap.files import read_json, write_text
 from graspgap.runs import CONFIG, read_run
 from graspgap.tensors import choose_device
@@ -33,9 +33,11 @@ MASKS = (
 )
 
 
-def write_report(out: Path, **more: Any) -> Path:
+def write_report(out: Path, compared: Sequence[tuple[str, str]] = (), **more: Any) -> Path:
     """Write `table.csv`, `table.md`, the result figures and `report.html` from all evaluations below `out`; where there
     are none yet, what is known of the adapter and policy runs there.
+
+    `compared`: pairs of arms to compare besides those that differ in an ingredient.
 
     Raises:
         UserError: if there is nothing.
@@ -46,9 +48,11 @@ def write_report(out: Path, **more: Any) -> Path:
     cells = pool(results)
     write_csv(results, out / "table.csv")
     write_text(out / "table.md", results_markdown(cells))
-    for number, figure in enumerate(result_figures(main_cells(cells)), start=1):
+    main = main_cells(cells)
+    for number, figure in enumerate(result_figures(main), start=1):
         save_png(figure.png, out / "figures" / f"{number}-{figure.title.lower().replace(' ', '-')}.png")
     more = {"title": f"graspgap: {out.name}", "results": results, "galleries": galleries(out)} | more
+    more["comparisons"] = chosen_comparisons(compared, main)
     return build_report(ReportInput(**more), out)
 
 
@@ -88,6 +92,7 @@ def write_study_report(out: Path, study: Study, stages: Sequence[Stage]) -> Path
     }
     return write_report(
         out,
+        compared=study.compare,
         title=f"graspgap study: {read_json(out / CONFIG, 'a study')['config']['preset']}",
         grids=adaptation_grids(out, stages),
         logs=logs,
@@ -95,16 +100,14 @@ def write_study_report(out: Path, study: Study, stages: Sequence[Stage]) -> Path
         timings={name: value for name, value in seconds.items() if value is not None},
         configurations=configurations,
         warnings=warnings,
-        comparisons=chosen_comparisons(study, find_results(out)),
         **selection(out),
     )
 
 
-def chosen_comparisons(study: Study, results: Sequence[EvaluationResult]) -> list[Comparison]:
-    """Of the pairs of arms that the study names, without real labels, as far as both were tried."""
-    cells = {cell.arm: cell for cell in main_cells(pool(results)) if not cell.real_labels}
-    pairs = [(cells.get(first), cells.get(second)) for first, second in study.compare]
-    found = [compare(first, second) for first, second in pairs if first and second]
+def chosen_comparisons(pairs: Sequence[tuple[str, str]], cells: Sequence[Cell]) -> list[Comparison]:
+    """Of these pairs of arms, without real labels, as far as both were tried."""
+    known = {cell.arm: cell for cell in cells if not cell.real_labels}
+    found = [compare(known[first], known[second]) for first, second in pairs if {first, second} <= known.keys()]
     return [item for item in found if item is not None]
 
 

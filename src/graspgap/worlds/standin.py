@@ -88,6 +88,11 @@ class StandinConfig:
     """What is simulation's instead (`standin_names.FACTORS`); the objects are given to `make_standin`."""
 
 
+def reality_spec(name: str, image_size: int, workspace: Workspace, nominal: Camera) -> WorldSpec:
+    """What a stand-in tells of itself, as a real cell would: no masks and no state."""
+    return WorldSpec(name, image_size, workspace, nominal, has_masks=False, has_state=False, is_reality=True)
+
+
 def draw_day(
     rng: np.random.Generator,
     objects: list[ObjectModel],
@@ -122,15 +127,7 @@ def make_standin(config: StandinConfig, object_set: ObjectSet, split: Split) -> 
     count = counts[choose("the stand-in's purpose", config.purpose, counts)]
     if "objects" in same:
         count = simulation.objects
-    spec = WorldSpec(
-        standin_name(same),
-        config.image_size,
-        config.workspace,
-        config.nominal,
-        has_masks=False,
-        has_state=False,
-        is_reality=True,
-    )
+    spec = reality_spec(standin_name(same), config.image_size, config.workspace, config.nominal)
     renderer: Renderer[Cell] = MitsubaRenderer(
         RenderConfig(image_size=config.image_size, samples=config.samples, camera=config.camera), furnish
     )

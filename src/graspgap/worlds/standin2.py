@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from graspgap.contract import Camera, Workspace, WorldSpec
+from graspgap.contract import Camera, Workspace
 from graspgap.objects.model import ObjectSet, Split
 from graspgap.worlds import arm
 from graspgap.worlds.bullet import require_pybullet
 from graspgap.worlds.bullet_config import BulletConfig
 from graspgap.worlds.bullet_tray import BoxTray
 from graspgap.worlds.sensor import SensorConfig
-from graspgap.worlds.standin import NOMINAL_CAMERA, draw_day, shifted
+from graspgap.worlds.standin import NOMINAL_CAMERA, draw_day, reality_spec, shifted
 from graspgap.worlds.standin_names import SECOND
 from graspgap.worlds.tabletop import Draws, TabletopWorld
 
@@ -95,15 +95,7 @@ def make_standin2(config: SecondConfig, object_set: ObjectSet, split: Split) -> 
     from graspgap.worlds.mitsuba_renderer import MitsubaRenderer, RenderConfig
     from graspgap.worlds.standin2_looks import furnish
 
-    spec = WorldSpec(
-        SECOND,
-        config.image_size,
-        config.workspace,
-        config.nominal,
-        has_masks=False,
-        has_state=False,
-        is_reality=True,
-    )
+    spec = reality_spec(SECOND, config.image_size, config.workspace, config.nominal)
     renderer = MitsubaRenderer(
         RenderConfig(image_size=config.image_size, samples=config.samples, camera=config.camera, sensor=SENSOR), furnish
     )

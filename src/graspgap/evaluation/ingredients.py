@@ -1,0 +1,19 @@
+"""What the ingredients of an arm are, which `Study.ingredients` names and results carry."""
+
+from __future__ import annotations
+
+from graspgap.adaptation.feature import FEATURES
+
+SIMULATION = "simulation"
+STATISTICS = "statistics"
+"""Batch statistics of reality's own pictures."""
+
+
+def about_simulation(ingredient: str) -> bool:
+    """Whether it is what simulation shows, which needs no real picture: its objects, looks and physics."""
+    return ingredient == SIMULATION or ingredient.endswith(("randomization", " objects"))
+
+
+def about_features(ingredient: str) -> bool:
+    """Whether it is done to the network's features; the others change what simulation shows, or adapt its pictures."""
+    return ingredient == STATISTICS or ingredient in FEATURES
