@@ -16,7 +16,7 @@ from graspgap.evaluation.canvas import wrapped
 from graspgap.evaluation.families import FamilyCount, family_bars, family_counts
 from graspgap.evaluation.figures import label_curve
 from graspgap.evaluation.guide import COSTS, NOT_MEASURED, Advice, Cost, guide
-from graspgap.evaluation.heat_map import Entry, HeatTable, heat_map, heat_table, ingredient_table
+from graspgap.evaluation.heat_map import Entry, HeatTable, heat_map, heat_table, ingredient_table, simulation_table
 from graspgap.evaluation.pictures import predicted_masks
 from graspgap.evaluation.report import ReportInput, object_figures, render
 from graspgap.evaluation.results import EvaluationResult
@@ -182,6 +182,25 @@ def test_objects_and_looks_of_simulation_need_no_real_picture() -> None:
         ["plain", "appearance randomization+published objects"],
         ["nothing", "dann"],
     )
+
+
+def test_objects_and_what_is_randomized_are_crossed() -> None:
+    kinds = {"": [], "looks": ["appearance randomization"], "both": ["randomization"]}
+    objects = {"": [], "published": ["published objects"], "graspgan": ["graspgan"]}
+    results = [
+        result(f"{name} {kind}", 2, [*SIM, *objects[name], *kinds[kind]])
+        for name in objects
+        for kind in kinds
+        if (name, kind) != ("published", "both")
+    ]
+    more = [result("dann", 2, [*SIM, "dann"]), result("everyday", 2, [*SIM, "everyday objects"])]
+    table = simulation_table(pool([*results, *more, result("labels", 2, SIM, labels=1.0)]))
+    assert table is not None
+    own = "simulation's own objects"
+    assert list(table.rows) == [own, "published objects", f"{own}, graspgan"]
+    assert list(table.columns) == ["nothing", "appearance", "looks and physics"]
+    assert len(table.entries) == 8
+    assert simulation_table(pool(more)) is None
 
 
 def test_a_heat_map_shows_its_numbers_and_turns_what_is_too_wide() -> None:

@@ -373,6 +373,19 @@ def test_tables_of_a_markdown_file_come_from_result_files(tmp_path: Path) -> Non
         filled("<!-- results nowhere -->\n<!-- end -->", tmp_path)
 
 
+def test_the_figure_of_a_markdown_file_comes_from_result_files(tmp_path: Path) -> None:
+    for count, wins in ((0, 1), (10, 2), (40, 3)):
+        records = [AttemptRecord(k, k // 3, k % 4 < wins, None, 4, None, 0.1) for k in range(40)]
+        result = EvaluationResult("real-only" if count else "random", count / 40, count, 0, 1000, "standin", records)
+        save(result, tmp_path / "results" / str(count))
+    text = "<!-- curve results:docs/labels.png -->\n<!-- end -->"
+    assert "](docs/labels.png)" in filled(text, tmp_path)
+    picture = (tmp_path / "docs" / "labels.png").read_bytes()
+    save(replace(result, arm="other"), tmp_path / "results" / "other")
+    filled(text, tmp_path)
+    assert (tmp_path / "docs" / "labels.png").read_bytes() != picture
+
+
 def test_a_benchmarks_rows_become_a_table(tmp_path: Path) -> None:
     write_json(tmp_path / "speed.json", {"rows": [{"what": "sim", "per_second": 9.5, "more": 1, "none": None}]})
     text = "<!-- benchmark speed.json:what,per_second,none -->\n<!-- end -->"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from matplotlib import colormaps
@@ -12,9 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from graspgap.evaluation.canvas import FAINT, FONT, INK, WIDTH, only_axes, png_bytes, wrapped
-from graspgap.evaluation.ingredients import SIMULATION, about_features
+from graspgap.evaluation.ingredients import OBJECTS, RANDOMIZATION, SIMULATION, about_features, about_simulation
 from graspgap.evaluation.tables import Cell
 
+NOTHING = "nothing"
 COLOURS = "cividis"
 """Even steps for colour-blind readers too."""
 
@@ -59,17 +61,20 @@ def ingredient_table(cells: Sequence[Cell]) -> HeatTable | None:
     several entries alone. None unless two rows share two columns."""
     chosen = [cell for cell in cells if SIMULATION in cell.ingredients and not cell.real_labels]
     chosen.sort(key=lambda cell: (len(cell.ingredients), sorted(cell.ingredients)))
-    table = _crossed(heat_table(chosen, "pictures", _pictures, "features", _features))
-    for row in table.rows:
-        for other in table.rows:
-            both = [name for name in table.columns if {(row, name), (other, name)} <= table.entries.keys()]
-            if row != other and len(both) > 1:
-                return table
-    return None
+    return _crossed(heat_table(chosen, "pictures", _pictures, "features", _features))
 
 
-def _crossed(table: HeatTable) -> HeatTable:
-    """The table without rows and columns of one entry."""
+def simulation_table(cells: Sequence[Cell]) -> HeatTable | None:
+    """Arms without real labels and with nothing done to their features: simulation's objects, and how its pictures are
+    adapted, by what is randomized. None as `ingredient_table`."""
+    chosen = [cell for cell in cells if SIMULATION in cell.ingredients and not cell.real_labels]
+    chosen = [cell for cell in chosen if _features(cell) == NOTHING]
+    chosen.sort(key=lambda cell: (len(_adapted(cell)), RANDOMIZATION in cell.ingredients, _randomized(cell) != NOTHING))
+    return _crossed(heat_table(chosen, "objects", _objects, "randomized", _randomized))
+
+
+def _crossed(table: HeatTable) -> HeatTable | None:
+    """The table without rows and columns of one entry; None unless two rows share two columns."""
     entries, before = dict(table.entries), -1
     while len(entries) != before:
         before = len(entries)
@@ -80,7 +85,10 @@ def _crossed(table: HeatTable) -> HeatTable:
         [name for name in names if name in {place[side] for place in entries}]
         for side, names in enumerate((table.rows, table.columns))
     )
-    return HeatTable(table.row_title, table.column_title, rows, columns, entries)
+    for row, other in combinations(rows, 2):
+        if sum({(row, name), (other, name)} <= entries.keys() for name in columns) > 1:
+            return HeatTable(table.row_title, table.column_title, rows, columns, entries)
+    return None
 
 
 def _pictures(cell: Cell) -> str:
@@ -89,7 +97,21 @@ def _pictures(cell: Cell) -> str:
 
 
 def _features(cell: Cell) -> str:
-    return "+".join(sorted(filter(about_features, cell.ingredients))) or "nothing"
+    return "+".join(sorted(filter(about_features, cell.ingredients))) or NOTHING
+
+
+def _objects(cell: Cell) -> str:
+    objects = sorted(name for name in cell.ingredients if name.endswith(OBJECTS))
+    return ", ".join([*(objects or ["simulation's own objects"]), *_adapted(cell)])
+
+
+def _adapted(cell: Cell) -> list[str]:
+    return sorted(name for name in cell.ingredients if not (about_simulation(name) or about_features(name)))
+
+
+def _randomized(cell: Cell) -> str:
+    kinds = sorted(name for name in cell.ingredients if name.endswith(RANDOMIZATION))
+    return "+".join(kind.removesuffix(RANDOMIZATION).strip() or "looks and physics" for kind in kinds) or NOTHING
 
 
 def heat_map(table: HeatTable) -> bytes:

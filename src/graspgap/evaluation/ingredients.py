@@ -7,11 +7,15 @@ from graspgap.adaptation.feature import FEATURES
 SIMULATION = "simulation"
 STATISTICS = "statistics"
 """Batch statistics of reality's own pictures."""
+RANDOMIZATION = "randomization"
+"""Of looks and physics; `appearance randomization` is of looks alone, and so on."""
+OBJECTS = " objects"
+"""What follows the name of an object set that is not the world's own."""
 
 
 def about_simulation(ingredient: str) -> bool:
     """Whether it is what simulation shows, which needs no real picture: its objects, looks and physics."""
-    return ingredient == SIMULATION or ingredient.endswith(("randomization", " objects"))
+    return ingredient == SIMULATION or ingredient.endswith((RANDOMIZATION, OBJECTS))
 
 
 def about_features(ingredient: str) -> bool:

@@ -2,7 +2,7 @@
 
 A table stands between `<!-- results FOLDER -->` and `<!-- end -->`; the folder is relative to the Markdown file. The
 rows of a benchmark stand after `<!-- benchmark FILE:column,column -->`. `selection FOLDER` is the study of the scores
-in it.
+in it. `curve FOLDER:PICTURE.png` draws success against real labels, to a picture beside the Markdown file.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from pathlib import Path
 
 from graspgap.errors import UserError
 from graspgap.evaluation.efficiency import efficiency_markdown
+from graspgap.evaluation.figures import save_png
 from graspgap.evaluation.findings import headline, ingredient_comparisons, main_cells
 from graspgap.evaluation.gap import gap_markdown
 from graspgap.evaluation.paper import paper_markdown, targets_markdown
 from graspgap.evaluation.power import power_note
 from graspgap.evaluation.ranking import ranking_markdown
+from graspgap.evaluation.report import curve_figure
 from graspgap.evaluation.results import EvaluationResult, find_results
 from graspgap.evaluation.tables import comparisons_markdown, markdown, pool, results_markdown
 from graspgap.evaluation.transfer import transfer_markdown
@@ -37,7 +39,7 @@ MAKERS: dict[str, Maker] = {
     "transfer": lambda results: transfer_markdown(pool(results)),
 }
 """What is made of the results in a folder, or in several, joined by commas, by the name in the mark."""
-_TABLE = re.compile(rf"(<!-- ({'|'.join(MAKERS)}|selection|benchmark) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_TABLE = re.compile(rf"(<!-- ({'|'.join(MAKERS)}|selection|benchmark|curve) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def filled(text: str, base: Path) -> str:
@@ -53,14 +55,28 @@ def filled(text: str, base: Path) -> str:
             body = _benchmark(base, folder)
         elif kind == "selection":
             body = ranking_markdown(base / folder)
+        elif kind == "curve":
+            body = _curve(base, folder)
         else:
-            results = [result for name in folder.split(",") for result in find_results(base / name)]
-            if not results:
-                raise UserError(f"{base / folder} holds no results.json, expected by a table of the Markdown file")
-            body = MAKERS[kind](results)
+            body = MAKERS[kind](_results(base, folder))
         return f"{start}{body.rstrip()}\n{end}"
 
     return _TABLE.sub(fill, text)
+
+
+def _results(base: Path, folders: str) -> list[EvaluationResult]:
+    results = [result for name in folders.split(",") for result in find_results(base / name)]
+    if not results:
+        raise UserError(f"{base / folders} holds no results.json, expected by a table of the Markdown file")
+    return results
+
+
+def _curve(base: Path, words: str) -> str:
+    """Draw the figure, and show it."""
+    folders, _, picture = words.partition(":")
+    found = curve_figure(main_cells(pool(_results(base, folders))))
+    save_png(found.png, base / picture)
+    return f"![{found.title}. {found.caption}]({picture})"
 
 
 def _benchmark(base: Path, words: str) -> str:

@@ -23,7 +23,7 @@ from graspgap.evaluation.findings import headline, ingredient_comparisons, ingre
 from graspgap.evaluation.gallery import LEGEND, Gallery
 from graspgap.evaluation.gap import gap_rows
 from graspgap.evaluation.guide import COSTS, Cost, guide
-from graspgap.evaluation.heat_map import heat_map, ingredient_table
+from graspgap.evaluation.heat_map import heat_map, ingredient_table, simulation_table
 from graspgap.evaluation.paper import MISSING, paper_rows, targets
 from graspgap.evaluation.power import power_note
 from graspgap.evaluation.results import EvaluationResult, predictions
@@ -195,12 +195,7 @@ def result_figures(cells: Sequence[Cell]) -> list[ReportFigure]:
             figures.success_bars(cells),
         )
     ]
-    if any(cell.label_count for cell in cells):
-        caption = (
-            "What real labels buy, with bands of 95% intervals. Black: real labels alone. Dashed, with the interval at "
-            "0: the best arms that use none."
-        )
-        found.append(ReportFigure("Success against real labels", caption, figures.label_curve(cells)))
+    found += [curve_figure(cells)] if any(cell.label_count for cell in cells) else []
     table = ingredient_table(cells)
     if table:
         caption = (
@@ -208,6 +203,13 @@ def result_figures(cells: Sequence[Cell]) -> list[ReportFigure]:
             "learn from, by what is asked of their features. Blank: not measured."
         )
         found.append(ReportFigure("Pictures and features", caption, heat_map(table)))
+    table = simulation_table(cells)
+    if table:
+        caption = (
+            "Success [%] and number of attempts of arms without real labels: which objects simulation shows, and how "
+            "its pictures are adapted, by what is randomized. Blank: not measured."
+        )
+        found.append(ReportFigure("Objects and randomization", caption, heat_map(table)))
     found += object_figures(cells)
     best = sorted(cells, key=lambda cell: -cell.rate.value)
     predicted = {cell.name: predictions(cell.results) for cell in best}
@@ -222,6 +224,15 @@ def result_figures(cells: Sequence[Cell]) -> list[ReportFigure]:
         chosen = dict(list(shown.items())[:RELIABILITY_LIMIT])
         found.append(ReportFigure("Predicted and observed success", caption, figures.reliability_diagram(chosen)))
     return found
+
+
+def curve_figure(cells: Sequence[Cell]) -> ReportFigure:
+    """Success against real labels, of cells some of which have them."""
+    caption = (
+        "What real labels buy, with bands of 95% intervals. Black: real labels alone. Dashed, with the interval at "
+        "0: the best arms that use none."
+    )
+    return ReportFigure("Success against real labels", caption, figures.label_curve(cells))
 
 
 def object_figures(cells: Sequence[Cell]) -> list[ReportFigure]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from graspgap.config import from_json
 from graspgap.errors import UserError, choose
-from graspgap.evaluation.ingredients import SIMULATION, STATISTICS
+from graspgap.evaluation.ingredients import OBJECTS, RANDOMIZATION, SIMULATION, STATISTICS
 from graspgap.files import read_json
 from graspgap.runs import read_run
 from graspgap.settings import check_table, read_toml
@@ -164,8 +164,8 @@ class Study:
         read = [self.data[source] for source in ([arm.sim] if arm.sim else []) + ([adapter.sim] if arm.adapter else [])]
         kinds = {data.randomize for data in read} - {"none"}
         found = [SIMULATION] if arm.sim else []
-        found += sorted("randomization" if kind == "both" else f"{kind} randomization" for kind in kinds)
-        found += sorted({f"{data.objects} objects" for data in read if data.objects})
+        found += sorted(RANDOMIZATION if kind == "both" else f"{kind} {RANDOMIZATION}" for kind in kinds)
+        found += sorted({data.objects + OBJECTS for data in read if data.objects})
         found += [STATISTICS] if set(features) & ONLY_STATISTICS else []
         found += [feature for feature in features if feature not in ONLY_STATISTICS]
         if arm.adapter:
