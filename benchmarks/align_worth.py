@@ -132,16 +132,16 @@ def plan(config: Config, files: dict[str, Path]) -> list[Stage]:
         data = f"data/{arm}"
         words = ["collect", str(config.out / data), "--world", "sim", "--camera", str(file), "--randomize", "both"]
         words += ["--attempts", str(config.attempts), "--seed", str(config.data_seed)]
-        stages.append(Stage(data, tuple(words), (), 0.13 * config.attempts))
+        stages.append(Stage(data, tuple(words), (), ("collect sim randomized", config.attempts)))
         for seed in config.training_seeds:
             policy, trials = f"policies/{arm}-seed{seed}", f"trials/{arm}-seed{seed}"
             words = ["train", str(config.out / policy), "--sim", str(config.out / data)]
             words += ["--steps", str(config.steps), "--seed", str(seed)]
-            stages.append(Stage(policy, tuple(words), (data,), 0.2 * config.steps))
+            stages.append(Stage(policy, tuple(words), (data,), ("train", config.steps)))
             words = ["evaluate", str(config.out / trials), "--policy", str(config.out / policy), "--camera", str(file)]
             words += ["--attempts", str(config.trials), "--seed", str(config.evaluation_seed), "--arm.name", arm]
             words += ["--arm.seed", str(seed), "--arm.ingredients", "simulation", "randomization", f"{arm} camera"]
-            stages.append(Stage(trials, tuple(words), (policy,), 0.3 * config.trials))
+            stages.append(Stage(trials, tuple(words), (policy,), ("evaluate standin", config.trials)))
     return stages
 
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import cv2
@@ -17,8 +17,9 @@ import pytest
 from conftest import REAL, SIM, make_dataset
 from graspgap.cli.main import COMMANDS, main
 from graspgap.contract import Camera
+from graspgap.deployment.predictor import load_predictor
 from graspgap.errors import UserError
-from graspgap.files import read_json, sha256
+from graspgap.files import read_json, sha256, write_json
 from graspgap.worlds.catalog import WorldChoice, cached_world
 
 SMALL = ("--image-size", "32")
@@ -142,12 +143,26 @@ def test_datasets_that_do_not_fit(
     moved = make_dataset(tmp_path / "moved", replace(REAL, camera=Camera(fov=30.0)), attempts=8)
     line = refused(capsys, "train", out, "--sim", sim_data, "--real", moved, "--real-labels", "1", *SMALL)
     assert "different nominal cameras" in line
+    camera = tmp_path / "camera.json"
+    write_json(camera, asdict(Camera(fov=31.0)))
+    line = refused(capsys, "train", out, "--sim", sim_data, "--real", moved, "--camera", camera, *SMALL)
+    assert f"{sim_data} and {camera} have different nominal cameras" in line
+    assert "give --real DATA too" in refused(capsys, "train", out, "--sim", sim_data, "--camera", camera, *SMALL)
     assert "counts as reality" in refused(capsys, "train", out, "--sim", real_data, *SMALL)
     assert "unlabelled reality" in refused(capsys, "train", out, "--sim", sim_data, "--features", "adabn", *SMALL)
     line = refused(capsys, "train", out, "--sim", sim_data, "--real", real_data, "--features", "adabm", *SMALL)
     assert "did you mean 'adabn'" in line
     assert "counts as reality" in refused(capsys, "adapt", out, "--sim", real_data, "--real", real_data, *SMALL)
     assert not out.exists()
+
+
+def test_a_camera_found_later_counts_in_place_of_the_datasets(tmp_path: Path, sim_data: Path) -> None:
+    moved = make_dataset(tmp_path / "moved", replace(REAL, camera=Camera(fov=30.0)), attempts=8)
+    camera, out = tmp_path / "camera.json", tmp_path / "run"
+    write_json(camera, asdict(SIM.camera))
+    words = ["--sim", sim_data, "--real", moved, "--real-labels", "1", "--camera", camera, "--steps", "1", *SMALL]
+    assert main(["train", str(out), *map(str, words)]) == 0
+    assert load_predictor(out).camera == SIM.camera
 
 
 def test_a_truncated_shard_is_named_and_left_alone(

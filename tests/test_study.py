@@ -205,6 +205,20 @@ def test_scores_are_by_the_reality_that_the_arms_read(tmp_path: Path) -> None:
     assert {name for stage in stages for name in stage.after} <= {stage.name for stage in stages}
 
 
+def test_what_is_seen_through_a_found_camera_is_all_along(tmp_path: Path) -> None:
+    data = "[data.sim]\nattempts = 40\ncamera = 'found'\n[data.standin]\nworld = 'standin'\nattempts = 40\n"
+    data += "[cameras.found]\nposition = [0.3, 0.6, 0.7]\nfov = 23.0\n"
+    arm = '[[arms]]\nname = "a"\nsim = "sim"\nfeatures = "dbn"\n[[arms]]\nname = "b"\nsim = "sim"\n'
+    arm += '[[arms]]\nname = "real-only"\nreal_labels = [1.0]\n'
+    study = read_study(str(_small(tmp_path, data=data, arm=arm)))
+    stages = {stage.name: stage.arguments for stage in plan(study, tmp_path / "out", 0)}
+    through = {name for name, words in stages.items() if "--camera" in words}
+    assert through == {"data/sim", "policies/a-seed0", "trials/a-seed0", "trials/b-seed0"}
+    assert study.ingredients(study.arms[0]) == ("simulation", "found camera", "statistics")
+    with pytest.raises(UserError, match="did you mean 'found'"):
+        read_study(str(_small(tmp_path, data=data.replace("'found'", "'fond'"), arm=arm)))
+
+
 def test_a_folder_knows_its_study(tmp_path: Path) -> None:
     path = _small(tmp_path)
     study = replace(read_study(str(path)), compare=(("sim-only", "sim-only"),))

@@ -156,6 +156,22 @@ def test_features_without_reality_are_refused(sim_data: Path, features: tuple[st
         GraspTrainer(replace(TRAINING, methods=chosen(*features)), data(sim_data), CPU)
 
 
+def test_few_real_labels_beside_simulation_count_no_more_often_than_asked(sim_data: Path, real_data: Path) -> None:
+    views = data(sim_data, real_data, labels=1.0)
+    config = replace(TRAINING, steps=1000, real_passes=6.0)
+    frames = len(open_dataset(real_data).labelled(1.0).images)
+
+    def loss(config: GraspTrainingConfig, views: GraspData) -> float:
+        return GraspTrainer(config, views, CPU).losses(0)["real"].item()
+
+    whole = loss(replace(config, real_passes=1e9), views)
+    share = 6.0 * frames / (config.steps * config.batch)
+    assert share < 1
+    assert loss(config, views) == pytest.approx(share * whole, rel=1e-4)
+    alone = replace(views, sim=None)
+    assert loss(config, alone) == pytest.approx(loss(replace(config, real_passes=1e9), alone), rel=1e-6)
+
+
 def test_simulated_batches_never_touch_the_statistics_of_reality(sim_data: Path, real_data: Path) -> None:
     config = replace(TRAINING, methods=chosen("dbn"))
     trainer = GraspTrainer(config, data(sim_data, real_data, unlabelled=True), CPU)

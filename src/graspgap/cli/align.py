@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +67,7 @@ def run(config: Config) -> None:
     write_json(
         config.out / "alignment.json",
         {
+            "camera": asdict(read.camera),
             "rms_pixels": fit.rms,
             "position_error_m": fit.position_error,
             "focal_error": fit.focal_error,

@@ -14,7 +14,7 @@ from graspgap.cli.checks import at_least
 from graspgap.config import to_json
 from graspgap.evaluation.report import duration
 from graspgap.evaluation.stages import Stage, expected_seconds, finished_seconds, needed, run_stages
-from graspgap.evaluation.study import plan
+from graspgap.evaluation.study import camera_file, plan
 from graspgap.evaluation.study_file import RESOLVED, read_study
 from graspgap.evaluation.study_report import write_study_report
 from graspgap.files import write_json
@@ -64,6 +64,8 @@ def run(config: Config) -> None:
     name = config.preset if config.scale == 1 else f"{config.preset}, scaled by {config.scale:g}"
     begin_run(config.out, "study", _Identity(name, config.seed))
     write_json(config.out / RESOLVED, to_json(study))
+    for camera, place in study.cameras.items():
+        write_json(camera_file(config.out, camera), to_json(place))
     run_stages(config.out, stages, workers, config.only)
     report = write_study_report(config.out, study, stages)
     Console().print((config.out / "table.md").read_text(encoding="utf-8"), markup=False, soft_wrap=True)

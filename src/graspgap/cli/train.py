@@ -34,6 +34,7 @@ from graspgap.training.engine import choose_precision
 from graspgap.training.grasp import GraspData, GraspTrainingConfig, policy_domain, policy_facts, train_grasp
 from graspgap.training.loop import Watch
 from graspgap.training.trackers import chosen_trackers
+from graspgap.worlds.camera_file import read_camera
 from graspgap.zoo import MODELS, resolved
 
 HELD_OUT = 0.1
@@ -53,6 +54,9 @@ class Config:
     """Real dataset."""
     real_labels: float = 0.0
     """Fraction of the real attempts whose labels training may use; 0: pictures, poses and commands alone."""
+    camera: Path | None = None
+    """File with the camera of the real pictures, as for `collect`, in place of what their dataset says: such as
+    `graspgap align` has found it since."""
     features: str = ""
     """Feature-level methods, joined by commas: `dann`, `dsn`, `adda`, `confusion`, `coral`, `mmd`, `consistency`
     (label-free loss on real attempts), `dbn` (separate batch statistics), `adabn` (batch statistics from unlabelled
@@ -108,21 +112,11 @@ def run(config: Config) -> None:
 def _train(config: Config, device: torch.device, precision: str, trackers: tuple[str, ...]) -> None:
     sim, sim_held = _split(config.sim, config)
     real, real_held = _split(config.real, config)
-    known = sim or real
-    if known is None:
-        raise UserError("training has no data: give --sim DATA, --real DATA, or both")
-    if sim and real and real.meta["camera"] not in (None, sim.meta["camera"]):
-        raise UserError(
-            f"{sim.path} and {real.path} have different nominal cameras, and the network sees through one: "
-            "collect the simulation with --camera FILE that says where the real one is"
-        )
+    camera = _camera(config, sim, real)
     names = [name for name in config.features.split(",") if name]
     check_features(names)
     methods = {name: config.methods[name] for name in names}
-    camera = known.meta["camera"]
-    network = resized(config.training.network, config.networks).fitted(
-        config.image_size, from_json(Camera, camera) if camera else None
-    )
+    network = resized(config.training.network, config.networks).fitted(config.image_size, camera)
     training = replace(
         config.training, network=network, methods=methods, steps=config.steps, precision=precision, seed=config.seed
     )
@@ -179,6 +173,33 @@ def _train(config: Config, device: torch.device, precision: str, trackers: tuple
         return
     metrics = save_held_out_metrics(config.out, net, held_out, device, domain)
     print(f"{config.out}: trained; held-out AUC " + ", ".join(f"{k} {v['auc']}" for k, v in metrics.items()))
+
+
+def _camera(config: Config, sim: Dataset | None, real: Dataset | None) -> Camera | None:
+    """The one that the network sees through; None for pictures of which nobody knows where they were taken from.
+
+    Raises:
+        UserError: if there is no data, or simulation and reality have different cameras.
+    """
+    if sim is None and real is None:
+        raise UserError("training has no data: give --sim DATA, --real DATA, or both")
+    if config.camera and not real:
+        raise UserError("--camera says where the real pictures were taken from: give --real DATA too")
+    simulated, seen = _nominal(sim), _nominal(real)
+    if config.camera:
+        seen = read_camera(config.camera).camera
+    if sim and real and seen not in (None, simulated):
+        what = config.camera or real.path
+        raise UserError(
+            f"{sim.path} and {what} have different nominal cameras, and the network sees through one: collect the "
+            "simulation with --camera FILE that says where the real one is, or give that file to train too"
+        )
+    return simulated or seen
+
+
+def _nominal(data: Dataset | None) -> Camera | None:
+    camera = data and data.meta["camera"]
+    return from_json(Camera, camera) if camera else None
 
 
 def _front_end_facts(config: Config, method: PixelMethod | None) -> dict[str, Any]:

@@ -46,6 +46,7 @@ def _data_stage(study: Study, out: Path, name: str, data: StudyData, seed: int) 
     more = ["--randomize", data.randomize] if data.randomize != "none" else []
     more += ["--objects", data.objects] if data.objects else []
     more += ["--canonical"] if data.canonical else []
+    more += _camera(out, data.camera)
     more += [*_image_size(study), *data.options]
     return collect_stage(out, f"data/{name}", data.world, data.attempts, seed + data.seed, tuple(more))
 
@@ -107,6 +108,8 @@ def _train(study: Study, out: Path, arm: StudyArm, fraction: float, seed: int, f
         words += ["--real-labels", f"{fraction:g}"]
     if arm.features:
         words += ["--features", arm.features]
+    if arm.sim and (fraction or arm.features):
+        words += _camera(out, study.data[arm.sim].camera)
     words += [*_image_size(study), *study.train_options, *arm.options]
     kind = f"train {arm.features}".rstrip() + (" adapting" if arm.adapter and not follow else "")
     return Stage(name, tuple(words), tuple(after), (kind, study.train_steps))
@@ -144,8 +147,18 @@ def _trials(
     ingredients = study.ingredients(arm) if policy else ()
     if ingredients:
         words += ["--arm.ingredients", *ingredients]
+    words += _camera(out, study.data[arm.sim].camera) if arm.sim else []
     words += [*_image_size(study), *tried.options]
     return Stage(name, tuple(words), (policy,) if policy else (), (f"evaluate {tried.world}", attempts))
+
+
+def camera_file(out: Path, name: str) -> Path:
+    """Where a study keeps one of its cameras."""
+    return out / "cameras" / f"{name}.json"
+
+
+def _camera(out: Path, name: str) -> list[str]:
+    return ["--camera", str(camera_file(out, name))] if name else []
 
 
 def _image_size(study: Study) -> list[str]:

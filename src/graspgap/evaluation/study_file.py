@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from graspgap.config import from_json
+from graspgap.contract import Camera
 from graspgap.errors import UserError, choose
 from graspgap.evaluation.ingredients import OBJECTS, RANDOMIZATION, SIMULATION, STATISTICS
 from graspgap.files import read_json
@@ -36,6 +37,8 @@ class StudyData:
     objects: str = ""
     """Object set; empty: the world's own."""
     randomize: str = "none"
+    camera: str = ""
+    """One of the study's cameras; empty: the world's nominal one."""
     canonical: bool = False
     """Canonical pictures beside the randomized ones."""
     seed: int = 0
@@ -104,6 +107,9 @@ class Study:
     """Closed-loop attempts per policy."""
     data: dict[str, StudyData]
     arms: tuple[StudyArm, ...]
+    cameras: dict[str, Camera] = field(default_factory=dict)
+    """Where the real camera was found to be, such as by `graspgap align`. Arms whose simulation is seen through one
+    take the real pictures to be from there too, and act through it."""
     adapter_steps: int = 1500
     adapters: dict[str, StudyAdapter] = field(default_factory=dict)
     tried: tuple[StudyTrials, ...] = (StudyTrials(),)
@@ -166,6 +172,7 @@ class Study:
         found = [SIMULATION] if arm.sim else []
         found += sorted(RANDOMIZATION if kind == "both" else f"{kind} {RANDOMIZATION}" for kind in kinds)
         found += sorted({data.objects + OBJECTS for data in read if data.objects})
+        found += sorted({f"{data.camera} camera" for data in read if data.camera})
         found += [STATISTICS] if set(features) & ONLY_STATISTICS else []
         found += [feature for feature in features if feature not in ONLY_STATISTICS]
         if arm.adapter:
@@ -226,6 +233,8 @@ def _check(study: Study, where: str) -> None:
                     f"[data.{name}] in {where} draws {data.attempts} attempts from '{data.drawn_from}', expected a "
                     "collected dataset of at least as many"
                 )
+        if data.camera:
+            _known(f"camera of [data.{name}] in {where}", data.camera, study.cameras)
     for name, adapter in study.adapters.items():
         _known(f"sim of [adapters.{name}] in {where}", adapter.sim, study.data)
         _known(f"real of [adapters.{name}] in {where}", adapter.real, study.data)

@@ -57,6 +57,9 @@ class GraspTrainingConfig:
     masks: float = 0.5
     """Weight of predicting simulation's semantic masks from the trunk's features: many labels per picture, where a
     grasp gives one. Real data has none."""
+    real_passes: float = 6.0
+    """Where simulation has labels too, the loss on labelled real pictures weighs 1, or less if each of them would else
+    count more often than this in all steps together: a few would be learned by heart."""
     recalibration: int = 40
     """Batches from which the batch statistics of the averaged weights are taken at the end."""
     precision: str = "fp32"
@@ -108,6 +111,9 @@ class GraspTrainer:
             self.sim = GraspSamples(data.sim, config.commands_per_image, data.adapted, augment)
         if data.real is not None:
             self.real = GraspSamples(data.real, augment_config=augment)
+        self.real_weight = 1.0
+        if self.sim is not None and self.real is not None:
+            self.real_weight = min(1.0, config.real_passes * len(self.real) / (config.steps * config.batch))
         if config.methods and data.unlabelled is not None:
             self.frames = AttemptFrames(data.unlabelled, FRAMES, augment)
             attempts = processes.share(config.unlabelled, "--training.unlabelled")
@@ -161,7 +167,7 @@ class GraspTrainer:
                     losses["masks"] = config.masks * mask_loss(drawn.float(), net.thinned(sim.batch.masks))
         if self.real is not None and supervised:
             batch = self.real.batch(generator(config.seed, "real", step), config.batch, self.device)
-            losses["real"] = self._grasp_loss(self._see(batch.part(self.share), self.real_domain))
+            losses["real"] = self.real_weight * self._grasp_loss(self._see(batch.part(self.share), self.real_domain))
         if self.frames is not None and any(method.looks for method in self.methods.values()):
             batch = self.frames.batch(generator(config.seed, "unlabelled", step), config.unlabelled, self.device)
             real = self._see(batch.part(self.share_of_frames), self.real_domain)
