@@ -28,7 +28,7 @@ from graspgap.seeding import generator
 from graspgap.tensors import load_checkpoint, save_checkpoint
 from graspgap.training.adapt import AdapterTrainer, adapt_frames, load_adapter, train_adapter
 from graspgap.training.batches import AttemptFrames, AugmentConfig, GraspSamples, augment
-from graspgap.training.grasp import GraspData, GraspTrainer, GraspTrainingConfig, train_grasp
+from graspgap.training.grasp import GraspData, GraspTrainer, GraspTrainingConfig, bounded_steps, train_grasp
 from trainers import ADAPTER, CPU, GRASPGAN, TRAINING, Stopped, stop_after
 
 
@@ -170,6 +170,16 @@ def test_few_real_labels_beside_simulation_count_no_more_often_than_asked(sim_da
     assert loss(config, views) == pytest.approx(share * whole, rel=1e-4)
     alone = replace(views, sim=None)
     assert loss(config, alone) == pytest.approx(loss(replace(config, real_passes=1e9), alone), rel=1e-6)
+
+
+def test_few_real_labels_alone_end_training_early(sim_data: Path, real_data: Path) -> None:
+    real = data(real=real_data, labels=1.0)
+    frames = len(open_dataset(real_data).labelled(1.0).images)
+    config = replace(TRAINING, steps=1000, real_passes=6.0, fewest_steps=1)
+    assert bounded_steps(config, real) == round(6.0 * frames / config.batch) < 1000
+    assert bounded_steps(replace(config, fewest_steps=300), real) == 300
+    assert bounded_steps(replace(config, steps=7), real) == 7
+    assert bounded_steps(config, data(sim_data, real_data, labels=1.0)) == 1000
 
 
 def test_simulated_batches_never_touch_the_statistics_of_reality(sim_data: Path, real_data: Path) -> None:

@@ -31,7 +31,14 @@ from graspgap.runs import begin_run, read_run
 from graspgap.tensors import choose_device
 from graspgap.training.adapt import adapted_view, adapter_choice, load_adapter, shown_through
 from graspgap.training.engine import choose_precision
-from graspgap.training.grasp import GraspData, GraspTrainingConfig, policy_domain, policy_facts, train_grasp
+from graspgap.training.grasp import (
+    GraspData,
+    GraspTrainingConfig,
+    bounded_steps,
+    policy_domain,
+    policy_facts,
+    train_grasp,
+)
 from graspgap.training.loop import Watch
 from graspgap.training.trackers import chosen_trackers
 from graspgap.worlds.camera_file import read_camera
@@ -64,7 +71,7 @@ class Config:
     methods: dict[str, FeatureConfig] = field(default_factory=lambda: {name: kind() for name, kind in FEATURES.items()})
     """Settings of each feature-level method; those of the chosen ones count."""
     steps: int = 1500
-    """Training steps."""
+    """Training steps; fewer are taken where real labels are few and alone (`--training.real-passes`)."""
     training: GraspTrainingConfig = field(default_factory=GraspTrainingConfig)
     """Everything else."""
     networks: str = "demo"
@@ -126,6 +133,7 @@ def _train(config: Config, device: torch.device, precision: str, trackers: tuple
         unlabelled=real.unlabelled() if real and methods else None,
     )
     views.check(methods)
+    training = replace(training, steps=bounded_steps(training, views))
     inputs = {
         name: view.provenance()
         for name, view in (("sim", views.sim), ("real", views.real), ("unlabelled", views.unlabelled))

@@ -58,8 +58,10 @@ class GraspTrainingConfig:
     """Weight of predicting simulation's semantic masks from the trunk's features: many labels per picture, where a
     grasp gives one. Real data has none."""
     real_passes: float = 6.0
-    """Where simulation has labels too, the loss on labelled real pictures weighs 1, or less if each of them would else
-    count more often than this in all steps together: a few would be learned by heart."""
+    """Each labelled real picture counts at most so often in all steps together, else few are learned by heart. Beside
+    simulation's labels they weigh less; alone, training ends early."""
+    fewest_steps: int = 300
+    """It doesn't end before."""
     recalibration: int = 40
     """Batches from which the batch statistics of the averaged weights are taken at the end."""
     precision: str = "fp32"
@@ -96,6 +98,14 @@ class GraspData:
             raise UserError(f"--features {names} learn from unlabelled reality: give --real DATA")
         if methods and self.unlabelled is not None and self.unlabelled.poses is None:
             raise UserError("--features need gripper poses, and the dataset given as --real holds pictures alone")
+
+
+def bounded_steps(config: GraspTrainingConfig, data: GraspData) -> int:
+    """`config.steps`, or fewer for real labels alone (`real_passes`)."""
+    if data.sim is not None or data.real is None:
+        return config.steps
+    enough = round(config.real_passes * len(data.real.images) / config.batch)
+    return min(config.steps, max(config.fewest_steps, enough))
 
 
 class GraspTrainer:
