@@ -315,6 +315,8 @@ def test_times_are_measured_where_something_like_it_has_finished(tmp_path: Path)
     assert expected_seconds(tmp_path, stages)["b"] == 100
     assert expected_seconds(tmp_path, stages)["c"] == 10 * rate_of("train", {})  # nothing like it
     assert recorded(tmp_path) == [("train dann", 10.0, 50.0)]
+    assert rate_of("128 train dann", {"train dann": 5.0}) == 20  # four times as many pixels
+    assert rate_of("472 train dann", {}) == rate_of("472 train", {}) > rate_of("train", {})
     busy = {"arguments": ["--version"], "work": ["train dann", 10], "seconds": 500.0, "cpu_seconds": 40.0}
     write_json(tmp_path / "stages" / "a.json", busy)
     assert expected_seconds(tmp_path, stages)["b"] == 80  # other work on the machine is not counted

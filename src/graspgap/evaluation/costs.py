@@ -16,6 +16,8 @@ from graspgap.files import read_json
 FILE = Path(__file__).parent / "rates.json"
 """Seconds on one core for one unit of each kind of work (an attempt, a training step, a run that is scored), measured
 while another stage ran on the other core."""
+USUAL = 64
+"""Pixels of a side of the pictures of all other rates."""
 UNKNOWN = 0.3
 """Seconds of a unit of what was never measured."""
 
@@ -28,13 +30,15 @@ def known_rates() -> Mapping[str, float]:
 
 def rate_of(kind: str, measured: Mapping[str, float]) -> float:
     """Seconds of a unit of this kind of work: measured, or known; else those of the next more general kind, which has
-    a word less at its end."""
-    while kind:
+    a word less at its end. Work on pictures that aren't 64 pixels wide begins with their width, such as `472 train`;
+    where nothing is known of it, it takes as much longer as they have more pixels."""
+    size, _, work = kind.partition(" ")
+    words = kind.split()
+    for end in range(len(words), int(size.isdigit()), -1):
         for rates in (measured, known_rates()):
-            if kind in rates:
-                return rates[kind]
-        kind = " ".join(kind.split()[:-1])
-    return UNKNOWN
+            if " ".join(words[:end]) in rates:
+                return rates[" ".join(words[:end])]
+    return (int(size) / USUAL) ** 2 * rate_of(work, measured) if size.isdigit() else UNKNOWN
 
 
 def measured_rates(work: Sequence[tuple[str, float, float]]) -> dict[str, float]:

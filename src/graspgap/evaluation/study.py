@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from graspgap.evaluation.costs import USUAL
 from graspgap.evaluation.stages import Stage
 from graspgap.evaluation.study_file import Study, StudyArm, StudyData, StudyTrials
 
@@ -48,7 +50,8 @@ def _data_stage(study: Study, out: Path, name: str, data: StudyData, seed: int) 
     more += ["--canonical"] if data.canonical else []
     more += _camera(out, data.camera)
     more += [*_image_size(study), *data.options]
-    return collect_stage(out, f"data/{name}", data.world, data.attempts, seed + data.seed, tuple(more))
+    stage = collect_stage(out, f"data/{name}", data.world, data.attempts, seed + data.seed, tuple(more))
+    return replace(stage, work=_work(study, *stage.work))
 
 
 def collect_stage(out: Path, name: str, world: str, attempts: int, seed: int, more: tuple[str, ...] = ()) -> Stage:
@@ -87,7 +90,7 @@ def _adapt(study: Study, out: Path, arm: StudyArm, seed: int) -> Stage:
     words += ["--method", adapter.method, "--steps", str(study.adapter_steps), "--seed", str(seed)]
     words += [*_image_size(study), *study.adapt_options, *adapter.options]
     after = (f"data/{adapter.sim}", f"data/{adapter.real}")
-    return Stage(name, tuple(words), after, (f"adapt {adapter.method}", study.adapter_steps))
+    return Stage(name, tuple(words), after, _work(study, f"adapt {adapter.method}", study.adapter_steps))
 
 
 def _train(study: Study, out: Path, arm: StudyArm, fraction: float, seed: int, follow: str) -> Stage:
@@ -112,7 +115,7 @@ def _train(study: Study, out: Path, arm: StudyArm, fraction: float, seed: int, f
         words += _camera(out, study.data[arm.sim].camera)
     words += [*_image_size(study), *study.train_options, *arm.options]
     kind = f"train {arm.features}".rstrip() + (" adapting" if arm.adapter and not follow else "")
-    return Stage(name, tuple(words), tuple(after), (kind, study.train_steps))
+    return Stage(name, tuple(words), tuple(after), _work(study, kind, study.train_steps))
 
 
 def place(arm: StudyArm, fraction: float) -> str:
@@ -149,7 +152,7 @@ def _trials(
         words += ["--arm.ingredients", *ingredients]
     words += _camera(out, study.data[arm.sim].camera) if arm.sim else []
     words += [*_image_size(study), *tried.options]
-    return Stage(name, tuple(words), (policy,) if policy else (), (f"evaluate {tried.world}", attempts))
+    return Stage(name, tuple(words), (policy,) if policy else (), _work(study, f"evaluate {tried.world}", attempts))
 
 
 def camera_file(out: Path, name: str) -> Path:
@@ -161,8 +164,13 @@ def _camera(out: Path, name: str) -> list[str]:
     return ["--camera", str(camera_file(out, name))] if name else []
 
 
+def _work(study: Study, kind: str, amount: float) -> tuple[str, float]:
+    """As `Stage.work`; its kind says how large the pictures are where they have another size than most."""
+    return kind if study.image_size == USUAL else f"{study.image_size} {kind}", amount
+
+
 def _image_size(study: Study) -> list[str]:
-    return [] if study.image_size == 64 else ["--image-size", str(study.image_size)]
+    return [] if study.image_size == USUAL else ["--image-size", str(study.image_size)]
 
 
 def _score_stages(study: Study, out: Path, seed: int, stages: Sequence[Stage]) -> list[Stage]:
