@@ -6,11 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from graspgap.contract import Camera, SemanticClass
 from graspgap.datasets.view import MASK_COLOURS
 from graspgap.deployment.predictor import NetworkPredictor
+from graspgap.errors import UserError
 from graspgap.evaluation import figures
 from graspgap.evaluation.canvas import wrapped
 from graspgap.evaluation.families import FamilyCount, family_bars, family_counts
@@ -18,11 +20,12 @@ from graspgap.evaluation.figures import label_curve
 from graspgap.evaluation.guide import COSTS, NOT_MEASURED, Advice, Cost, guide
 from graspgap.evaluation.heat_map import Entry, HeatTable, heat_map, heat_table, ingredient_table, simulation_table
 from graspgap.evaluation.pictures import predicted_masks
+from graspgap.evaluation.readme import filled
 from graspgap.evaluation.report import ReportInput, object_figures, render
 from graspgap.evaluation.results import EvaluationResult
-from graspgap.evaluation.stages import Stage
-from graspgap.evaluation.study_report import training_costs
+from graspgap.evaluation.stages import Stage, record_path
 from graspgap.evaluation.tables import pool
+from graspgap.evaluation.training_costs import mean_costs, update_costs
 from graspgap.files import write_json
 from graspgap.networks import GraspNet, GraspNetConfig
 from graspgap.networks.normalization import Domain
@@ -116,7 +119,7 @@ def test_the_page_leads_from_advice_to_what_supports_it() -> None:
     assert all(isinstance(advice, Advice) for advice in guide(pool(study())))
 
 
-def test_costs_come_from_the_stages_of_a_study(tmp_path: Path) -> None:
+def test_costs_come_from_the_stages_of_a_study_and_outlive_them(tmp_path: Path) -> None:
     def stage(name: str, *words: str) -> Stage:
         return Stage(name, (words[0], str(tmp_path / name), *words[1:]))
 
@@ -124,15 +127,25 @@ def test_costs_come_from_the_stages_of_a_study(tmp_path: Path) -> None:
     stages = [adapter]
     for seed, seconds in ((0, 10.0), (1, 30.0)):
         policy = stage(f"policies/p{seed}", "train", "--adapter", str(tmp_path / "adapters/a"))
-        words = ("--policy", str(tmp_path / policy.name), "--arm.name", "graspgan", "--arm.real-labels", "0.1")
-        trial = stage(f"trials/p{seed}", "evaluate", *words)
+        words = ["--policy", str(tmp_path / policy.name), "--arm.name", "graspgan", "--arm.real-labels", "0.1"]
+        trial = stage(f"trials/p{seed}", "evaluate", *words, "--arm.seed", str(seed))
         stages += [policy, trial]
-        path = tmp_path / "stages" / f"policies-p{seed}.json"
-        write_json(path, {"arguments": list(policy.arguments), "seconds": seconds})
+        record = {"arguments": list(policy.arguments), "seconds": 99.0, "cpu_seconds": seconds}
+        write_json(record_path(tmp_path, policy), record)
     stages.append(stage("trials/random", "evaluate", "--policy", "random", "--arm.name", "random"))
-    assert training_costs(tmp_path, stages) == {}  # the adapter has not finished
-    write_json(tmp_path / "stages" / "adapters-a.json", {"arguments": list(adapter.arguments), "seconds": 5.0})
-    assert training_costs(tmp_path, stages) == {("graspgan", 0.1): Cost(5.0, 20.0)}
+    assert update_costs(tmp_path, stages) == []  # the adapter has not finished
+    assert not (tmp_path / "costs.csv").exists()
+    write_json(record_path(tmp_path, adapter), {"arguments": list(adapter.arguments), "seconds": 5.0})
+    assert mean_costs(update_costs(tmp_path, stages)) == {("graspgan", 0.1): Cost(5.0, 20.0)}
+    record_path(tmp_path, stages[1]).unlink()
+    write_json(record_path(tmp_path, stages[3]), {"arguments": list(stages[3].arguments), "seconds": 50.0})
+    assert mean_costs(update_costs(tmp_path, stages)) == {("graspgan", 0.1): Cost(5.0, 30.0)}
+    assert filled(f"<!-- costs {tmp_path.name} -->\n<!-- end -->", tmp_path.parent).splitlines()[3] == (
+        "| graspgan | 10% | 0.1 | 0.5 |"
+    )
+    (tmp_path / "costs.csv").write_text("arm,seed\na,b\n")
+    with pytest.raises(UserError, match=r"costs\.csv is damaged"):
+        update_costs(tmp_path, stages)
 
 
 # Ablations

@@ -17,7 +17,7 @@ BARS, CURVE, COSTS = "Success rates", "Success against real labels", "What train
 
 @dataclass(frozen=True)
 class Cost:
-    """Mean wall time of what makes one policy, besides its data [s]."""
+    """Mean processor time of what makes one policy, besides its data [s]."""
 
     adapter: float
     """0 where there is none. Several policies may share an adapter."""

@@ -3,6 +3,7 @@
 A table stands between `<!-- results FOLDER -->` and `<!-- end -->`; the folder is relative to the Markdown file. The
 rows of a benchmark stand after `<!-- benchmark FILE:column,column -->`. `selection FOLDER` is the study of the scores
 in it. `curve FOLDER:PICTURE.png` draws success against real labels, to a picture beside the Markdown file.
+`costs FOLDER` is what training took, by the `costs.csv` of the studies in it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from graspgap.evaluation.ranking import ranking_markdown
 from graspgap.evaluation.report import curve_figure
 from graspgap.evaluation.results import EvaluationResult, find_results
 from graspgap.evaluation.tables import comparisons_markdown, markdown, pool, results_markdown
+from graspgap.evaluation.training_costs import FILE_NAME as COSTS
+from graspgap.evaluation.training_costs import costs_markdown, read_costs
 from graspgap.evaluation.transfer import transfer_markdown
 from graspgap.files import read_json, write_text
 
@@ -39,29 +42,21 @@ MAKERS: dict[str, Maker] = {
     "transfer": lambda results: transfer_markdown(pool(results)),
 }
 """What is made of the results in a folder, or in several, joined by commas, by the name in the mark."""
-_TABLE = re.compile(rf"(<!-- ({'|'.join(MAKERS)}|selection|benchmark|curve) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def filled(text: str, base: Path) -> str:
-    """The Markdown text with every marked table made anew.
+    """The Markdown text with every marked table and figure made anew.
 
     Raises:
         UserError: if a folder holds no results, or a benchmark's file lacks a column.
     """
 
     def fill(match: re.Match[str]) -> str:
-        start, kind, folder, end = match.groups()
-        if kind == "benchmark":
-            body = _benchmark(base, folder)
-        elif kind == "selection":
-            body = ranking_markdown(base / folder)
-        elif kind == "curve":
-            body = _curve(base, folder)
-        else:
-            body = MAKERS[kind](_results(base, folder))
+        start, kind, words, end = match.groups()
+        body = OTHERS[kind](base, words) if kind in OTHERS else MAKERS[kind](_results(base, words))
         return f"{start}{body.rstrip()}\n{end}"
 
-    return _TABLE.sub(fill, text)
+    return re.sub(rf"(<!-- ({'|'.join([*MAKERS, *OTHERS])}) (\S+) -->\n).*?(<!-- end -->)", fill, text, flags=re.DOTALL)
 
 
 def _results(base: Path, folders: str) -> list[EvaluationResult]:
@@ -91,8 +86,25 @@ def _benchmark(base: Path, words: str) -> str:
     return markdown(header, "l" + "r" * (len(chosen) - 1), [[_text(row[column]) for column in chosen] for row in rows])
 
 
+def _selection(base: Path, folder: str) -> str:
+    return ranking_markdown(base / folder)
+
+
+def _costs(base: Path, folder: str) -> str:
+    return costs_markdown(cost for path in sorted((base / folder).rglob(COSTS)) for cost in read_costs(path.parent))
+
+
 def _text(value: object) -> str:
     return "" if value is None else str(value)
+
+
+OTHERS: dict[str, Callable[[Path, str], str]] = {
+    "selection": _selection,
+    "benchmark": _benchmark,
+    "curve": _curve,
+    "costs": _costs,
+}
+"""What is made of other words than folders of results."""
 
 
 if __name__ == "__main__":

@@ -47,6 +47,11 @@ class Stage:
     workers: bool = True
     """Whether the command takes `--workers`."""
 
+    def option(self, name: str) -> str:
+        """What follows an option of the command; empty if it has none."""
+        words = self.arguments
+        return words[words.index(name) + 1] if name in words else ""
+
 
 def finished_seconds(study: Path, stage: Stage) -> float | None:
     """Seconds that a finished stage took; None if it has not finished.
@@ -54,7 +59,7 @@ def finished_seconds(study: Path, stage: Stage) -> float | None:
     Raises:
         UserError: if the folder holds a finished stage of this name with other settings.
     """
-    path = _record(study, stage)
+    path = record_path(study, stage)
     if not path.exists():
         return None
     record = read_json(path, "a study")
@@ -89,7 +94,7 @@ def needed(stages: Sequence[Stage], done: set[str], only: str = "") -> list[Stag
 
 def expected_seconds(study: Path, stages: Sequence[Stage]) -> dict[str, float]:
     """Expected work of each stage [s of one core], by its name; that of finished ones as measured."""
-    took = {stage.name: used_seconds(_record(study, stage)) for stage in stages}
+    took = {stage.name: used_seconds(record_path(study, stage)) for stage in stages}
     rates = measured_rates([(*stage.work, seconds) for stage in stages if (seconds := took[stage.name]) is not None])
     found = {}
     for stage in stages:
@@ -163,7 +168,7 @@ def _claim(study: Path, stage: Stage) -> bool:
             file.write(f"{platform.node()} {os.getpid()}")
     except FileExistsError:
         return False
-    if _record(study, stage).exists():  # it has just finished elsewhere
+    if record_path(study, stage).exists():  # it has just finished elsewhere
         path.unlink()
         return False
     return True
@@ -234,7 +239,7 @@ class _Process:
         seconds = round(time.monotonic() - self.start, 1)
         record = {"arguments": list(self.stage.arguments), "work": list(self.stage.work), "seconds": seconds}
         record |= {"cpu_seconds": self.cpu_seconds}
-        write_json(_record(self.study, self.stage), record)
+        write_json(record_path(self.study, self.stage), record)
         self._close()
         return seconds
 
@@ -254,7 +259,8 @@ def _flat(stage: Stage) -> str:
     return stage.name.replace("/", "-")
 
 
-def _record(study: Path, stage: Stage) -> Path:
+def record_path(study: Path, stage: Stage) -> Path:
+    """Where a finished stage is noted."""
     return study / "stages" / f"{_flat(stage)}.json"
 
 

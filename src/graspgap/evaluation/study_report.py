@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from graspgap.datasets import open_dataset
@@ -13,7 +12,6 @@ from graspgap.errors import UserError
 from graspgap.evaluation.figures import Curves, read_log, save_png, score_scatter
 from graspgap.evaluation.findings import main_cells
 from graspgap.evaluation.gallery import film_study, galleries
-from graspgap.evaluation.guide import Cost
 from graspgap.evaluation.pictures import GRID, adaptation_rows
 from graspgap.evaluation.ranking import ranking_markdown, ranking_table, scatters, scored_runs
 from graspgap.evaluation.report import GridRow, ImageGrid, ReportFigure, ReportInput, build_report, result_figures
@@ -21,6 +19,7 @@ from graspgap.evaluation.results import find_results
 from graspgap.evaluation.stages import Stage, finished_seconds, needed
 from graspgap.evaluation.study_file import Study
 from graspgap.evaluation.tables import Cell, Comparison, compare, pool, results_markdown, write_csv
+from graspgap.evaluation.training_costs import mean_costs, update_costs
 from graspgap.files import read_json, write_text
 from graspgap.runs import CONFIG, read_run
 from graspgap.tensors import choose_device
@@ -96,7 +95,7 @@ def write_study_report(out: Path, study: Study, stages: Sequence[Stage]) -> Path
         title=f"graspgap study: {read_json(out / CONFIG, 'a study')['config']['preset']}",
         grids=adaptation_grids(out, stages),
         logs=logs,
-        costs=training_costs(out, stages),
+        costs=mean_costs(update_costs(out, stages)),
         timings={name: value for name, value in seconds.items() if value is not None},
         configurations=configurations,
         warnings=warnings,
@@ -111,42 +110,13 @@ def chosen_comparisons(pairs: Sequence[tuple[str, str]], cells: Sequence[Cell]) 
     return [item for item in found if item is not None]
 
 
-def training_costs(out: Path, stages: Sequence[Stage]) -> dict[tuple[str, float], Cost]:
-    """What one policy of each evaluated arm took to train, mean over training seeds; arms with stages that have not
-    finished are left out."""
-    by_folder = {stage.arguments[1]: stage for stage in stages}
-    found: dict[tuple[str, float], list[Cost]] = {}
-    for stage in stages:
-        if stage.arguments[0] != "evaluate":
-            continue
-        policy = by_folder.get(_option(stage, "--policy"))
-        if policy is None:
-            continue
-        adapter = by_folder.get(_option(policy, "--adapter"))
-        seconds = [finished_seconds(out, each) for each in (adapter, policy) if each is not None]
-        if None not in seconds:
-            first, *rest = [float(value) for value in seconds if value is not None]
-            key = (_option(stage, "--arm.name"), float(_option(stage, "--arm.real-labels") or 0))
-            found.setdefault(key, []).append(Cost(first, rest[0]) if rest else Cost(0.0, first))
-    return {
-        key: Cost(fmean(cost.adapter for cost in costs), fmean(cost.policy for cost in costs))
-        for key, costs in found.items()
-    }
-
-
 def _drawing_policy(out: Path, stages: Sequence[Stage], adapter: Stage) -> NetworkPredictor | None:
     """The first finished policy of an adapter that masks taught, and so can draw them."""
     for stage in stages:
-        found = stage.arguments[0] == "train" and _option(stage, "--adapter") == adapter.arguments[1]
+        found = stage.arguments[0] == "train" and stage.option("--adapter") == adapter.arguments[1]
         if found and finished_seconds(out, stage) is not None:
             return load_predictor(out / stage.name) if read_run(out / stage.name, "policy")["config"]["masks"] else None
     return None
-
-
-def _option(stage: Stage, name: str) -> str:
-    """What follows an option of a stage's command; empty if it has none."""
-    words = stage.arguments
-    return words[words.index(name) + 1] if name in words else ""
 
 
 def selection(out: Path) -> dict[str, Any]:
