@@ -282,6 +282,15 @@ def test_a_label_curve_of_many_arms_stays_legible() -> None:
     kept = figures._apart(counts)
     assert kept[-1] == 5000
     assert 1 < len(kept) < len(counts)
+
+
+def test_of_many_lines_the_short_ones_are_left_out() -> None:
+    long = [result(f"arm {k}", k, SIM, labels=share) for k in range(1, 5) for share in (0.01, 0.02, 0.1, 1.0)]
+    long += [result("real-only", 1, labels=share) for share in (0.01, 1.0)]
+    short = [result(f"short {k}", 2, [*SIM, "dann"], labels=0.02) for k in range(2)]
+    assert label_curve(pool([*long, *short])) == label_curve(pool(long))
+    few = [cell for cell in long if cell.arm != "arm 4"]
+    assert label_curve(pool([*few, *short])) != label_curve(pool(few))
     zero = figures._left_of(counts)
     assert 0 < zero < counts[0]
 

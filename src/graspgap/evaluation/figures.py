@@ -23,6 +23,8 @@ from graspgap.files import atomic
 FEWEST = 10
 """Attempts that a bin of the reliability diagram needs to be drawn."""
 
+MOST_LINES = 6
+"""Of a label curve, before short ones are left out."""
 MARKERS = "osD^vPX*"
 """Of the lines of a label curve, for readers who see no colours."""
 
@@ -65,12 +67,16 @@ def label_curve(cells: Sequence[Cell], bands: int = 2) -> bytes:
 
     A line with the band of its intervals for each arm with real labels, from the same arm without labels where there is
     one; and a dashed line for each of the `bands` best other arms that need none, its interval at 0. Every line has its
-    name at its end.
+    name at its end. Of more than `MOST_LINES` arms, those are left out that were given fewer than half as many
+    different numbers of labels as another.
     """
     lines: dict[str, list[Cell]] = {}
     for cell in sorted((cell for cell in cells if cell.label_count > 0), key=lambda cell: cell.label_count):
         lines.setdefault(cell.arm, []).append(cell)
     real_only = {cell.arm for cell in real_only_curve(cells)}
+    if len(lines) > MOST_LINES:
+        longest = max(map(len, lines.values()))
+        lines = {arm: line for arm, line in lines.items() if arm in real_only or 2 * len(line) >= longest}
     unlabelled = sorted((cell for cell in cells if not cell.label_count), key=lambda cell: -cell.rate.value)
     for cell in unlabelled:
         if cell.arm in lines:
