@@ -282,6 +282,8 @@ def test_a_label_curve_of_many_arms_stays_legible() -> None:
     kept = figures._apart(counts)
     assert kept[-1] == 5000
     assert 1 < len(kept) < len(counts)
+    zero = figures._left_of(counts)
+    assert 0 < zero < counts[0]
 
 
 def test_of_many_lines_the_short_ones_are_left_out() -> None:
@@ -291,8 +293,6 @@ def test_of_many_lines_the_short_ones_are_left_out() -> None:
     assert label_curve(pool([*long, *short])) == label_curve(pool(long))
     few = [cell for cell in long if cell.arm != "arm 4"]
     assert label_curve(pool([*few, *short])) != label_curve(pool(few))
-    zero = figures._left_of(counts)
-    assert 0 < zero < counts[0]
 
 
 def test_masks_are_drawn_as_large_as_the_pictures() -> None:
