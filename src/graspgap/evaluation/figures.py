@@ -44,22 +44,19 @@ def success_bars(cells: Sequence[Cell]) -> bytes:
     axes.errorbar(rates, places, xerr=[rates - low, high - rates], fmt="none", ecolor=INK, elinewidth=1.2, capsize=3)
     for place, rate, end in zip(places, rates, high, strict=True):
         axes.text(end + 1.2, place, f"{rate:.1f}", va="center", color=INK, fontsize=FONT)
-    axes.set_yticks(places, [wrapped(cell.name) for cell in cells])
+    both = len({bool(cell.real_labels) for cell in cells}) == 2  # then a key says what the share is of
+    names = [cell.name.replace(" real labels", "") if both else cell.name for cell in cells]
+    axes.set_yticks(places, [wrapped(name) for name in names])
     axes.set_ylim(-0.6, max(1, len(cells)) - 0.4)
     axes.set_xlim(0, min(112.0, max([*high, 10.0]) * 1.12))
     axes.set_xlabel("successful attempts [%], with 95% interval")
     axes.grid(axis="x", color=FAINT, linewidth=0.8)
     axes.tick_params(axis="y", length=0)
-    _colour_key(axes, cells)
-    return png_bytes(figure)
-
-
-def _colour_key(axes: Axes, cells: Sequence[Cell]) -> None:
-    """A key for the colours of the bars, where both occur."""
-    if len({bool(cell.real_labels) for cell in cells}) == 2:
+    if both:
         for colour, label in ((PALETTE[0], "no real labels"), (PALETTE[1], "with real labels")):
             axes.bar(0, 0, color=colour, label=label)
         key(axes)
+    return png_bytes(figure)
 
 
 def label_curve(cells: Sequence[Cell], bands: int = 2) -> bytes:
