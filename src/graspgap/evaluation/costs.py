@@ -35,9 +35,10 @@ def rate_of(kind: str, measured: Mapping[str, float]) -> float:
     size, _, work = kind.partition(" ")
     words = kind.split()
     for end in range(len(words), int(size.isdigit()), -1):
+        general = " ".join(words[:end])
         for rates in (measured, known_rates()):
-            if " ".join(words[:end]) in rates:
-                return rates[" ".join(words[:end])]
+            if general in rates:
+                return rates[general]
     return (int(size) / USUAL) ** 2 * rate_of(work, measured) if size.isdigit() else UNKNOWN
 
 

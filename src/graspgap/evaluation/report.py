@@ -196,20 +196,23 @@ def result_figures(cells: Sequence[Cell]) -> list[ReportFigure]:
         )
     ]
     found += [curve_figure(cells)] if any(cell.label_count for cell in cells) else []
-    table = ingredient_table(cells)
-    if table:
-        caption = (
-            "Success [%] and number of attempts of arms without real labels: what is done to the pictures that they "
-            "learn from, by what is asked of their features. Blank: not measured."
-        )
-        found.append(ReportFigure("Pictures and features", caption, heat_map(table)))
-    table = simulation_table(cells)
-    if table:
-        caption = (
-            "Success [%] and number of attempts of arms without real labels: which objects simulation shows, and how "
-            "its pictures are adapted, by what is randomized. Blank: not measured."
-        )
-        found.append(ReportFigure("Objects and randomization", caption, heat_map(table)))
+    crossed = (
+        (
+            "Pictures and features",
+            ingredient_table,
+            "what is done to the pictures that they learn from, by what is asked of their features",
+        ),
+        (
+            "Objects and randomization",
+            simulation_table,
+            "which objects simulation shows, and how its pictures are adapted, by what is randomized",
+        ),
+    )
+    for title, table_of, what in crossed:
+        table = table_of(cells)
+        if table:
+            caption = f"Success [%] and number of attempts of arms without real labels: {what}. Blank: not measured."
+            found.append(ReportFigure(title, caption, heat_map(table)))
     found += object_figures(cells)
     best = sorted(cells, key=lambda cell: -cell.rate.value)
     predicted = {cell.name: predictions(cell.results) for cell in best}

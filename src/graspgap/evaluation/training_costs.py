@@ -56,8 +56,8 @@ def update_costs(out: Path, stages: Sequence[Stage]) -> list[TrainingCost]:
     Raises:
         UserError: if the file is damaged.
     """
-    known = {(cost.arm, cost.real_labels, cost.seed): cost for cost in read_costs(out)}
-    known |= {(cost.arm, cost.real_labels, cost.seed): cost for cost in measured_costs(out, stages)}
+    costs = [*read_costs(out), *measured_costs(out, stages)]  # the later of two of one policy counts
+    known = {(cost.arm, cost.real_labels, cost.seed): cost for cost in costs}
     found = [known[key] for key in sorted(known)]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
