@@ -14,6 +14,8 @@ from graspgap.evaluation.paper import (
     NOT,
     REPRODUCED,
     Claim,
+    claim_rows,
+    claims_markdown,
     gap_closed,
     judge,
     paper_markdown,
@@ -93,6 +95,19 @@ def test_verdicts_follow_the_attempts() -> None:
     swapped = {row[0]: row for row in paper_rows(cells(sim0only=0.4, randomized=0.2))[1:]}
     assert swapped["1"][3] == NOT
     assert "| 2 | With 2% of the labels" in paper_markdown(measured)
+
+
+def test_many_claims_are_counted_and_each_is_told_elsewhere() -> None:
+    shares = (1, 2, 10, 50, 100)
+    rates = {f"real0only_{share}": 0.4 for share in shares} | {f"sim_{share}": 0.6 for share in shares}
+    measured = cells(**rates, graspgan_1=0.2, graspgan_2=0.4)
+    third = paper_rows(measured)[3]
+    assert third[2:] == ["of 7 such claims: 5 yes, 1 no, 1 open; 8 of 15 not measured", NOT]
+    rows = [row for row in claim_rows(measured)[1:] if row[0] == "3"]
+    assert [row[1] for row in rows][:2] == ["sim 1% ahead of real-only 1%", "sim 2% ahead of real-only 2%"]
+    assert [row[4] for row in rows] == ["yes"] * 5 + ["no", "open"]
+    assert rows[0][2] == "+20.0"
+    assert "| 3 | sim 1% ahead of real-only 1% | +20.0 | " in claims_markdown(measured)
 
 
 def test_what_was_not_tried_on_the_same_attempts_is_not_judged() -> None:

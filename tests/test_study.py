@@ -156,6 +156,9 @@ def _small(tmp_path: Path, **changed: str) -> Path:
         ({"top": 'about = "x"\ntrain_steps = 4\ntrials = 6\ntraining_seeds = 101\n'}, "is 101, expected at most 100"),
         ({"data": "[data.sim]\nattempt = 40\n"}, "did you mean 'attempts'"),
         ({"data": "[data.sim]\nattempts = 0\n"}, "asks for 0 attempts"),
+        ({"more": '[data."../other"]\nattempts = 40\n'}, r"\[data.'../other'\] in .* can't name a file"),
+        ({"more": '[adapters."a/b"]\nmethod = "graspgan"\n'}, r"\[adapters.'a/b'\] in .* can't name a file"),
+        ({"more": "[cameras.'']\nposition = [0.3, 0.6, 0.7]\nfov = 23.0\n"}, r"\[cameras.''\] in .* can't name a file"),
         ({"data": "data = 3\n"}, "'data' in .* is 3, expected a table"),
         ({"arm": '[[arms]]\nname = "a"\nsim = "smi"\n'}, "did you mean 'sim'"),
         ({"arm": '[[arms]]\nname = "a"\n'}, "arm 'a' in .* has nothing to learn from"),
@@ -387,6 +390,8 @@ def test_tables_of_a_markdown_file_come_from_result_files(tmp_path: Path) -> Non
     assert filled(new, tmp_path) == new
     with pytest.raises(UserError, match=r"no results\.json"):
         filled("<!-- results nowhere -->\n<!-- end -->", tmp_path)
+    with pytest.raises(UserError, match=r"no costs\.csv"):
+        filled("<!-- costs nowhere -->\n<!-- end -->", tmp_path)
 
 
 def test_the_figure_of_a_markdown_file_comes_from_result_files(tmp_path: Path) -> None:

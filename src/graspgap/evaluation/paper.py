@@ -19,6 +19,10 @@ from graspgap.evaluation.tables import Cell, compare, markdown, percent
 MARGIN = 0.05
 """Smaller differences count as none: the paper's cells of 612 attempts don't tell less apart."""
 REPRODUCED, NOT, INCONCLUSIVE, MISSING = "reproduced", "not reproduced", "inconclusive", "not measured"
+SHORT = {REPRODUCED: "yes", NOT: "no", INCONCLUSIVE: "open"}
+"""Whether a claim holds."""
+MANY = 6
+"""More claims of one finding than these are counted, not listed, in a row."""
 
 Place = tuple[str, float]
 """An arm and its share of the real labels."""
@@ -134,23 +138,49 @@ def judge(claim: Claim, cells: Sequence[Cell]) -> tuple[str, Interval | None]:
 def paper_rows(cells: Sequence[Cell]) -> list[list[str]]:
     """A row for each finding: number, what the paper found, what was found here, verdict; a header first.
 
-    `cells` are those of one world.
+    `cells` are those of one world. Of a finding that makes many claims, their number by verdict; `claim_rows` has each.
     """
     rows = [["", "the paper", "here: difference in points with its 95% interval", "verdict"]]
     for finding in FINDINGS:
         judged = [(claim, *judge(claim, cells)) for claim in finding.claims]
+        words = [word for _, word, _ in judged]
         lines = [_line(claim, word, difference) for claim, word, difference in judged if difference is not None]
-        missing = sum(word == MISSING for _, word, _ in judged)
-        lines += [f"{missing} of {len(judged)} not measured"] if missing else []
-        rows.append([str(finding.number), finding.words, "; ".join(lines), verdict(word for _, word, _ in judged)])
+        if len(lines) > MANY:
+            lines = [f"of {len(lines)} such claims: {_counted(words)}"]
+        lines += [f"{words.count(MISSING)} of {len(words)} not measured"] if MISSING in words else []
+        rows.append([str(finding.number), finding.words, "; ".join(lines), verdict(words)])
+    return rows
+
+
+def _counted(words: Sequence[str]) -> str:
+    return ", ".join(f"{words.count(word)} {short}" for word, short in SHORT.items() if word in words)
+
+
+def claim_rows(cells: Sequence[Cell]) -> list[list[str]]:
+    """A row for each claim that was measured: number of its finding, claim, difference in points, its interval, whether
+    it holds; a header first. `cells` are those of one world."""
+    rows = [["finding", "claim", "difference (points)", "95% interval", "holds"]]
+    for finding in FINDINGS:
+        for claim in finding.claims:
+            word, difference = judge(claim, cells)
+            if difference is not None:
+                rows.append([str(finding.number), _claimed(claim), *_points(difference), SHORT[word]])
     return rows
 
 
 def _line(claim: Claim, word: str, difference: Interval) -> str:
+    points, interval = _points(difference)
+    return f"{_claimed(claim)}: {points} ({interval}), {SHORT[word]}"
+
+
+def _claimed(claim: Claim) -> str:
     first, second = (_name(place) for place in (claim.first, claim.second))
-    points = f"{100 * difference.value:+.1f} ({100 * difference.low:+.1f} to {100 * difference.high:+.1f})"
-    mark = {REPRODUCED: "yes", NOT: "no", INCONCLUSIVE: "open"}[word]
-    return f"{first} {claim.kind} {'of' if claim.kind == 'ahead' else 'as'} {second}: {points}, {mark}"
+    return f"{first} {claim.kind} {'of' if claim.kind == 'ahead' else 'as'} {second}"
+
+
+def _points(difference: Interval) -> tuple[str, str]:
+    value, low, high = (f"{100 * each:+.1f}" for each in (difference.value, difference.low, difference.high))
+    return value, f"{low} to {high}"
 
 
 def _name(place: Place) -> str:
@@ -162,6 +192,12 @@ def paper_markdown(cells: Sequence[Cell]) -> str:
     """`paper_rows` in Markdown."""
     header, *rows = paper_rows(cells)
     return markdown(header, "llll", rows)
+
+
+def claims_markdown(cells: Sequence[Cell]) -> str:
+    """`claim_rows` in Markdown."""
+    header, *rows = claim_rows(cells)
+    return markdown(header, "rlrrl", rows)
 
 
 def gap_closed(arm: Cell, base: Cell, goal: Cell) -> Interval:

@@ -3,7 +3,8 @@
 A table stands between `<!-- results FOLDER -->` and `<!-- end -->`; the folder is relative to the Markdown file. The
 rows of a benchmark stand after `<!-- benchmark FILE:column,column -->`. `selection FOLDER` is the study of the scores
 in it. `curve FOLDER:PICTURE.png` draws success against real labels, to a picture beside the Markdown file.
-`costs FOLDER` is what training took, by the `costs.csv` of the studies in it.
+`costs FOLDER` is what training took, by the `costs.csv` of the studies in it. `paper FOLDER` has a row for each of the
+paper's findings, `claims FOLDER` for each claim in them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from graspgap.evaluation.efficiency import efficiency_markdown
 from graspgap.evaluation.figures import save_png
 from graspgap.evaluation.findings import headline, ingredient_comparisons, main_cells
 from graspgap.evaluation.gap import gap_markdown
-from graspgap.evaluation.paper import paper_markdown, targets_markdown
+from graspgap.evaluation.paper import claims_markdown, paper_markdown, targets_markdown
 from graspgap.evaluation.power import power_note
 from graspgap.evaluation.ranking import ranking_markdown
 from graspgap.evaluation.report import curve_figure
@@ -37,6 +38,7 @@ MAKERS: dict[str, Maker] = {
     "power": lambda results: power_note(main_cells(pool(results))),
     "efficiency": lambda results: efficiency_markdown(main_cells(pool(results))),
     "paper": lambda results: paper_markdown(main_cells(pool(results))),
+    "claims": lambda results: claims_markdown(main_cells(pool(results))),
     "targets": lambda results: targets_markdown(main_cells(pool(results))),
     "gap": lambda results: gap_markdown(pool(results)),
     "transfer": lambda results: transfer_markdown(pool(results)),
@@ -91,7 +93,10 @@ def _selection(base: Path, folder: str) -> str:
 
 
 def _costs(base: Path, folder: str) -> str:
-    return costs_markdown(cost for path in sorted((base / folder).rglob(COSTS)) for cost in read_costs(path.parent))
+    paths = sorted((base / folder).rglob(COSTS))
+    if not paths:
+        raise UserError(f"{base / folder} holds no {COSTS}, expected by a table of the Markdown file")
+    return costs_markdown(cost for path in paths for cost in read_costs(path.parent))
 
 
 def _text(value: object) -> str:

@@ -24,7 +24,7 @@ from graspgap.evaluation.gallery import LEGEND, Gallery
 from graspgap.evaluation.gap import gap_rows
 from graspgap.evaluation.guide import COSTS, Cost, guide
 from graspgap.evaluation.heat_map import heat_map, ingredient_table, simulation_table
-from graspgap.evaluation.paper import MISSING, paper_rows, targets
+from graspgap.evaluation.paper import MISSING, claim_rows, paper_rows, targets
 from graspgap.evaluation.power import power_note
 from graspgap.evaluation.results import EvaluationResult, predictions
 from graspgap.evaluation.tables import Cell, Comparison, csv_text, p_text, percent, pool, together
@@ -151,6 +151,7 @@ def render(inputs: ReportInput) -> str:
         efficiency=efficiency_rows(main),
         targets=_measured(targets(main)),
         paper=_measured([row for row in paper_rows(main) if row[-1] != MISSING]),
+        claims=_measured(claim_rows(main)),
         gap=gap_rows(cells),
         transfer=transfer_table([cell for cell in cells if "sim's" not in cell.world]),
         figures=[*result_figures(main), *inputs.figures],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ FEWEST = 40
 """Attempts of a dataset of a scaled study: less leaves some scenes no success to learn from."""
 MOST_SEEDS = 100
 """Policies of one arm: those of the study's next seed have the numbers after them."""
+NAMES = r"[A-Za-z0-9][\w.+-]*"
+"""Of datasets, adapters and cameras, which become names of files."""
 ONLY_STATISTICS = frozenset({"adabn", "dbn"})
 """Feature-level methods that are nothing but batch statistics of reality's own pictures."""
 
@@ -223,6 +226,13 @@ def _check(study: Study, where: str) -> None:
         raise UserError(
             f"training_seeds in {where} is {study.training_seeds}, expected at most {MOST_SEEDS}: correct it"
         )
+    for kind, named in (("data", study.data), ("adapters", study.adapters), ("cameras", study.cameras)):
+        for name in named:
+            if not re.fullmatch(NAMES, name):
+                raise UserError(
+                    f"[{kind}.{name!r}] in {where} can't name a file: begin with a letter or digit, then letters, "
+                    "digits, '.', '_', '+' or '-'"
+                )
     for name, data in study.data.items():
         if data.attempts < 1:
             raise UserError(f"[data.{name}] in {where} asks for {data.attempts} attempts: give 1 or more")
