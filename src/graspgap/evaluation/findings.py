@@ -9,7 +9,7 @@ from itertools import permutations
 from graspgap.evaluation.ingredients import SIMULATION
 from graspgap.evaluation.results import EvaluationResult, sample
 from graspgap.evaluation.statistics import CurvePoint, Interval, label_efficiency
-from graspgap.evaluation.tables import Cell, Comparison, compare, p_text, percent, pool
+from graspgap.evaluation.tables import Cell, Comparison, compare, in_points, p_text, percent, pool
 from graspgap.worlds.standin_names import STANDIN, is_standin
 
 SIMULATION_ALONE = frozenset({SIMULATION})
@@ -137,16 +137,13 @@ def ingredient_findings(results: Sequence[EvaluationResult]) -> list[str]:
 def comparison_sentence(comparison: Comparison) -> str:
     """What a paired comparison shows."""
     difference = comparison.difference
-    points = f"{100 * difference.low:+.1f} to {100 * difference.high:+.1f}"
+    points, ends = in_points(difference)
     rates = f"{100 * comparison.first_rate:.1f}% against {100 * comparison.second_rate:.1f}% for {comparison.second}"
     facts = f"{rates}, {comparison.attempts} paired attempts, McNemar p {p_equals(comparison.p)}"
     if not comparison.clear:
-        shift = f"{100 * difference.value:+.1f} points, 95% interval {points}"
-        return f"no clear difference ({shift}): {comparison.first} reaches {facts}."
+        return f"no clear difference ({points} points, 95% interval {ends}): {comparison.first} reaches {facts}."
     verb = "adds" if difference.value > 0 else "costs"
-    return (
-        f"{verb} {abs(100 * difference.value):.1f} points (95% interval {points}): {comparison.first} reaches {facts}."
-    )
+    return f"{verb} {abs(100 * difference.value):.1f} points (95% interval {ends}): {comparison.first} reaches {facts}."
 
 
 def two_digits(count: float) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from graspgap.evaluation.findings import labels_worth, main_cells, rate_text, real_only_curve
 from graspgap.evaluation.ingredients import about_simulation
-from graspgap.evaluation.tables import Cell, Comparison, compare, percent
+from graspgap.evaluation.tables import Cell, Comparison, compare, in_points, percent
 
 SIMULATORS = ("sim", "bullet")
 NOT_MEASURED = "Not measured here."
@@ -129,9 +129,8 @@ def _against(cell: Cell, other: Cell, what: str) -> list[str]:
 
 
 def _points(found: Comparison) -> str:
-    difference = found.difference
-    ends = f"{100 * difference.low:+.1f} to {100 * difference.high:+.1f}"
-    return f"{100 * difference.value:+.1f} points, 95% interval {ends}"
+    points, ends = in_points(found.difference)
+    return f"{points} points, 95% interval {ends}"
 
 
 def _cost_sentence(cells: Sequence[Cell], costs: Costs) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from graspgap.evaluation.ingredients import SIMULATION
 from graspgap.evaluation.results import sample
 from graspgap.evaluation.statistics import Interval, bootstrap_interval
-from graspgap.evaluation.tables import Cell, compare, markdown, percent
+from graspgap.evaluation.tables import Cell, compare, in_points, markdown, percent
 
 MARGIN = 0.05
 """Smaller differences count as none: the paper's cells of 612 attempts don't tell less apart."""
@@ -164,23 +164,18 @@ def claim_rows(cells: Sequence[Cell]) -> list[list[str]]:
         for claim in finding.claims:
             word, difference = judge(claim, cells)
             if difference is not None:
-                rows.append([str(finding.number), _claimed(claim), *_points(difference), SHORT[word]])
+                rows.append([str(finding.number), _claimed(claim), *in_points(difference), SHORT[word]])
     return rows
 
 
 def _line(claim: Claim, word: str, difference: Interval) -> str:
-    points, interval = _points(difference)
-    return f"{_claimed(claim)}: {points} ({interval}), {SHORT[word]}"
+    points, ends = in_points(difference)
+    return f"{_claimed(claim)}: {points} ({ends}), {SHORT[word]}"
 
 
 def _claimed(claim: Claim) -> str:
     first, second = (_name(place) for place in (claim.first, claim.second))
     return f"{first} {claim.kind} {'of' if claim.kind == 'ahead' else 'as'} {second}"
-
-
-def _points(difference: Interval) -> tuple[str, str]:
-    value, low, high = (f"{100 * each:+.1f}" for each in (difference.value, difference.low, difference.high))
-    return value, f"{low} to {high}"
 
 
 def _name(place: Place) -> str:
@@ -234,13 +229,13 @@ def targets(cells: Sequence[Cell]) -> list[list[str]]:
         word, difference = judge(claim, cells)
         if difference is None:
             continue
-        points = f"{100 * difference.value:+.1f} points ({100 * difference.low:+.1f} to {100 * difference.high:+.1f})"
+        points, ends = in_points(difference)
         met = {REPRODUCED: "met", NOT: "not met"}.get(word, "open")
         rows.append(
             [
                 f"{percent(fraction)} of the labels as good as all: {1 / fraction:.0f} times fewer",
                 best.name,
-                points,
+                f"{points} points ({ends})",
                 met,
             ]
         )

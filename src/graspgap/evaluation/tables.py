@@ -179,13 +179,18 @@ def together(comparisons: Sequence[Comparison]) -> list[Comparison]:
     return [replace(item, corrected=value) for item, value in zip(comparisons, values, strict=True)]
 
 
+def in_points(difference: Interval) -> tuple[str, str]:
+    """A difference of success rates in points with its sign, such as `+4.7`, and its interval, `-5.0 to +15.8`."""
+    value, low, high = (f"{100 * each:+.1f}" for each in (difference.value, difference.low, difference.high))
+    return value, f"{low} to {high}"
+
+
 def comparisons_markdown(comparisons: Sequence[Comparison]) -> str:
     """Paired differences as a Markdown table, p values corrected for their number beside them."""
     rows = [
         [
             f"{item.first} against {item.second}",
-            f"{100 * item.difference.value:+.1f}",
-            f"{100 * item.difference.low:+.1f} to {100 * item.difference.high:+.1f}",
+            *in_points(item.difference),
             p_text(item.p),
             p_text(item.corrected),
             str(item.attempts),
