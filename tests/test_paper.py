@@ -18,6 +18,7 @@ from graspgap.evaluation.paper import (
     claims_markdown,
     gap_closed,
     judge,
+    judge_all,
     paper_markdown,
     paper_rows,
     targets,
@@ -85,14 +86,14 @@ def test_findings_are_about_arms_that_the_studies_have() -> None:
 
 def test_verdicts_follow_the_attempts() -> None:
     measured = cells(sim0only=0.2, randomized=0.4, graspgan=0.6, real0only_10=0.5, real0only_100=0.7, graspgan_2=0.5)
-    rows = {row[0]: row for row in paper_rows(measured)[1:]}
+    rows = {row[0]: row for row in paper_rows(judge_all(measured))[1:]}
     assert rows["1"][3] == REPRODUCED
     assert "randomized ahead of sim-only: +20.0 (" in rows["1"][2]
     assert rows["2"][3] == NOT
     assert "graspgan 2% as good as real-only 100%: -20.0" in rows["2"][2]
     assert rows["4"][3] == MISSING
     assert "6 of 6 not measured" in rows["4"][2]
-    swapped = {row[0]: row for row in paper_rows(cells(sim0only=0.4, randomized=0.2))[1:]}
+    swapped = {row[0]: row for row in paper_rows(judge_all(cells(sim0only=0.4, randomized=0.2)))[1:]}
     assert swapped["1"][3] == NOT
     assert "| 2 | With 2% of the labels" in paper_markdown(measured)
 
@@ -101,9 +102,9 @@ def test_many_claims_are_counted_and_each_is_told_elsewhere() -> None:
     shares = (1, 2, 10, 50, 100)
     rates = {f"real0only_{share}": 0.4 for share in shares} | {f"sim_{share}": 0.6 for share in shares}
     measured = cells(**rates, graspgan_1=0.2, graspgan_2=0.4)
-    third = paper_rows(measured)[3]
+    third = paper_rows(judge_all(measured))[3]
     assert third[2:] == ["of 7 such claims: 5 yes, 1 no, 1 open; 8 of 15 not measured", NOT]
-    rows = [row for row in claim_rows(measured)[1:] if row[0] == "3"]
+    rows = [row for row in claim_rows(judge_all(measured))[1:] if row[0] == "3"]
     assert [row[1] for row in rows][:2] == ["sim 1% ahead of real-only 1%", "sim 2% ahead of real-only 2%"]
     assert [row[4] for row in rows] == ["yes"] * 5 + ["no", "open"]
     assert rows[0][2] == "+20.0"

@@ -135,16 +135,24 @@ def judge(claim: Claim, cells: Sequence[Cell]) -> tuple[str, Interval | None]:
     return claim.judged(comparison.difference), comparison.difference
 
 
-def paper_rows(cells: Sequence[Cell]) -> list[list[str]]:
+Judged = list[tuple[Finding, list[tuple[Claim, str, Interval | None]]]]
+"""Each finding with its claims, the verdicts on them, and the differences that these rest on."""
+
+
+def judge_all(cells: Sequence[Cell]) -> Judged:
+    """Every finding by the cells of one world. A bootstrap for each claim: made once for all that is told of them."""
+    return [(finding, [(claim, *judge(claim, cells)) for claim in finding.claims]) for finding in FINDINGS]
+
+
+def paper_rows(judged: Judged) -> list[list[str]]:
     """A row for each finding: number, what the paper found, what was found here, verdict; a header first.
 
-    `cells` are those of one world. Of a finding that makes many claims, their number by verdict; `claim_rows` has each.
+    Of a finding that makes many claims, their number by verdict; `claim_rows` has each.
     """
     rows = [["", "the paper", "here: difference in points with its 95% interval", "verdict"]]
-    for finding in FINDINGS:
-        judged = [(claim, *judge(claim, cells)) for claim in finding.claims]
-        words = [word for _, word, _ in judged]
-        lines = [_line(claim, word, difference) for claim, word, difference in judged if difference is not None]
+    for finding, claims in judged:
+        words = [word for _, word, _ in claims]
+        lines = [_line(claim, word, difference) for claim, word, difference in claims if difference is not None]
         if len(lines) > MANY:
             lines = [f"of {len(lines)} such claims: {_counted(words)}"]
         lines += [f"{words.count(MISSING)} of {len(words)} not measured"] if MISSING in words else []
@@ -156,13 +164,12 @@ def _counted(words: Sequence[str]) -> str:
     return ", ".join(f"{words.count(word)} {short}" for word, short in SHORT.items() if word in words)
 
 
-def claim_rows(cells: Sequence[Cell]) -> list[list[str]]:
+def claim_rows(judged: Judged) -> list[list[str]]:
     """A row for each claim that was measured: number of its finding, claim, difference in points, its interval, whether
-    it holds; a header first. `cells` are those of one world."""
+    it holds; a header first."""
     rows = [["finding", "claim", "difference (points)", "95% interval", "holds"]]
-    for finding in FINDINGS:
-        for claim in finding.claims:
-            word, difference = judge(claim, cells)
+    for finding, claims in judged:
+        for claim, word, difference in claims:
             if difference is not None:
                 rows.append([str(finding.number), _claimed(claim), *in_points(difference), SHORT[word]])
     return rows
@@ -184,14 +191,14 @@ def _name(place: Place) -> str:
 
 
 def paper_markdown(cells: Sequence[Cell]) -> str:
-    """`paper_rows` in Markdown."""
-    header, *rows = paper_rows(cells)
+    """`paper_rows` of the cells of one world in Markdown."""
+    header, *rows = paper_rows(judge_all(cells))
     return markdown(header, "llll", rows)
 
 
 def claims_markdown(cells: Sequence[Cell]) -> str:
-    """`claim_rows` in Markdown."""
-    header, *rows = claim_rows(cells)
+    """`claim_rows` of the cells of one world in Markdown."""
+    header, *rows = claim_rows(judge_all(cells))
     return markdown(header, "rlrrl", rows)
 
 

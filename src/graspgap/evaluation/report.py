@@ -24,7 +24,7 @@ from graspgap.evaluation.gallery import LEGEND, Gallery
 from graspgap.evaluation.gap import gap_rows
 from graspgap.evaluation.guide import COSTS, Cost, guide
 from graspgap.evaluation.heat_map import heat_map, ingredient_table, simulation_table
-from graspgap.evaluation.paper import MISSING, claim_rows, paper_rows, targets
+from graspgap.evaluation.paper import MISSING, claim_rows, judge_all, paper_rows, targets
 from graspgap.evaluation.power import power_note
 from graspgap.evaluation.results import EvaluationResult, predictions
 from graspgap.evaluation.tables import Cell, Comparison, csv_text, p_text, percent, pool, together
@@ -134,6 +134,7 @@ def render(inputs: ReportInput) -> str:
     }
     cells = pool(inputs.results)
     main = main_cells(cells)
+    judged = judge_all(main)
     ordered = sorted(cells, key=lambda cell: cell not in main)  # stable: the main world first
     return environment.get_template("report.html.j2").render(
         inputs=inputs,
@@ -150,8 +151,8 @@ def render(inputs: ReportInput) -> str:
         power=power_note(main),
         efficiency=efficiency_rows(main),
         targets=_measured(targets(main)),
-        paper=_measured([row for row in paper_rows(main) if row[-1] != MISSING]),
-        claims=_measured(claim_rows(main)),
+        paper=_measured([row for row in paper_rows(judged) if row[-1] != MISSING]),
+        claims=_measured(claim_rows(judged)),
         gap=gap_rows(cells),
         transfer=transfer_table([cell for cell in cells if "sim's" not in cell.world]),
         figures=[*result_figures(main), *inputs.figures],
