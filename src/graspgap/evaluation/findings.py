@@ -9,7 +9,7 @@ from itertools import permutations
 from graspgap.evaluation.ingredients import SIMULATION
 from graspgap.evaluation.results import EvaluationResult, sample
 from graspgap.evaluation.statistics import CurvePoint, Interval, label_efficiency
-from graspgap.evaluation.tables import Cell, Comparison, compare, in_points, p_text, percent, pool
+from graspgap.evaluation.tables import Cell, Comparison, best_by_the_others, compare, in_points, p_text, percent, pool
 from graspgap.worlds.standin_names import STANDIN, is_standin
 
 SIMULATION_ALONE = frozenset({SIMULATION})
@@ -19,7 +19,7 @@ def headline(results: Sequence[EvaluationResult]) -> str:
     """The main number in one sentence: the best arm without real labels, and what it is worth in real labels.
 
     The best arm is chosen by the same attempts that give its rate, so the number leans to the high side when many arms
-    come close.
+    come close; with several seeds a sentence tells what arms that the other seeds choose reach.
     """
     pooled = pool(results)
     cells = main_cells(pooled)
@@ -35,6 +35,9 @@ def headline(results: Sequence[EvaluationResult]) -> str:
     if base is not None and base is not best:
         text += f"; simulation alone in {100 * base.rate.value:.1f}%"
     worth = labels_worth(best, cells) if unlabelled else None
+    blind = best_by_the_others(unlabelled)
+    if blind is not None and blind.arm != best.arm:
+        text += f". Chosen for each seed by the others' attempts, {blind.arm} in {rate_text(blind.rate)}"
     return text + (f". {worth}" if worth else ".")
 
 

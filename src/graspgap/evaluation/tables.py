@@ -93,19 +93,52 @@ def pool(results: Sequence[EvaluationResult]) -> list[Cell]:
     for result in results:
         if result.attempts:
             groups.setdefault((result.arm, result.real_labels, result.world), []).append(result)
-    cells = [
-        Cell(
-            arm=arm,
-            world=world,
-            real_labels=labels,
-            label_count=max(item.real_label_count for item in group),
-            ingredients=frozenset(group[0].ingredients),
-            results=group,
-            rate=rate_interval(sample(group)),
-        )
-        for (arm, labels, world), group in groups.items()
-    ]
+    cells = [_cell(arm, group) for (arm, _, _), group in groups.items()]
     return sorted(cells, key=lambda cell: (cell.real_labels, cell.rate.value, cell.arm))
+
+
+def _cell(arm: str, group: list[EvaluationResult]) -> Cell:
+    """Results of one number of real labels in one world as a cell; the first one's ingredients stand for all."""
+    return Cell(
+        arm=arm,
+        world=group[0].world,
+        real_labels=group[0].real_labels,
+        label_count=max(item.real_label_count for item in group),
+        ingredients=frozenset(group[0].ingredients),
+        results=group,
+        rate=rate_interval(sample(group)),
+    )
+
+
+def best_by_the_others(cells: Sequence[Cell]) -> Cell | None:
+    """The best of cells of one number of real labels, chosen for each evaluation seed by the attempts of the others.
+
+    The best of many arms is partly the luckiest, so the attempts that choose it overrate it; these never judge what
+    they chose. For each evaluation seed the arm with the highest rate on other evaluation seeds, of other training
+    seeds, is taken (an earlier cell where two are equal), and what it did with this one is its share of the new cell,
+    whose name holds every arm that was chosen, the most often chosen first.
+
+    None unless every evaluation seed can be chosen for: then there are at least two.
+    """
+    chosen: dict[str, list[EvaluationResult]] = {}
+    for evaluation_seed in sorted({result.evaluation_seed for cell in cells for result in cell.results}):
+        own = {cell.arm: [each for each in cell.results if each.evaluation_seed == evaluation_seed] for cell in cells}
+        seeds = {each.seed for group in own.values() for each in group}
+        others = {
+            cell.arm: [
+                each for each in cell.results if each.evaluation_seed != evaluation_seed and each.seed not in seeds
+            ]
+            for cell in cells
+        }
+        rates = {arm: sample(group).rate for arm, group in others.items() if group and own[arm]}
+        if not rates:
+            return None
+        best = max(rates, key=lambda arm: rates[arm])
+        chosen.setdefault(best, []).extend(own[best])
+    if not chosen:
+        return None
+    names = sorted(chosen, key=lambda arm: -len(chosen[arm]))
+    return _cell(" or ".join(names), [each for name in names for each in chosen[name]])
 
 
 def results_markdown(cells: Sequence[Cell]) -> str:
