@@ -339,6 +339,19 @@ def test_a_finished_stage_is_not_run_again_and_keeps_its_settings(tmp_path: Path
         run_stages(tmp_path, [Stage("help", ("--help",))], workers=1)
 
 
+def test_a_study_may_be_copied_but_not_changed(tmp_path: Path) -> None:
+    def stage(folder: Path, steps: str) -> Stage:
+        words = ("train", str(folder / "policies/a"), "--sim", str(folder / "data/sim"), "--steps", steps)
+        return Stage("policies/a", words)
+
+    there, here = Path("results/there"), tmp_path / "here"
+    record = {"arguments": list(stage(there, "10").arguments), "work": ["train", 10], "seconds": 3.0}
+    write_json(here / "stages" / "policies-a.json", record)
+    assert finished_seconds(here, stage(here, "10")) == 3.0
+    with pytest.raises(UserError, match="other settings"):
+        finished_seconds(here, stage(here, "20"))
+
+
 def test_a_failing_stage_is_named_with_its_reason(tmp_path: Path) -> None:
     stage = Stage("bad", ("train", str(tmp_path / "x"), "--sim", str(tmp_path / "nowhere")))
     after = Stage("later", ("--version",), after=("bad",))
@@ -375,6 +388,13 @@ def test_the_tiny_study_survives_a_kill_and_ends_in_a_report(tmp_path: Path) -> 
     (out / "report.html").unlink()
     assert main(["report", str(out)]) == 0
     assert (out / "report.html").read_text() == report
+    moved = out.rename(tmp_path / "elsewhere")
+    records = {path.name: path.read_bytes() for path in moved.glob("stages/*.json")}
+    assert main(["report", str(moved)]) == 0
+    assert "have not finished" not in (moved / "report.html").read_text()
+    assert "What the adapter" in (moved / "report.html").read_text()
+    assert main(["study", str(moved), "--preset", "tiny"]) == 0  # nothing is left to run
+    assert {path.name: path.read_bytes() for path in moved.glob("stages/*.json")} == records
 
 
 def test_tables_of_a_markdown_file_come_from_result_files(tmp_path: Path) -> None:

@@ -63,12 +63,20 @@ def finished_seconds(study: Path, stage: Stage) -> float | None:
     if not path.exists():
         return None
     record = read_json(path, "a study")
-    if record["arguments"] != list(stage.arguments):
+    if _from_home(stage, record["arguments"]) != _from_home(stage, stage.arguments):
         raise UserError(
             f"{study} holds stage '{stage.name}' with other settings ({' '.join(record['arguments'])}): "
             "choose another folder for this study"
         )
     return float(record["seconds"])
+
+
+def _from_home(stage: Stage, arguments: Sequence[str]) -> list[str]:
+    """The stage's words with the paths of its study as seen from there, so that a study may be moved or copied. Where
+    the study lies, the path of the stage's own folder tells."""
+    folder = str(Path(stage.name))
+    home = next((word.removesuffix(folder) for word in arguments if word.endswith(os.sep + folder)), "")
+    return [word.removeprefix(home) for word in arguments]
 
 
 def needed(stages: Sequence[Stage], done: set[str], only: str = "") -> list[Stage]:
