@@ -104,11 +104,11 @@ def test_many_claims_are_counted_and_each_is_told_elsewhere() -> None:
     measured = cells(**rates, graspgan_1=0.2, graspgan_2=0.4)
     third = paper_rows(judge_all(measured))[3]
     assert third[2:] == ["of 7 such claims: 5 yes, 1 no, 1 open; 8 of 15 not measured", NOT]
-    rows = [row for row in claim_rows(judge_all(measured))[1:] if row[0] == "3"]
-    assert [row[1] for row in rows][:2] == ["sim 1% ahead of real-only 1%", "sim 2% ahead of real-only 2%"]
+    rows = [row for row in claim_rows(judge_all(measured))[1:] if row[1] == "3"]
+    assert [row[0] for row in rows][:2] == ["sim 1% ahead of real-only 1%", "sim 2% ahead of real-only 2%"]
     assert [row[4] for row in rows] == ["yes"] * 5 + ["no", "open"]
     assert rows[0][2] == "+20.0"
-    assert "| 3 | sim 1% ahead of real-only 1% | +20.0 | " in claims_markdown(measured)
+    assert "| sim 1% ahead of real-only 1% | 3 | +20.0 | " in claims_markdown(measured)
 
 
 def test_what_was_not_tried_on_the_same_attempts_is_not_judged() -> None:

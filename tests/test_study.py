@@ -427,6 +427,30 @@ def test_the_figure_of_a_markdown_file_comes_from_result_files(tmp_path: Path) -
     assert (tmp_path / "docs" / "labels.png").read_bytes() != picture
 
 
+def test_ablations_of_a_markdown_file_come_from_result_files(tmp_path: Path) -> None:
+    for arm, won, ingredients in (
+        ("prisms", 10, ["simulation"]),
+        ("prisms-both", 20, ["simulation", "randomization"]),
+        ("published", 30, ["simulation", "published objects"]),
+        ("published-both", 40, ["simulation", "published objects", "randomization"]),
+    ):
+        records = [AttemptRecord(k, k // 3, k < won, None, 4, None, 0.1) for k in range(60)]
+        save(EvaluationResult(arm, 0.0, 0, 0, 1000, "standin", records, ingredients), tmp_path / "tried" / arm)
+    figure, pairs = (f"<!-- {words} -->\n<!-- end -->" for words in ("objects tried:heat.png", "pairs tried"))
+    assert "](heat.png)" in filled(figure, tmp_path)
+    assert (tmp_path / "heat.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(UserError, match=r"no study\.json"):
+        filled(pairs, tmp_path)
+    write_json(tmp_path / "tried" / RESOLVED, to_json(read_study("ablations")))
+    rows = filled(pairs, tmp_path).splitlines()[3:-1]
+    assert [row.split(" | ")[0] for row in rows] == [
+        "| prisms against published",
+        "| prisms-both against published-both",
+    ]
+    with pytest.raises(UserError, match=r"has no arms for heat\.png"):
+        filled("<!-- objects tried/prisms:heat.png -->\n<!-- end -->", tmp_path)
+
+
 def test_a_benchmarks_rows_become_a_table(tmp_path: Path) -> None:
     write_json(tmp_path / "speed.json", {"rows": [{"what": "sim", "per_second": 9.5, "more": 1, "none": None}]})
     text = "<!-- benchmark speed.json:what,per_second,none -->\n<!-- end -->"

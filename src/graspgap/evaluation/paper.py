@@ -165,13 +165,13 @@ def _counted(words: Sequence[str]) -> str:
 
 
 def claim_rows(judged: Judged) -> list[list[str]]:
-    """A row for each claim that was measured: number of its finding, claim, difference in points, its interval, whether
+    """A row for each claim that was measured: claim, number of its finding, difference in points, its interval, whether
     it holds; a header first."""
-    rows = [["finding", "claim", "difference (points)", "95% interval", "holds"]]
+    rows = [["claim", "finding", "difference (points)", "95% interval", "holds"]]
     for finding, claims in judged:
         for claim, word, difference in claims:
             if difference is not None:
-                rows.append([str(finding.number), _claimed(claim), *in_points(difference), SHORT[word]])
+                rows.append([_claimed(claim), str(finding.number), *in_points(difference), SHORT[word]])
     return rows
 
 
@@ -199,7 +199,7 @@ def paper_markdown(cells: Sequence[Cell]) -> str:
 def claims_markdown(cells: Sequence[Cell]) -> str:
     """`claim_rows` of the cells of one world in Markdown."""
     header, *rows = claim_rows(judge_all(cells))
-    return markdown(header, "rlrrl", rows)
+    return markdown(header, "lrrrl", rows)
 
 
 def gap_closed(arm: Cell, base: Cell, goal: Cell) -> Interval:

@@ -2,7 +2,8 @@
 
 A table stands between `<!-- results FOLDER -->` and `<!-- end -->`; the folder is relative to the Markdown file. The
 rows of a benchmark stand after `<!-- benchmark FILE:column,column -->`. `selection FOLDER` is the study of the scores
-in it. `curve FOLDER:PICTURE.png` draws success against real labels, to a picture beside the Markdown file.
+in it. `curve FOLDER:PICTURE.png` draws success against real labels, to a picture beside the Markdown file; `objects
+FOLDER:PICTURE.png` simulation's objects by randomization. `pairs FOLDER` has the pairs of arms that its study names.
 `costs FOLDER` is what training took, by the `costs.csv` of the studies in it. `paper FOLDER` has a row for each of the
 paper's findings, `claims FOLDER` for each claim in them.
 """
@@ -22,9 +23,11 @@ from graspgap.evaluation.gap import gap_markdown
 from graspgap.evaluation.paper import claims_markdown, paper_markdown, targets_markdown
 from graspgap.evaluation.power import power_note
 from graspgap.evaluation.ranking import ranking_markdown
-from graspgap.evaluation.report import curve_figure
+from graspgap.evaluation.report import ReportFigure, curve_figure, simulation_figure
 from graspgap.evaluation.results import EvaluationResult, find_results
-from graspgap.evaluation.tables import comparisons_markdown, markdown, pool, results_markdown
+from graspgap.evaluation.study_file import RESOLVED, study_of
+from graspgap.evaluation.study_report import chosen_comparisons
+from graspgap.evaluation.tables import Cell, comparisons_markdown, markdown, pool, results_markdown
 from graspgap.evaluation.training_costs import FILE_NAME as COSTS
 from graspgap.evaluation.training_costs import costs_markdown, read_costs
 from graspgap.evaluation.transfer import transfer_markdown
@@ -68,12 +71,28 @@ def _results(base: Path, folders: str) -> list[EvaluationResult]:
     return results
 
 
-def _curve(base: Path, words: str) -> str:
-    """Draw the figure, and show it."""
-    folders, _, picture = words.partition(":")
-    found = curve_figure(main_cells(pool(_results(base, folders))))
-    save_png(found.png, base / picture)
-    return f"![{found.title}. {found.caption}]({picture})"
+def _figure(draw: Callable[[list[Cell]], ReportFigure | None]) -> Callable[[Path, str], str]:
+    """Draw a figure of the cells of one world, and show it."""
+
+    def show(base: Path, words: str) -> str:
+        folders, _, picture = words.partition(":")
+        found = draw(main_cells(pool(_results(base, folders))))
+        if found is None:
+            raise UserError(f"{base / folders} has no arms for {picture}, expected by a figure of the Markdown file")
+        save_png(found.png, base / picture)
+        return f"![{found.title}. {found.caption}]({picture})"
+
+    return show
+
+
+def _pairs(base: Path, folder: str) -> str:
+    """The pairs that the first study in the folder names."""
+    cells = main_cells(pool(_results(base, folder)))
+    studies = sorted((base / folder).rglob(RESOLVED))
+    if not studies:
+        raise UserError(f"{base / folder} holds no {RESOLVED}, expected by a table of the Markdown file")
+    study = study_of(studies[0].parent)
+    return comparisons_markdown(chosen_comparisons(study.compare, cells))
 
 
 def _benchmark(base: Path, words: str) -> str:
@@ -106,7 +125,9 @@ def _text(value: object) -> str:
 OTHERS: dict[str, Callable[[Path, str], str]] = {
     "selection": _selection,
     "benchmark": _benchmark,
-    "curve": _curve,
+    "curve": _figure(curve_figure),
+    "objects": _figure(simulation_figure),
+    "pairs": _pairs,
     "costs": _costs,
 }
 """What is made of other words than folders of results."""

@@ -23,7 +23,7 @@ from graspgap.evaluation.findings import headline, ingredient_comparisons, ingre
 from graspgap.evaluation.gallery import LEGEND, Gallery
 from graspgap.evaluation.gap import gap_rows
 from graspgap.evaluation.guide import COSTS, Cost, guide
-from graspgap.evaluation.heat_map import heat_map, ingredient_table, simulation_table
+from graspgap.evaluation.heat_map import HeatTable, heat_map, ingredient_table, simulation_table
 from graspgap.evaluation.paper import MISSING, claim_rows, judge_all, paper_rows, targets
 from graspgap.evaluation.power import power_note
 from graspgap.evaluation.results import EvaluationResult, predictions
@@ -198,23 +198,7 @@ def result_figures(cells: Sequence[Cell]) -> list[ReportFigure]:
         )
     ]
     found += [curve_figure(cells)] if any(cell.label_count for cell in cells) else []
-    crossed = (
-        (
-            "Pictures and features",
-            ingredient_table,
-            "what is done to the pictures that they learn from, by what is asked of their features",
-        ),
-        (
-            "Objects and randomization",
-            simulation_table,
-            "which objects simulation shows, and how its pictures are adapted, by what is randomized",
-        ),
-    )
-    for title, table_of, what in crossed:
-        table = table_of(cells)
-        if table:
-            caption = f"Success [%] and number of attempts of arms without real labels: {what}. Blank: not measured."
-            found.append(ReportFigure(title, caption, heat_map(table)))
+    found += [figure for figure in (ingredient_figure(cells), simulation_figure(cells)) if figure]
     found += object_figures(cells)
     best = sorted(cells, key=lambda cell: -cell.rate.value)
     predicted = {cell.name: predictions(cell.results) for cell in best}
@@ -229,6 +213,23 @@ def result_figures(cells: Sequence[Cell]) -> list[ReportFigure]:
         chosen = dict(list(shown.items())[:RELIABILITY_LIMIT])
         found.append(ReportFigure("Predicted and observed success", caption, figures.reliability_diagram(chosen)))
     return found
+
+
+def ingredient_figure(cells: Sequence[Cell]) -> ReportFigure | None:
+    """Heat map of pixel-level by feature-level adaptation; None where the arms don't cross the two."""
+    what = "what is done to the pictures that they learn from, by what is asked of their features"
+    return _crossed_figure("Pictures and features", ingredient_table(cells), what)
+
+
+def simulation_figure(cells: Sequence[Cell]) -> ReportFigure | None:
+    """Heat map of simulation's objects, plain and adapted, by randomization; None where arms don't cross the two."""
+    what = "which objects simulation shows, and how its pictures are adapted, by what is randomized"
+    return _crossed_figure("Objects and randomization", simulation_table(cells), what)
+
+
+def _crossed_figure(title: str, table: HeatTable | None, what: str) -> ReportFigure | None:
+    caption = f"Success [%] and number of attempts of arms without real labels: {what}. Blank: not measured."
+    return ReportFigure(title, caption, heat_map(table)) if table else None
 
 
 def curve_figure(cells: Sequence[Cell]) -> ReportFigure:
