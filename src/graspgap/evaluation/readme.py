@@ -5,7 +5,7 @@ rows of a benchmark stand after `<!-- benchmark FILE:column,column -->`. `select
 in it. `curve FOLDER:PICTURE.png` draws success against real labels, to a picture beside the Markdown file; `objects
 FOLDER:PICTURE.png` simulation's objects by randomization. `pairs FOLDER` has the pairs of arms that its study names.
 `costs FOLDER` is what training took, by the `costs.csv` of the studies in it. `paper FOLDER` has a row for each of the
-paper's findings, `claims FOLDER` for each claim in them.
+paper's findings, `claims FOLDER` for each claim in them. `orderings FOLDER,FOLDER` has the arms that two worlds share.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from graspgap.evaluation.efficiency import efficiency_markdown
 from graspgap.evaluation.figures import save_png
 from graspgap.evaluation.findings import headline, ingredient_comparisons, main_cells
 from graspgap.evaluation.gap import gap_markdown
+from graspgap.evaluation.orderings import orderings_markdown
 from graspgap.evaluation.paper import claims_markdown, paper_markdown, targets_markdown
 from graspgap.evaluation.power import power_note
 from graspgap.evaluation.ranking import ranking_markdown
@@ -45,6 +46,7 @@ MAKERS: dict[str, Maker] = {
     "targets": lambda results: targets_markdown(main_cells(pool(results))),
     "gap": lambda results: gap_markdown(pool(results)),
     "transfer": lambda results: transfer_markdown(pool(results)),
+    "orderings": lambda results: orderings_markdown(pool(results)),
 }
 """What is made of the results in a folder, or in several, joined by commas, by the name in the mark."""
 

@@ -53,11 +53,14 @@ class Cell:
     """Pooled success rate; its interval holds the doubt about scenes and training seeds."""
 
     @property
+    def recipe(self) -> str:
+        """The arm with its real labels, wherever it was tried."""
+        return f"{self.arm}, {percent(self.real_labels)} real labels" if self.real_labels else self.arm
+
+    @property
     def name(self) -> str:
         """The arm with its real labels, as it is called in sentences and figures."""
-        return _place(
-            f"{self.arm}, {percent(self.real_labels)} real labels" if self.real_labels else self.arm, self.world
-        )
+        return _place(self.recipe, self.world)
 
     @property
     def place(self) -> str:

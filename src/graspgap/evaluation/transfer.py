@@ -16,7 +16,7 @@ def transfer_table(cells: Sequence[Cell]) -> list[list[str]]:
     worlds, arms = sorted({world for _, world in found}, reverse=True), sorted({arm for arm, _ in found})
     if len(worlds) < 2 or len(found) <= max(len(arms), len(worlds)):
         return []
-    rows = [[arm, *(_entry(found.get((arm, world))) for world in worlds)] for arm in arms]
+    rows = [[arm, *(rate_entry(found.get((arm, world))) for world in worlds)] for arm in arms]
     return [["policy", *(f"in {world}" for world in worlds)], *rows]
 
 
@@ -26,7 +26,8 @@ def transfer_markdown(cells: Sequence[Cell]) -> str:
     return markdown(header, "l" + "r" * (len(header) - 1), rows)
 
 
-def _entry(cell: Cell | None) -> str:
+def rate_entry(cell: Cell | None) -> str:
+    """A cell in a table whose columns are worlds; empty for one that was not measured."""
     if cell is None:
         return ""
     rate = cell.rate
