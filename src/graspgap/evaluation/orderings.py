@@ -21,7 +21,7 @@ class Orderings:
     arms: list[tuple[Cell, Cell]]
     """Each arm in the first and in the second world, best in the first one first."""
     same: int
-    """Pairs of arms that both worlds tell apart, in one order: the intervals of their paired differences leave out 0."""
+    """Pairs of arms that both worlds tell apart, in one order: the intervals of paired differences leave out 0."""
     opposite: int
     """Such pairs in opposite orders."""
     correlation: Interval
@@ -67,7 +67,8 @@ def orderings_markdown(cells: Sequence[Cell]) -> str:
     told, value = found.same + found.opposite, found.correlation
     text = (
         f"Of the pairs of these {len(found.arms)} arms, {told} are told apart in both worlds: "
-        f"{found.same} in the same order, {found.opposite} in opposite ones. Rank correlation of the success rates: {value.value:+.2f} "
+        f"{found.same} in the same order, {found.opposite} in opposite ones. "
+        f"Rank correlation of the success rates: {value.value:+.2f} "
         f"(95% interval over arms {value.low:+.2f} to {value.high:+.2f})."
     )
     return f"{text}\n\n{markdown(['arm', *(f'in {world}' for world in worlds)], 'lrr', rows)}"
