@@ -79,6 +79,8 @@ class Config:
     """Arms by name; all if none is given."""
     share: str = "0/1"
     """Part of the work that this process does, as `0/2`."""
+    result: str = "digits"
+    """Name of the file of results; some arms alone need another one."""
 
 
 @dataclass(frozen=True)
@@ -305,9 +307,10 @@ def main() -> None:
     found = measured(config)
     lines = rows(found)
     print(table([{key: value for key, value in line.items() if key != "values"} for line in lines]))
-    settings = {key: value for key, value in asdict(config).items() if key not in ("out", "share", "arms")}
-    if all(len(found.get(arm.name, [])) == config.seeds for arm in ARMS):
-        print(save("digits", settings, lines, load))
+    settings = {key: value for key, value in asdict(config).items() if key not in ("out", "share", "arms", "result")}
+    chosen = config.arms if config.arms and config.result != "digits" else [arm.name for arm in ARMS]
+    if all(len(found.get(name, [])) == config.seeds for name in chosen):
+        print(save(config.result, settings, lines, load))
 
 
 if __name__ == "__main__":
