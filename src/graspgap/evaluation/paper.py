@@ -219,7 +219,8 @@ def targets(cells: Sequence[Cell]) -> list[list[str]]:
     and with 1%, of them. A header first; rows of what wasn't measured are left out.
 
     The arm that is held against the target is chosen for each evaluation seed by the attempts of the others
-    (`best_by_the_others`); where there are no others, by the attempts that judge it, which the row says.
+    (`best_by_the_others`); where there are no others, by the attempts that judge it, which the row says
+    unless one arm alone was there.
     """
     known = {(cell.arm, cell.real_labels): cell for cell in cells}
     rows = [["target", "best arm, chosen by the other seeds", "measured", "verdict"]]
@@ -258,7 +259,7 @@ def _best(cells: Sequence[Cell], fraction: float) -> tuple[Cell, str] | None:
     if best is not None:
         return best, best.arm
     best = max(own, key=lambda cell: cell.rate.value)
-    return best, f"{best.arm} (by its own attempts)"
+    return best, best.arm if len(own) == 1 else f"{best.arm} (by its own attempts)"
 
 
 def targets_markdown(cells: Sequence[Cell]) -> str:
