@@ -146,6 +146,8 @@ def test_the_best_arm_needs_others_to_choose_it() -> None:
     assert best_by_the_others(cells(graspgan=0.5, dann=0.4)) is None
     one_policy = [replace(result("graspgan", 0.5), evaluation_seed=seed) for seed in (1000, 1001)]
     assert best_by_the_others(pool(one_policy)) is None  # other scenes, but nothing else
+    same_scenes = [replace(result("graspgan", 0.5), seed=seed) for seed in (0, 1)]
+    assert best_by_the_others(pool(same_scenes)) is None  # other policies, but nothing else
 
 
 def test_targets_are_judged_by_arms_that_others_chose() -> None:

@@ -127,12 +127,8 @@ def best_by_the_others(cells: Sequence[Cell]) -> Cell | None:
     for evaluation_seed in sorted({result.evaluation_seed for cell in cells for result in cell.results}):
         own = {cell.arm: [each for each in cell.results if each.evaluation_seed == evaluation_seed] for cell in cells}
         seeds = {each.seed for group in own.values() for each in group}
-        others = {
-            cell.arm: [
-                each for each in cell.results if each.evaluation_seed != evaluation_seed and each.seed not in seeds
-            ]
-            for cell in cells
-        }
+        # No policy that met this evaluation seed has a say, so nothing of it has.
+        others = {cell.arm: [each for each in cell.results if each.seed not in seeds] for cell in cells}
         rates = {arm: sample(group).rate for arm, group in others.items() if group and own[arm]}
         if not rates:
             return None
