@@ -12,12 +12,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from graspgap.adaptation.batch import GraspBatch, joined
 from graspgap.adaptation.feature import FEATURES, REFUSED, FeatureConfig, check_features
 from graspgap.adaptation.feature.adda import Adda, AddaConfig
 from graspgap.adaptation.feature.aligned import (
     DomainClassifier,
     domain_loss,
     ganin_schedule,
+    head_features,
     reverse_gradient,
 )
 from graspgap.adaptation.feature.confusion import confusion_loss, nearest_pose, pair_loss
@@ -219,19 +221,23 @@ def test_pairs_work_or_are_refused_with_the_reason(views: GraspData, one: str, o
 @pytest.mark.parametrize("own", [False, True])
 def test_domains_share_neither_statistics_nor_an_affine_part_of_their_own(views: GraspData, own: bool) -> None:
     network = replace(TRAINING.network, own_affine=own)
-    trainer = GraspTrainer(replace(training(dbn=FEATURES["dbn"]()), network=network), views, CPU)
+    methods = {"dann": FEATURES["dann"](), "dbn": FEATURES["dbn"]()}
+    trainer = GraspTrainer(replace(TRAINING, methods=methods, network=network), views, CPU)
     norm = trainer.net.trunk.stem_norm
     assert trainer.sim is not None
     assert trainer.frames is not None
-    sim, real = trainer.sim.batch(generator(0), 8, CPU), trainer.frames.batch(generator(0), 3, CPU)
+    batches = {
+        "sim": trainer.sim.batch(generator(0), 8, CPU),
+        "unlabelled": trainer.frames.batch(generator(0), 3, CPU),
+    }
     trainer.net.train()
-    for batch, domain, other in (
-        (sim, Domain.SIMULATION, Domain.REALITY),
-        (real, trainer.real_domain, Domain.SIMULATION),
+    for name, domain, other in (
+        ("sim", Domain.SIMULATION, Domain.REALITY),
+        ("unlabelled", Domain.REALITY, Domain.SIMULATION),
     ):
         before = norm.running_mean.clone()
         trainer.net.zero_grad()
-        trainer._see(batch, domain).features.square().sum().backward()
+        trainer._see({name: batches[name]})[name].features.square().sum().backward()
         assert (norm.running_mean[domain] != before[domain]).any()
         torch.testing.assert_close(norm.running_mean[other], before[other], rtol=0, atol=0)
         grad = norm.weight.grad
@@ -240,3 +246,59 @@ def test_domains_share_neither_statistics_nor_an_affine_part_of_their_own(views:
             assert grad[other].abs().max() == 0 < grad[domain].abs().max()
         else:
             assert grad.shape == (norm.weight.shape[0],)
+
+
+@pytest.mark.parametrize("features", ["mmd", "mmd,dbn"])
+def test_one_world_moves_the_features_of_the_other_only_where_they_share_statistics(
+    views: GraspData, features: str
+) -> None:
+    methods = {name: FEATURES[name]() for name in features.split(",")}
+    trainer = GraspTrainer(training(**methods), views, CPU)
+    assert trainer.sim is not None
+    assert trainer.frames is not None
+    sim, real = trainer.sim.batch(generator(0), 8, CPU), trainer.frames.batch(generator(0), 3, CPU)
+    brighter = replace(real, pictures=real.pictures + 1)
+    trainer.net.train()
+    seen = [trainer._see({"sim": sim, "unlabelled": pictures})["sim"] for pictures in (real, brighter)]
+    assert torch.equal(seen[0].features, seen[1].features) == ("dbn" in features)
+    hidden = [head_features(trainer.net, one, trainer._see({"unlabelled": real})["unlabelled"])[0] for one in seen]
+    assert torch.equal(*hidden) == ("dbn" in features)
+
+
+def test_labels_of_both_worlds_are_learned_together_where_they_share_statistics(
+    views: GraspData, real_data: Path
+) -> None:
+    labelled = replace(views, real=open_dataset(real_data).labelled(1.0), unlabelled=None)
+    together, apart = (
+        GraspTrainer(training(**methods), replace(labelled, unlabelled=views.unlabelled), CPU)
+        for methods in ({}, {"dbn": FEATURES["dbn"]()})
+    )
+    losses = [trainer.losses(0) for trainer in (together, apart)]
+    assert losses[0].keys() == losses[1].keys() == {"sim", "real", "masks"}
+    assert all(losses[0][name] != losses[1][name] for name in losses[0])
+    shared, own = (trainer.finished().trunk.stem_norm.running_mean for trainer in (together, apart))
+    alone = GraspTrainer(training(), replace(labelled, real=None), CPU).finished().trunk.stem_norm.running_mean
+    torch.testing.assert_close(own[Domain.SIMULATION], alone[Domain.SIMULATION])
+    assert not torch.allclose(shared[Domain.SIMULATION], alone[Domain.SIMULATION], atol=1e-3)
+
+
+def test_a_scale_of_realitys_own_that_nothing_trains_is_refused(views: GraspData) -> None:
+    network = replace(TRAINING.network, own_affine=True)
+    for name in ("adabn", "dbn"):
+        with pytest.raises(UserError, match="nothing here trains"):
+            GraspTrainer(replace(training(**{name: FEATURES[name]()}), network=network), views, CPU)
+
+
+def test_batches_are_joined_with_as_many_commands_each() -> None:
+    def batch(size: int, commands: int) -> GraspBatch:
+        success = torch.ones(size, commands)
+        shapes = ((size, 6, 4, 4), (size, 4), (size, commands, 5), (size, 2))
+        pictures, poses, given, shift = (torch.randn(shape) for shape in shapes)
+        return GraspBatch(pictures, poses, given, success, shift)
+
+    sim, real = batch(3, 2), batch(2, 1)
+    both = joined([sim, real])
+    torch.testing.assert_close(both.commands[:3], sim.commands)
+    torch.testing.assert_close(both.commands[3:], real.commands.expand(-1, 2, -1))
+    torch.testing.assert_close(both.success[3:], torch.tensor([[1.0, torch.nan]] * 2), equal_nan=True)
+    torch.testing.assert_close(both.poses, torch.cat([sim.poses, real.poses]))

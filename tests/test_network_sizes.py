@@ -12,6 +12,8 @@ from torch import nn
 
 from conftest import SIM
 from graspgap.adaptation.feature import FEATURES
+from graspgap.adaptation.pixel import METHODS
+from graspgap.adaptation.pixel.cyclegan import CycleGanConfig
 from graspgap.cli.main import main
 from graspgap.contract import Camera
 from graspgap.datasets import open_dataset
@@ -241,6 +243,16 @@ def test_what_the_user_sets_stays() -> None:
     chosen = resized(GeneratorConfig(skip=0.7), "paper")
     assert chosen == replace(NETWORKS["paper"].generator, skip=0.7)
     assert resized(GraspNetConfig(), "demo") == GraspNetConfig()
+
+
+def test_what_a_method_sets_by_itself_is_not_the_users() -> None:
+    widths = NETWORKS["paper"].generator.widths
+    for name in ("cyclegan", "perceptual", "rcan"):
+        generator = with_networks(METHODS[name](), "paper", name).generator  # type: ignore[attr-defined]
+        assert (generator.widths, generator.noise) == (widths, 0)  # without noise they are as published
+    chosen = CycleGanConfig(generator=GeneratorConfig(widths=(8, 16), noise=0))
+    assert with_networks(chosen, "paper", "cyclegan").generator.widths == (8, 16)
+    assert with_networks(chosen, "demo", "cyclegan") == chosen
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,8 @@ def test_scene_mates_give_true_commands_and_labels_while_the_gripper_is_clear(si
     assert known[:, 0].all()
     assert 0.2 < known[:, 1].float().mean() < 0.9
     assert not known[batch.poses[:, 2] < 0.12][:, 1:].any()
+    own = batch.commands[:, :1].expand_as(batch.commands)
+    torch.testing.assert_close(batch.commands[~known], own[~known])  # what has no label is like what has one
     for pose, commands, success in zip(batch.poses, batch.commands, batch.success, strict=True):
         for command, label in zip(commands.numpy(), success.numpy(), strict=True):
             if np.isnan(label):

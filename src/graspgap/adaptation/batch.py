@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -29,3 +31,20 @@ class GraspBatch:
         values = [getattr(self, field.name) for field in fields(self)]
         parts: list[Any] = [None if value is None else value[rows] for value in values]
         return GraspBatch(*parts)
+
+
+def joined(batches: Sequence[GraspBatch]) -> GraspBatch:
+    """Samples of several sources in one batch, without masks. Where a source has fewer commands per picture than
+    another, its first ones are repeated without a label."""
+    most = max(batch.commands.shape[1] for batch in batches)
+
+    def filled(batch: GraspBatch) -> tuple[Tensor, Tensor]:
+        more = most - batch.commands.shape[1]
+        commands = torch.cat([batch.commands, batch.commands[:, :1].expand(-1, more, -1)], dim=1)
+        return commands, torch.cat(
+            [batch.success, torch.full_like(batch.success[:, :1], torch.nan).expand(-1, more)], 1
+        )
+
+    commands, success = zip(*map(filled, batches), strict=True)
+    pictures, poses, shift = (torch.cat([getattr(b, name) for b in batches]) for name in ("pictures", "poses", "shift"))
+    return GraspBatch(pictures, poses, torch.cat(commands), torch.cat(success), shift)

@@ -95,6 +95,7 @@ def gan_discriminator(real: Float[Tensor, "b *n"], made: Float[Tensor, "b *n"]) 
     return functional.softplus(-real).mean() + functional.softplus(made).mean()
 
 
+@full_precision
 def gan_generator(made: Float[Tensor, "b *n"]) -> Float[Tensor, ""]:
     """Sigmoid cross-entropy GAN, the generator's side in its non-saturating form: made verdicts towards 1."""
     return functional.softplus(-made).mean()

@@ -25,6 +25,7 @@ from graspgap.selection.samples import ScoreSettings
 from graspgap.selection.scoring import Candidate, Scorer, score_runs, with_snapshots
 from graspgap.selection.table import DEFAULTS, KINDS
 from graspgap.tensors import choose_device, save_module
+from graspgap.worlds.camera_file import read_camera
 from graspgap.zoo import resolved
 
 Runs = Annotated[tuple[tuple[Path, ...], ...], UseAppendAction]
@@ -48,6 +49,8 @@ class Config:
     rank_policies: str = DEFAULTS["policy"]
     """Score to rank policies by: `sim_auc`, `recoloured_auc`, `feature_distance`, `feature_confusion`, `entropy`,
     `information`, `attempt_agreement`, `mask_agreement`, `optimism`."""
+    camera: Path | None = None
+    """Policies: where the real pictures were taken from, as in `evaluate`; default: what the real dataset says."""
     judge: Path | None = None
     """Folder of earlier scores whose judge of adapters to use, so that both compare. Default: one is trained."""
     settings: ScoreSettings = field(default_factory=ScoreSettings)
@@ -84,9 +87,11 @@ def run(config: Config) -> None:
     if policies and not real.meta["has_poses"]:
         raise UserError(f"--policy needs gripper poses, and {real.path}, given as --real, holds pictures alone")
     settings = replace(config.settings, seed=config.seed)
+    camera = read_camera(config.camera).camera if config.camera else None
     inputs = {"sim": _facts(sim), "real": _facts(real), "judge": str(config.judge) if config.judge else None}
+    inputs |= {"camera": asdict(camera)} if camera else {}
     begin_run(config.out, "scores", settings, inputs)
-    scorer = Scorer(sim, real, HELD_OUT, settings, device)
+    scorer = Scorer(sim, real, HELD_OUT, settings, device, camera=camera)
     if adapters:
         scorer.judge = _judge(config, sim, settings, device)
     scored = score_runs(config.out, runs, scorer)

@@ -37,9 +37,9 @@ published. Depth and widths of the generator and widths of the discriminators we
 down to 15 x 15 cells, each of which sees most of the picture, and the widths of Isola et al. 2017."""
 
 
-def resized(chosen: T, name: str) -> T:
-    """Settings of one kind of network at the sizes of preset `name`; what the user set to other than the default
-    stays.
+def resized(chosen: T, name: str, default: T | None = None) -> T:
+    """Settings of one kind of network at the sizes of preset `name`: what the preset sets, unless the user set it to
+    other than the default, which is that of a method's own or of the kind.
 
     Raises:
         UserError: if there is no such preset.
@@ -47,22 +47,24 @@ def resized(chosen: T, name: str) -> T:
     preset = NETWORKS[choose("--networks", name, NETWORKS)]
     for sized in (preset.grasp, preset.generator, preset.discriminators):
         if isinstance(chosen, type(sized)):
-            default = type(sized)()
-            values = {field.name: getattr(chosen, field.name) for field in fields(chosen)}
-            kept = {key: value for key, value in values.items() if value != getattr(default, key)}
-            return replace(sized, **kept)  # type: ignore[return-value]
+            plain = type(sized)()
+            set_here = {key: value for key, value in vars(sized).items() if value != getattr(plain, key)}
+            unset = default or plain
+            return replace(chosen, **{k: v for k, v in set_here.items() if getattr(chosen, k) == getattr(unset, k)})
     raise TypeError(f"{type(chosen).__name__} has no presets")
 
 
 def with_networks(options: T, name: str, label: str) -> T:
-    """Settings of a method, all of its networks resized; `label` names the method.
+    """Settings of a method, its networks of these kinds resized; `label` names the method. Networks that a method
+    sizes by settings of its own (PixelDA's `width`, `blocks` and `critic_widths`, a judge) stay as they are.
 
     Raises:
         UserError: if there is no such preset, or the method has no network that it knows.
     """
     choose("--networks", name, NETWORKS)
     values = {field.name: getattr(options, field.name) for field in fields(options)}  # type: ignore[arg-type]
-    found = {key: resized(value, name) for key, value in values.items() if isinstance(value, SIZED)}
+    own = type(options)()
+    found = {key: resized(value, name, getattr(own, key)) for key, value in values.items() if isinstance(value, SIZED)}
     if not found and name != "demo":
         raise UserError(f"method '{label}' has no networks of other sizes: leave --networks {name} out")
     return replace(options, **found)  # type: ignore[type-var]

@@ -23,7 +23,9 @@ class Trunk(nn.Module):
 
     channels: int
     stride: int
-    """Cell k of the map is centred at pixel coordinate stride (k + 1/2); the last one may reach beyond the picture."""
+    """Cell k of the map is taken to be centred at pixel coordinate stride (k + 1/2); the last one may reach beyond the
+    picture. Convolutions and pooling shift what a cell sees from there by a constant (half a pixel in `SmallTrunk`, six
+    in Grasping44), in simulation and reality alike."""
 
     def side(self, image_size: int) -> int:
         """Cells of a side of the feature map."""

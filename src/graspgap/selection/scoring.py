@@ -87,6 +87,8 @@ class Scorer:
     device: torch.device
     judge: Segmenter | None = None
     """Of adapters, from `train_judge`."""
+    camera: Camera | None = None
+    """That of reality, if it is not the one that its dataset names."""
     _looked: dict[int, _Looked] = field(default_factory=dict)
 
     def looked(self, seed: int) -> _Looked:
@@ -145,7 +147,7 @@ class Scorer:
             self._shown(load_adapter(adapter, self.device) if adapter else None, looked),
             looked.real,
             looked.real_frames,
-            (_camera(self.sim, self.sim), _camera(self.real, self.sim)),
+            (_camera(self.sim, self.sim), self.camera or _camera(self.real, self.sim)),
             from_json(Workspace, self.real.meta["workspace"] or self.sim.meta["workspace"]),
             bool("sim" in inputs and training["masks"]),
             self.settings,

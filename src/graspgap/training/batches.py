@@ -120,7 +120,8 @@ class GraspSamples:
             mates = self._mates[int(self.view.scenes[owners[row, 0]])]
             mates = rng.permutation(mates[mates != owners[row, 0]])[: self.commands - 1]
             owners[row, 1 : 1 + len(mates)] = mates
-        commands = command_between(self.poses[frames][:, None], self.targets[owners])
+        aimed = np.where(owners >= 0, owners, owners[:, :1])  # the head's batch statistics see the unlabelled ones too
+        commands = command_between(self.poses[frames][:, None], self.targets[aimed])
         success = np.where(owners >= 0, self.view.success[owners], np.nan).astype(np.float32)
         poses = self.poses[frames]
         poses[:, 3] += np.pi * rng.integers(2, size=size)  # the same grasp, seen with the fingers exchanged

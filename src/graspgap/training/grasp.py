@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from graspgap import processes
-from graspgap.adaptation.batch import GraspBatch
+from graspgap.adaptation.batch import GraspBatch, joined
 from graspgap.adaptation.feature import FRAMES, FeatureConfig, Losses, Seen
 from graspgap.adaptation.feature.statistics import recalibrate
 from graspgap.adaptation.losses import grasp_loss, mask_loss
@@ -138,6 +138,9 @@ class GraspTrainer:
             if not method.divisible:
                 processes.require_one(f"--features {name}")
         self.separate = any(method.separate for method in self.methods.values())
+        self.looks = any(method.looks for method in self.methods.values())
+        if config.network.own_affine and policy_domain(config) is Domain.REALITY:
+            _check_own_affine(self.separate and (self.real is not None or self.looks))
         self.average = AveragedModel(self.net, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
         groups = [{"params": list(module.parameters())} for module in (self.net, self.method_modules)]
         self.optimizer = torch.optim.AdamW(
@@ -150,11 +153,6 @@ class GraspTrainer:
         }
         self.optimizers: dict[str, torch.optim.Optimizer] = {"adam": self.optimizer}
 
-    @property
-    def real_domain(self) -> Domain:
-        """Whose batch statistics real pictures move."""
-        return Domain.REALITY if self.separate else Domain.SIMULATION
-
     def learning_rate(self, step: int) -> float:
         """Warm-up, then a cosine to 0."""
         done = (step + 1) / self.config.steps
@@ -164,37 +162,58 @@ class GraspTrainer:
         """Weighted losses of step `step`, whose batches depend on (seed, step) alone."""
         config, net, progress = self.config, self.net, step / self.config.steps
         supervised = all(method.supervised(progress) for method in self.methods.values())
-        losses: Losses = {}
-        sim = None
+        batches = {}
         if self.sim is not None:
-            batch = self.sim.batch(generator(config.seed, "sim", step), config.batch, self.device)
-            sim = self._see(batch.part(self.share))
-            if supervised:
-                losses["sim"] = self._grasp_loss(sim)
-                if config.masks and sim.batch.masks is not None:
-                    with self.engine.autocast():
-                        drawn = net.segment(sim.features)
-                    losses["masks"] = config.masks * mask_loss(drawn.float(), net.thinned(sim.batch.masks))
+            batches["sim"] = self.sim.batch(generator(config.seed, "sim", step), config.batch, self.device)
         if self.real is not None and supervised:
-            batch = self.real.batch(generator(config.seed, "real", step), config.batch, self.device)
-            losses["real"] = self.real_weight * self._grasp_loss(self._see(batch.part(self.share), self.real_domain))
-        if self.frames is not None and any(method.looks for method in self.methods.values()):
+            batches["real"] = self.real.batch(generator(config.seed, "real", step), config.batch, self.device)
+        batches = {name: batch.part(self.share) for name, batch in batches.items()}
+        if self.frames is not None and self.looks:
             batch = self.frames.batch(generator(config.seed, "unlabelled", step), config.unlabelled, self.device)
-            real = self._see(batch.part(self.share_of_frames), self.real_domain)
+            batches["unlabelled"] = batch.part(self.share_of_frames)
+        seen = self._see(batches)
+        labelled = {name: one for name, one in seen.items() if name != "unlabelled" and supervised}
+        losses: Losses = self._grasp_losses(labelled)
+        if "real" in losses:
+            losses["real"] = self.real_weight * losses["real"]
+        sim = seen.get("sim")
+        if config.masks and sim and supervised and sim.batch.masks is not None:
+            with self.engine.autocast():
+                drawn = net.segment(sim.features)
+            losses["masks"] = config.masks * mask_loss(drawn.float(), net.thinned(sim.batch.masks))
+        if "unlabelled" in seen:
             for method in self.methods.values():
-                losses |= method.losses(net, sim, real, progress)
+                losses |= method.losses(net, sim, seen["unlabelled"], progress)
         return losses
 
-    def _see(self, batch: GraspBatch, domain: Domain = Domain.SIMULATION) -> Seen:
-        with self.engine.autocast():
-            features = self.net.encode(batch.pictures, domain)
-        return Seen(batch, features.float(), domain)
+    def _together(self, names: Iterable[str]) -> list[tuple[Domain, list[str]]]:
+        """Which sources are normalized in one batch, and whose batch statistics that moves."""
+        if self.separate:
+            return [(Domain.SIMULATION if name == "sim" else Domain.REALITY, [name]) for name in names]
+        return [(Domain.SIMULATION, list(names))]
 
-    def _grasp_loss(self, seen: Seen) -> torch.Tensor:
-        batch = seen.batch
-        with self.engine.autocast():
-            logits = self.net.score(seen.features, batch.poses, batch.commands, seen.domain, batch.shift)
-        return grasp_loss(logits.float(), batch.success)
+    def _see(self, batches: Mapping[str, GraspBatch]) -> dict[str, Seen]:
+        """What the trunk makes of each source."""
+        seen: dict[str, Seen] = {}
+        for domain, names in self._together(batches):
+            with self.engine.autocast():
+                features = self.net.encode(torch.cat([batches[name].pictures for name in names]), domain)
+            parts = features.float().split([len(batches[name].poses) for name in names])
+            seen |= {name: Seen(batches[name], part, domain) for name, part in zip(names, parts, strict=True)}
+        return seen
+
+    def _grasp_losses(self, seen: Mapping[str, Seen]) -> Losses:
+        """Of each source, which all have labels."""
+        losses: Losses = {}
+        for domain, names in self._together(seen) if seen else ():
+            batch = joined([seen[name].batch for name in names])
+            features = torch.cat([seen[name].features for name in names])
+            with self.engine.autocast():
+                logits = self.net.score(features, batch.poses, batch.commands, domain, batch.shift)
+            sizes = [len(seen[name].features) for name in names]
+            parts = zip(names, logits.float().split(sizes), batch.success.split(sizes), strict=True)
+            losses |= {name: grasp_loss(scored, success) for name, scored, success in parts}
+        return losses
 
     def step(self, step: int) -> dict[str, float]:
         """One optimizer step; returns its losses."""
@@ -223,23 +242,27 @@ class GraspTrainer:
         buffers = dict(self.net.named_buffers())
         for name, buffer in net.named_buffers():
             buffer.copy_(buffers[name])
-        if self.sim is not None:
-            recalibrate(net, self._labelled_batches(self.sim), Domain.SIMULATION)
-        if self.real is not None and (self.sim is None or self.separate):
-            recalibrate(net, self._labelled_batches(self.real), self.real_domain)
+        sources = [self._labelled(samples) for samples in (self.sim, self.real) if samples is not None]
+        if self.separate:
+            sources = sources[:1] if self.sim is not None else []
+        elif self.looks:
+            sources.append(self._unlabelled(self.config.unlabelled))
+        if sources:
+            recalibrate(net, map(joined, zip(*sources, strict=True)), Domain.SIMULATION)
         if self.frames is not None:
-            recalibrate(net, self._unlabelled_batches(), Domain.REALITY)
+            recalibrate(net, self._unlabelled(max(1, self.config.batch // FRAMES)), Domain.REALITY)
         return net.eval()
 
-    def _labelled_batches(self, samples: GraspSamples) -> Iterator[GraspBatch]:
+    def _labelled(self, samples: GraspSamples) -> Iterator[GraspBatch]:
+        """Batches to take statistics from."""
         for index in range(self.config.recalibration):
             yield samples.batch(generator(self.config.seed, "recalibrate", index), self.config.batch, self.device)
 
-    def _unlabelled_batches(self) -> Iterator[GraspBatch]:
+    def _unlabelled(self, attempts: int) -> Iterator[GraspBatch]:
+        """The same, of unlabelled reality."""
         assert self.frames is not None
         for index in range(self.config.recalibration):
-            draw = generator(self.config.seed, "recalibrate", index)
-            yield self.frames.batch(draw, max(1, self.config.batch // FRAMES), self.device)
+            yield self.frames.batch(generator(self.config.seed, "recalibrate", index), attempts, self.device)
 
 
 def train_grasp(
@@ -261,6 +284,15 @@ def policy_domain(config: GraspTrainingConfig) -> Domain:
     net = GraspNet(config.network)
     methods = [options.build(net) for options in config.methods.values()]
     return Domain.REALITY if any(method.separate or method.recalibrate for method in methods) else Domain.SIMULATION
+
+
+def _check_own_affine(trained: bool) -> None:
+    """Refuse a policy whose scale and shift of reality would be those of a new network."""
+    if not trained:
+        raise UserError(
+            "--training.network.own-affine gives reality a scale and shift that nothing here trains: with dbn, give "
+            "--real-labels above 0 or a method that looks at real pictures, such as dann"
+        )
 
 
 def policy_facts(config: GraspTrainingConfig) -> dict[str, object]:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from graspgap.adaptation.feature.aligned import DomainClassifier, domain_loss, trunk_features, width
+from graspgap.adaptation.feature.aligned import DomainClassifier, domain_loss, pooled, width
 from graspgap.adaptation.feature.base import FeatureConfig, FeatureMethod, Losses, Seen
 from graspgap.adaptation.frozen import frozen
 from graspgap.networks import GraspNet
@@ -70,9 +70,8 @@ class Adda(FeatureMethod):
             self.source.load_state_dict(net.state_dict())
             self.begun.fill_(True)
         with torch.no_grad():
-            features = self.source.eval().encode(sim.batch.pictures, sim.domain)
-            source = trunk_features(net, Seen(sim.batch, features, sim.domain))
-        target = trunk_features(net, real)
+            source = pooled(self.source.eval().encode(sim.batch.pictures, sim.domain))
+        target = pooled(real.features)
         with frozen(self.discriminator):
             fooled = functional.softplus(self.discriminator(target)).mean()  # real ones towards "simulated"
         return {

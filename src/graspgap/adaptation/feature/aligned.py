@@ -10,9 +10,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from graspgap.adaptation.batch import joined
 from graspgap.adaptation.feature.base import Seen
 from graspgap.errors import choose
 from graspgap.networks import GraspNet
+
+Both = tuple[Float[Tensor, "b d"], Float[Tensor, "c d"]]
+"""Features of simulation and of reality."""
 
 TRUNK_CELLS = 4
 """`trunk`: the feature map is averaged to this many cells a side, so that a method sees what is where, roughly."""
@@ -23,19 +27,28 @@ def pooled(features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d"]:
     return functional.adaptive_avg_pool2d(features, TRUNK_CELLS).flatten(1)
 
 
-def trunk_features(net: GraspNet, seen: Seen) -> Float[Tensor, "b d"]:
-    """The trunk's feature map, `pooled`."""
-    return pooled(seen.features)
+def trunk_features(net: GraspNet, sim: Seen, real: Seen) -> Both:
+    """The trunk's feature maps, `pooled`."""
+    return pooled(sim.features), pooled(real.features)
 
 
-def head_features(net: GraspNet, seen: Seen) -> Float[Tensor, "b d"]:
-    """The last hidden layer, for the command that was given at each picture."""
+def head_features(net: GraspNet, sim: Seen, real: Seen) -> Both:
+    """The last hidden layer, for the command that was given at each picture; where both share batch statistics, from
+    one pass, so that both are normalized together."""
+    if sim.domain != real.domain:
+        return _hidden(net, sim), _hidden(net, real)
+    both = Seen(joined([sim.batch, real.batch]), torch.cat([sim.features, real.features]), sim.domain)
+    ours, theirs = _hidden(net, both).split([len(sim.features), len(real.features)])
+    return ours, theirs
+
+
+def _hidden(net: GraspNet, seen: Seen) -> Tensor:
     batch = seen.batch
     return net.embed(seen.features, batch.poses, batch.commands[:, :1], seen.domain, batch.shift)[:, 0]
 
 
-LAYERS: dict[str, Callable[[GraspNet, Seen], Tensor]] = {"trunk": trunk_features, "head": head_features}
-"""Names of the features that a method can bring together."""
+LAYERS: dict[str, Callable[[GraspNet, Seen, Seen], Both]] = {"trunk": trunk_features, "head": head_features}
+"""Names of the features that a method can bring together; each function gives simulation's and reality's."""
 
 
 def width(net: GraspNet, layer: str) -> int:

@@ -35,9 +35,10 @@ class FeatureMethod(nn.Module):
     to the grasp network through `adaptation.frozen`."""
 
     separate: bool = False
-    """Whether real batches have batch statistics of their own, in training and in the policy."""
+    """Whether each source of pictures is normalized by itself, and the policy by reality's batch statistics. If no
+    method wants that, all sources of a step are normalized together, in one batch."""
     recalibrate: bool = False
-    """Whether the policy's batch statistics are those of reality's own pictures, also without `separate`."""
+    """Whether the policy's batch statistics are those of reality's own pictures, even if training had no `separate`."""
     looks: bool = True
     """Whether `losses` reads reality's pictures while training."""
     needs_simulation: bool = True

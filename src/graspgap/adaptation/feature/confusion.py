@@ -81,7 +81,7 @@ class Confusion(FeatureMethod):
         """The classifier's own loss, and the two of the grasp network."""
         assert sim is not None
         config = self.config
-        ours, theirs = (LAYERS[config.layer](net, seen) for seen in (sim, real))
+        ours, theirs = LAYERS[config.layer](net, sim, real)
         with frozen(self.classifier):
             confused = confusion_loss(self.classifier(torch.cat([ours, theirs])))
         losses = {

@@ -65,7 +65,8 @@ class Consistency(FeatureMethod):
 
 
 def location_loss(located: Float[Tensor, "b 2"], projected: Float[Tensor, "b 2"]) -> Float[Tensor, ""]:
-    """Simulation, where the camera is known: the gripper must be located where it projects. Units: half pictures."""
+    """Simulation: the gripper must be located where the nominal camera shows it. Units: half pictures. A randomized
+    camera moves it by a few pixels around that, which the network can't know either."""
     return functional.smooth_l1_loss(located, projected, beta=0.05)
 
 

@@ -48,5 +48,5 @@ class Coral(FeatureMethod):
     def losses(self, net: GraspNet, sim: Seen | None, real: Seen, progress: float) -> Losses:
         """`coral_loss` of both batches."""
         assert sim is not None
-        ours, theirs = (whole(LAYERS[self.config.layer](net, seen)) for seen in (sim, real))
+        ours, theirs = map(whole, LAYERS[self.config.layer](net, sim, real))
         return {"coral": self.config.weight * coral_loss(ours, theirs)}

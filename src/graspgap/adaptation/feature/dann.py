@@ -51,6 +51,7 @@ class Dann(FeatureMethod):
     def losses(self, net: GraspNet, sim: Seen | None, real: Seen, progress: float) -> Losses:
         """The classifier's loss; the grasp network gets its reversed gradient."""
         assert sim is not None
-        features, strength = LAYERS[self.config.layer], self.config.strength * ganin_schedule(progress)
-        logits = [self.classifier(reverse_gradient(features(net, seen), strength)) for seen in (sim, real)]
+        strength = self.config.strength * ganin_schedule(progress)
+        both = LAYERS[self.config.layer](net, sim, real)
+        logits = [self.classifier(reverse_gradient(features, strength)) for features in both]
         return {"dann": domain_loss(*logits)}

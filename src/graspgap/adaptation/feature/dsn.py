@@ -18,8 +18,8 @@ from graspgap.adaptation.feature.aligned import (
     DomainClassifier,
     domain_loss,
     ganin_schedule,
+    pooled,
     reverse_gradient,
-    trunk_features,
     width,
 )
 from graspgap.adaptation.feature.base import FeatureConfig, FeatureMethod, Losses, Seen
@@ -99,12 +99,11 @@ class Dsn(FeatureMethod):
             shared = functional.adaptive_avg_pool2d(seen.features, cells)
             rebuilt = self.decoder(self.shrink(shared) + private)  # the sum, as in the paper
             reconstruction.append(pmse(rebuilt, functional.adaptive_avg_pool2d(seen.batch.pictures, cells)))
-            pooled = functional.adaptive_avg_pool2d(private, 4).flatten(1)
-            difference.append(difference_loss(whole(trunk_features(net, seen)), whole(pooled)))
+            difference.append(difference_loss(whole(pooled(seen.features)), whole(pooled(private))))
         return {
             "reconstruction": config.reconstruction * torch.stack(reconstruction).sum(),
             "difference": config.difference * torch.stack(difference).sum(),
-            "similarity": self._similarity(trunk_features(net, sim), trunk_features(net, real), progress),
+            "similarity": self._similarity(pooled(sim.features), pooled(real.features), progress),
         }
 
     def _similarity(self, sim: Tensor, real: Tensor, progress: float) -> Tensor:

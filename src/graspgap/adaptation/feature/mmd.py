@@ -81,5 +81,5 @@ class Mmd(FeatureMethod):
     def losses(self, net: GraspNet, sim: Seen | None, real: Seen, progress: float) -> Losses:
         """`mmd_loss` of both batches, with kernels as wide as this batch's distances."""
         assert sim is not None
-        ours, theirs = (whole(LAYERS[self.config.layer](net, seen)) for seen in (sim, real))
+        ours, theirs = map(whole, LAYERS[self.config.layer](net, sim, real))
         return {"mmd": self.config.weight * mmd_loss(ours, theirs, median_variances(ours, theirs))}

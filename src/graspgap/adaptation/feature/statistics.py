@@ -14,7 +14,8 @@ from graspgap.networks.normalization import Domain
 
 
 class SeparateStatistics(FeatureMethod):
-    """Domain-specific batch normalization (Bousmalis et al. 2017): simulated and real batches are normalized apart.
+    """Domain-specific batch normalization (Bousmalis et al. 2017): simulated and real batches are normalized apart,
+    where they are otherwise one batch.
     With `--training.network.own-affine`, scale and shift are each domain's own too (Chang et al. 2019)."""
 
     separate = True

@@ -14,6 +14,7 @@ from graspgap.adaptation.pixel.base import PixelConfig
 from graspgap.adaptation.pixel.references import ReferenceMethod
 from graspgap.contract import Camera, SemanticClass
 from graspgap.datasets import SimulatedView, UnlabelledView
+from graspgap.errors import UserError
 from graspgap.seeding import generator
 
 
@@ -27,12 +28,18 @@ class CompositeConfig(PixelConfig):
     """Real pictures I0, of other scenes, whose median over each pixel is a background: objects, which lie elsewhere in
     each, are gone from it. Fewer leave traces of them, more make all backgrounds alike."""
     soft: int = 3
-    """Side of the box that softens the edge of the cut [pixels]; 1: a sharp edge."""
+    """Side of the box that softens the edge of the cut [pixels], odd; 1: a sharp edge."""
     image_size: int = 64
     """Pixels of a side; set from the data."""
 
     def fitted(self, image_size: int, camera: Camera) -> CompositeConfig:
-        """As `PixelConfig.fitted`."""
+        """As `PixelConfig.fitted`.
+
+        Raises:
+            UserError: if the box has no middle.
+        """
+        if self.soft < 1 or self.soft % 2 == 0:
+            raise UserError(f"--methods.composite.soft must be odd and at least 1, not {self.soft}")
         return replace(self, image_size=image_size)
 
     def build(self) -> Composite:
