@@ -58,10 +58,12 @@ def cells(**rates: float) -> list[Cell]:
         ("ahead", -0.2, -0.01, NOT),
         ("as good", -0.04, 0.2, REPRODUCED),
         ("as good", -0.06, 0.2, INCONCLUSIVE),
-        ("as good", -0.2, -0.01, NOT),
+        ("as good", -0.2, -0.01, INCONCLUSIVE),  # it may be 4 points, which count as none
+        ("as good", -0.2, -0.06, NOT),
         ("alike", -0.04, 0.04, REPRODUCED),
         ("alike", -0.04, 0.06, INCONCLUSIVE),
-        ("alike", 0.01, 0.2, NOT),
+        ("alike", 0.01, 0.2, INCONCLUSIVE),
+        ("alike", 0.06, 0.2, NOT),
         ("alike", -0.2, -0.06, NOT),
     ],
 )

@@ -54,6 +54,7 @@ from graspgap.evaluation.tables import (
 )
 from graspgap.evaluation.transfer import transfer_table
 from graspgap.files import write_json
+from graspgap.runs import begin_run
 
 SCENES, PER_SCENE = 20, 5
 SIM = ["simulation"]
@@ -98,6 +99,20 @@ def test_policies_tried_in_several_worlds_have_a_table_of_their_own() -> None:
     assert re.search(r"trained in bullet grasps in 60.0% .* there, 20.0% .* in sim", words)
     assert "Across worlds" in render(ReportInput("title", results=results))
     assert transfer_table(pool(study())) == []
+
+
+def test_arms_that_do_not_name_their_world_have_the_usual_headline() -> None:
+    results = [result(arm, wins, [*SIM, arm], world="yours") for arm, wins in (("randomized", 2), ("graspgan", 3))]
+    results += [result("graspgan", 4, [*SIM, "graspgan"], world="sim"), result("random", 1, world="yours")]
+    assert headline(results).startswith("With no real label, graspgan grasps in 60.0%")
+
+
+def test_an_evaluation_by_itself_has_a_report(tmp_path: Path) -> None:
+    folder = tmp_path / "trials"
+    begin_run(folder, "evaluation", wilson_interval(2, 5))  # whatever its settings are
+    save(result("sim-only", 2, SIM), folder)
+    assert main(["report", str(folder)]) == 0
+    assert "sim-only" in (folder / "report.html").read_text()
 
 
 def study() -> list[EvaluationResult]:
@@ -230,9 +245,9 @@ def test_comparison_pairs_attempts_by_seed_and_number() -> None:
     assert (found.attempts, found.first_rate, found.second_rate) == (100, 0.6, 0.2)  # seed 9 has no partner
     assert found.difference.value == pytest.approx(0.4)
     assert found.clear
-    assert found.p == pytest.approx(2 * 0.5**40)
+    assert found.mcnemar == found.p == pytest.approx(2 * 0.5**40)  # the bootstrap has no width here
     assert comparisons_markdown([found]).splitlines()[2] == (
-        "| b against a | +40.0 | +40.0 to +40.0 | < 0.001 | < 0.001 | 100 |"
+        "| b against a | +40.0 | +40.0 to +40.0 | < 0.001 | < 0.001 | < 0.001 | 100 |"
     )
 
 
@@ -284,7 +299,7 @@ def test_a_difference_is_clear_only_if_its_interval_leaves_out_zero() -> None:
     first, second = pool([result("a", 1), result("b", 2)])
     found = compare(second, first)
     assert found is not None
-    held = found.__class__(**{**vars(found), "difference": type(found.difference)(0.2, 0.0, 0.4)})
+    held = found.__class__(**{**vars(found), "difference": type(found.difference)(0.2, 0.0, 0.4, 0.05)})
     assert comparison_sentence(held).startswith("no clear difference (+20.0 points, 95% interval +0.0 to +40.0)")
     assert not held.clear
 
@@ -299,7 +314,7 @@ def test_headline_names_the_best_unlabelled_arm_and_what_it_is_worth() -> None:
 
 @pytest.mark.parametrize(
     ("wins", "text"),
-    [(5, "did not reach that with 5,000 labels"), (1, "reached that with 100 labels, the fewest tried")],
+    [(5, "needs more than 5,000 labelled attempts for that."), (1, "needs at most 100 labelled attempts for that.")],
 )
 def test_headline_does_not_extrapolate_the_curve(wins: int, text: str) -> None:
     assert text in headline([result("graspgan", wins, [*SIM, "graspgan"]), *study()[3:5]])

@@ -31,7 +31,11 @@ def test_each_round_acts_with_the_policy_before_and_learns_from_all_attempts() -
         assert "--noise" not in stages[f"trials/round{number}"].arguments
     seeds = [words[words.index("--seed") + 1] for words in (stages[f"data/round{k}"].arguments for k in range(3))]
     assert len(set(seeds)) == 3
-    assert "--real" in plan_rounds(replace(TINY, world="standin"), Path("out"))[1].arguments
+    real = {stage.name: stage for stage in plan_rounds(replace(TINY, world="standin", trials=5), Path("out"))}
+    assert "--real" in real["policies/round1"].arguments
+    tried = real["trials/round1"]
+    assert (tried.option("--arm.real-labels"), tried.option("--arm.real-label-count")) == ("1", "8")
+    assert "--arm.ingredients" not in tried.arguments
 
 
 def test_rounds_say_who_made_which_attempts_and_resume(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

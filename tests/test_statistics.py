@@ -162,6 +162,31 @@ def test_differences_of_equal_policies_rarely_look_clear() -> None:
     assert clear <= 18
 
 
+def test_p_values_know_that_trainings_differ_where_mcnemars_does_not() -> None:
+    """Equal recipes, three trainings each, whose success differs by chance of training as well."""
+    rng = np.random.default_rng(7)
+    found: dict[str, int] = {"mcnemar": 0, "clustered": 0}
+    scenes, seeds = np.repeat(np.arange(60), 3), np.repeat(np.arange(3), 60)
+    for _ in range(100):
+        outcomes = [
+            np.concatenate([rng.random(60) < 0.5 + shift for shift in rng.normal(0, 0.08, 3)]) for _ in range(2)
+        ]
+        first, second = (Sample(each, np.tile(scenes[:60], 3), seeds) for each in outcomes)
+        found["mcnemar"] += mcnemar_test(*outcomes).p < 0.05
+        found["clustered"] += rate_difference(first, second, resamples=400).p < 0.05
+    assert found["clustered"] <= 10 < 15 <= found["mcnemar"]
+
+
+def test_the_p_value_is_that_of_a_t_test_of_paired_scenes() -> None:
+    rng = np.random.default_rng(3)
+    rates = rng.random((30, 10, 2)) < (0.5, 0.6)
+    first, second = (sample_of(rates[..., arm]) for arm in (0, 1))
+    expected = stats.ttest_rel(*(rates[..., arm].mean(axis=1) for arm in (0, 1))).pvalue
+    assert rate_difference(first, second, resamples=20000).p == pytest.approx(expected, rel=0.1)
+    assert rate_difference(first, first).p == 1
+    assert rate_difference(sample_of(np.ones((1, 5), bool)), sample_of(np.zeros((1, 5), bool))).p == 1
+
+
 def test_labels_for_rate_interpolates_over_the_logarithm() -> None:
     labels, rates = np.array([100.0, 1000.0, 10000.0]), np.array([0.2, 0.4, 0.4])
     assert labels_for_rate(labels, rates, 0.3) == pytest.approx(math.sqrt(100 * 1000))

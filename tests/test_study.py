@@ -33,8 +33,8 @@ from graspgap.evaluation.stages import (
     needed,
     run_stages,
 )
-from graspgap.evaluation.study import plan
-from graspgap.evaluation.study_file import PRESETS, RESOLVED, read_study, study_of
+from graspgap.evaluation.study import plan, write_cameras
+from graspgap.evaluation.study_file import PRESETS, RESOLVED, Study, read_study, study_of
 from graspgap.evaluation.study_report import chosen_comparisons
 from graspgap.evaluation.tables import pool
 from graspgap.files import read_json, write_json
@@ -253,6 +253,27 @@ def test_a_scaled_study_is_the_same_but_smaller() -> None:
     assert (small.data["prisms"].attempts, small.adapter_steps, small.train_steps, small.trials) == (40, 2, 4, 3)
     with pytest.raises(UserError, match="is no share"):
         whole.scaled(2.0)
+    bench = {stage.name: stage for stage in plan(read_study("bench").scaled(0.1), Path("o"), 0)}
+    steps = [bench[f"policies/{name}-seed0"].option("--steps") for name in ("sim-only", "real-only-1")]
+    assert steps[0] == "120"
+    assert [word for word in bench["policies/real-only-1-seed0"].arguments if word in ("240", "2400")] == ["240"]
+
+
+def test_another_camera_of_the_same_name_is_another_study(tmp_path: Path) -> None:
+    def with_fov(fov: float) -> Study:
+        data = "[data.sim]\nattempts = 40\ncamera = 'found'\n[data.standin]\nworld = 'standin'\nattempts = 40\n"
+        data += f"[cameras.found]\nposition = [0.3, 0.6, 0.7]\nfov = {fov}\n"
+        return read_study(str(_small(tmp_path, data=data)))
+
+    out = tmp_path / "out"
+    stages = plan(with_fov(23.0), out, 0)
+    write_cameras(out, with_fov(23.0), stages)
+    write_cameras(out, with_fov(24.0), stages)  # nothing has been made with it
+    made = next(stage for stage in stages if stage.name == "data/sim")
+    write_json(out / "stages" / "data-sim.json", {"arguments": list(made.arguments), "work": made.work, "seconds": 1.0})
+    write_cameras(out, with_fov(24.0), stages)
+    with pytest.raises(UserError, match="holds stage 'data/sim' with another camera 'found'"):
+        write_cameras(out, with_fov(23.0), stages)
 
 
 CHAIN = [
@@ -303,6 +324,10 @@ def test_a_claim_of_another_machine_holds_while_it_is_renewed(tmp_path: Path) ->
     os.utime(claim, (time.time() - 2 * STALE,) * 2)
     assert _claim(tmp_path, CHAIN[0])
     assert claim.read_text() == f"{platform.node()} {os.getpid()}"
+    claim.write_text(f"{platform.node()} {os.getppid()}")
+    assert not _claim(tmp_path, CHAIN[0])
+    os.utime(claim, (time.time() - 2 * STALE,) * 2)  # the process that lives is another one with its number
+    assert _claim(tmp_path, CHAIN[0])
 
 
 def test_times_are_measured_where_something_like_it_has_finished(tmp_path: Path) -> None:
@@ -372,6 +397,8 @@ def test_the_tiny_study_survives_a_kill_and_ends_in_a_report(tmp_path: Path) -> 
     first.wait()
     done = {path.name: path.read_bytes() for path in out.glob("stages/*.json")}
     assert done
+    assert main(["study", str(out), "--preset", "tiny", "--only", "data/*"]) == 0
+    assert not (out / "report.html").exists()
     assert main(["study", str(out), "--preset", "tiny"]) == 0
     for name, content in done.items():
         assert (out / "stages" / name).read_bytes() == content

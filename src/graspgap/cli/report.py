@@ -24,7 +24,7 @@ class Config:
 def run(config: Config) -> None:
     """Write the report again."""
     found = read_json(config.out / CONFIG, "a graspgap run") if (config.out / CONFIG).exists() else {}
-    if found and found.get("kind") not in ("rounds", "adapter", "policy"):
+    if found and found.get("kind") not in ("rounds", "evaluation", "adapter", "policy"):
         identity = read_run(config.out, "study")["config"]
         study = study_of(config.out)
         report = write_study_report(config.out, study, plan(study, config.out, identity["seed"]))

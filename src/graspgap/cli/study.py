@@ -13,8 +13,9 @@ from tyro.conf import Positional
 from graspgap.cli.checks import at_least
 from graspgap.config import to_json
 from graspgap.evaluation.report import duration
+from graspgap.evaluation.results import find_results
 from graspgap.evaluation.stages import Stage, expected_seconds, finished_seconds, needed, run_stages
-from graspgap.evaluation.study import camera_file, plan
+from graspgap.evaluation.study import plan, write_cameras
 from graspgap.evaluation.study_file import RESOLVED, read_study
 from graspgap.evaluation.study_report import write_study_report
 from graspgap.files import write_json
@@ -34,10 +35,10 @@ class Config:
     """Study folder; a study that was stopped resumes, and several commands, on several machines, may share it."""
     preset: str = "demo"
     """`demo` (about half an hour on two cores), `demo-long` (about two hours), `methods` (every method, some hours),
-    `bench` (the reference study, some hours a seed), `second` (its main arms in the second stand-in), `ablations`,
-    `unknowns`, `transfer` (between `sim` and `bullet`, about half an
-    hour, extra `bullet`), `paper` (the original's size, for a cluster); `tiny` and `transfer-tiny` only prove that they
-    run. Or a TOML file of your own: docs/studies.md."""
+    `bench` (the reference study, some hours a seed), `targets` (its targets again, with arms named in advance),
+    `second` (its main arms in the second stand-in), `ablations`, `unknowns`, `transfer` (between `sim` and `bullet`,
+    about half an hour, extra `bullet`), `paper` (the original's size, for a cluster); `tiny` and `transfer-tiny` only
+    prove that they run. Or a TOML file of your own: docs/studies.md."""
     seed: int = 0
     """Seed of all data, training and evaluation."""
     workers: int = 0
@@ -64,9 +65,13 @@ def run(config: Config) -> None:
     name = config.preset if config.scale == 1 else f"{config.preset}, scaled by {config.scale:g}"
     begin_run(config.out, "study", _Identity(name, config.seed))
     write_json(config.out / RESOLVED, to_json(study))
-    for camera, place in study.cameras.items():
-        write_json(camera_file(config.out, camera), to_json(place))
+    write_cameras(config.out, study, stages)
     run_stages(config.out, stages, workers, config.only)
+    if config.only and not find_results(config.out):
+        print(
+            f"{config.out}: done, as far as --only {config.only} goes; no policy has been tried, so nothing to report"
+        )
+        return
     report = write_study_report(config.out, study, stages)
     Console().print((config.out / "table.md").read_text(encoding="utf-8"), markup=False, soft_wrap=True)
     print(f"table:  {config.out / 'table.csv'}\nreport: {report}")

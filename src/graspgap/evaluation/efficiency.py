@@ -59,7 +59,9 @@ def times_text(times: float, item: Efficiency) -> str:
     used = item.cell.label_count
     if math.isinf(times):
         return f"over {two_digits(item.most / used)}"
-    return f"at most {item.fewest / used:.2g}" if times * used <= item.fewest else f"{times:.2g}"
+    if times * used <= item.fewest:
+        return f"at most {item.fewest / used:.2g}"
+    return two_digits(times) if times >= 100 else f"{times:.2g}"
 
 
 def efficiency_rows(cells: Sequence[Cell]) -> list[list[str]]:

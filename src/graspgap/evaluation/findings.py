@@ -25,20 +25,32 @@ def headline(results: Sequence[EvaluationResult]) -> str:
     cells = main_cells(pooled)
     if not cells:
         return "No evaluation has finished yet."
-    if len(cells) < len(pooled) and not is_standin(cells[0].world):
+    worlds, trained = {cell.world for cell in pooled}, [cell for cell in pooled if _trained(cell)]
+    if len(cells) < len(pooled) and not is_standin(cells[0].world) and all(_home(cell) in worlds for cell in trained):
         return across_worlds(pooled)
     unlabelled = [cell for cell in cells if cell.ingredients and not cell.real_labels]
     best = max(unlabelled or cells, key=lambda cell: cell.rate.value)
     with_what = "no real label" if unlabelled else f"{percent(best.real_labels)} of the real labels"
     text = f"With {with_what}, {best.arm} grasps in {rate_text(best.rate)} of its attempts"
+    worth = labels_worth(best, cells) if unlabelled else None
     base = next((cell for cell in unlabelled if cell.ingredients == SIMULATION_ALONE), None)
     if base is not None and base is not best:
         text += f"; simulation alone in {100 * base.rate.value:.1f}%"
-    worth = labels_worth(best, cells) if unlabelled else None
+    text += f". {worth}" if worth else "."
     blind = best_by_the_others(unlabelled)
     if blind is not None and blind.arm != best.arm:
-        text += f". Chosen for each seed by the others' attempts, {blind.arm} in {rate_text(blind.rate)}"
-    return text + (f". {worth}" if worth else ".")
+        text += f" Chosen for each seed by the others' attempts, {blind.arm} in {rate_text(blind.rate)}."
+    return text
+
+
+def _home(cell: Cell) -> str:
+    """The world where an arm was trained, as its name tells: that of `from sim-both` is `sim`."""
+    return cell.arm.removeprefix("from ").split("-")[0]
+
+
+def _trained(cell: Cell) -> bool:
+    """Whether the arm learned from anything; random commands didn't."""
+    return bool(cell.ingredients or cell.real_labels)
 
 
 def across_worlds(cells: Sequence[Cell]) -> str:
@@ -48,15 +60,14 @@ def across_worlds(cells: Sequence[Cell]) -> str:
     """
     sentences = []
     for home in sorted({cell.world for cell in cells}, reverse=True):
-        own = [cell for cell in cells if cell.world == home and cell.arm.removeprefix("from ").split("-")[0] == home]
+        own = [cell for cell in cells if cell.world == home == _home(cell) and _trained(cell)]
         if not own:
             continue
         best = max(own, key=lambda cell: cell.rate.value)
         others = [cell for cell in cells if cell.arm == best.arm and cell.world != home]
-        there = " and ".join(f"{rate_text(cell.rate)} in {cell.world}" for cell in others)
-        sentences.append(
-            f"The best policy trained in {home} grasps in {rate_text(best.rate)} of its attempts there, {there}."
-        )
+        there = [f"{rate_text(best.rate)} of its attempts there"]
+        there += [f"{rate_text(cell.rate)} in {cell.world}" for cell in others]
+        sentences.append(f"The best policy trained in {home} grasps in {', '.join(there)}.")
     return " ".join(sentences)
 
 
@@ -75,14 +86,16 @@ def labels_worth(cell: Cell, cells: Sequence[Cell]) -> str | None:
     points = [CurvePoint(point.label_count, sample(point.results)) for point in curve]
     found = label_efficiency(points, sample(cell.results))
     fewest, most = points[0].labels, points[-1].labels
-    if math.isinf(found.value):
-        return f"Real-only training did not reach that with {most:,} labels."
-    if found.value <= fewest:
-        return f"Real-only training reached that with {fewest:,} labels, the fewest tried."
-    low = f"at most {fewest:,}" if found.low <= fewest else two_digits(found.low)
-    high = f"more than {most:,}" if math.isinf(found.high) else two_digits(found.high)
-    about = two_digits(found.value)
-    return f"Real-only training needs about {about} labelled attempts for that (95% interval: {low} to {high})."
+
+    def text(labels: float, prefix: str = "") -> str:
+        if labels <= fewest:
+            return f"at most {fewest:,}"
+        return f"more than {most:,}" if math.isinf(labels) else prefix + two_digits(labels)
+
+    ends = text(found.low), text(found.high)
+    inside = fewest < found.value < math.inf
+    around = f" (95% interval: {' to '.join(ends)})" if inside or ends[0] != ends[1] else ""
+    return f"Real-only training needs {text(found.value, 'about ')} labelled attempts for that{around}."
 
 
 def real_only_curve(cells: Sequence[Cell]) -> list[Cell]:
@@ -142,7 +155,7 @@ def comparison_sentence(comparison: Comparison) -> str:
     difference = comparison.difference
     points, ends = in_points(difference)
     rates = f"{100 * comparison.first_rate:.1f}% against {100 * comparison.second_rate:.1f}% for {comparison.second}"
-    facts = f"{rates}, {comparison.attempts} paired attempts, McNemar p {p_equals(comparison.p)}"
+    facts = f"{rates}, {comparison.attempts} paired attempts, p {p_equals(comparison.p)}"
     if not comparison.clear:
         return f"no clear difference ({points} points, 95% interval {ends}): {comparison.first} reaches {facts}."
     verb = "adds" if difference.value > 0 else "costs"

@@ -42,9 +42,9 @@ class Claim:
         if self.kind == "ahead":
             return REPRODUCED if low > 0 else NOT if high < 0 else INCONCLUSIVE
         if self.kind == "as good":
-            return REPRODUCED if low > -MARGIN else NOT if high < 0 else INCONCLUSIVE
+            return REPRODUCED if low > -MARGIN else NOT if high < -MARGIN else INCONCLUSIVE
         alike = low > -MARGIN and high < MARGIN
-        return REPRODUCED if alike else NOT if low > 0 or high < 0 else INCONCLUSIVE
+        return REPRODUCED if alike else NOT if low > MARGIN or high < -MARGIN else INCONCLUSIVE
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from graspgap.evaluation.ingredients import SIMULATION
 from graspgap.evaluation.stages import Stage
 
 SEED_STEP = 100
@@ -61,7 +62,8 @@ def plan_rounds(config: RoundsConfig, out: Path) -> list[Stage]:
             merge = ("dataset", "merge", str(out / known), *folders)
             stages.append(Stage(known, merge, (name,), ("draw", config.attempts * (number + 1)), workers=False))
         policy = f"policies/round{number}"
-        given = ["--sim"] if config.world in ("sim", "bullet") else ["--real-labels", "1", "--real"]
+        simulated = config.world in ("sim", "bullet")
+        given = ["--sim"] if simulated else ["--real-labels", "1", "--real"]
         words = ["train", str(out / policy), *given, str(out / known), "--steps", str(config.steps)]
         words += ["--image-size", str(config.image_size), "--seed", str(config.seed)]
         stages.append(Stage(policy, tuple(words), (known,), ("train", config.steps)))
@@ -69,7 +71,8 @@ def plan_rounds(config: RoundsConfig, out: Path) -> list[Stage]:
             words = ["evaluate", str(out / f"trials/round{number}"), "--policy", str(out / policy), *world]
             words += ["--attempts", str(config.trials), "--seed", str(TRIAL_SEED + config.seed)]
             words += ["--arm.name", f"round {number}", "--arm.seed", str(config.seed)]
-            words += ["--arm.ingredients", "simulation"]
+            labels = ("--arm.real-labels", "1", "--arm.real-label-count", str(config.attempts * (number + 1)))
+            words += ["--arm.ingredients", SIMULATION] if simulated else labels
             stages.append(
                 Stage(f"trials/round{number}", tuple(words), (policy,), (f"evaluate {config.world}", config.trials))
             )

@@ -164,7 +164,8 @@ def _claim(study: Path, stage: Stage) -> bool:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         found = path.read_text(encoding="utf-8")
-        if _lives(found) or (_owner(found)[0] != platform.node() and time.time() - path.stat().st_mtime < STALE):
+        fresh = time.time() - path.stat().st_mtime < STALE  # the number of a process that is gone may be another's
+        if fresh and (_lives(found) or _owner(found)[0] != platform.node()):
             return False
         aside = path.with_suffix(f".{uuid.uuid4().hex}")
         path.rename(aside)  # of several commands that see a stale claim, one can rename it

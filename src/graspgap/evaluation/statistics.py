@@ -34,6 +34,15 @@ class Interval:
 
 
 @dataclass(frozen=True)
+class Difference(Interval):
+    """A difference of two success rates."""
+
+    p: float
+    """Two-sided probability of so large a difference if there were none, by what scenes and seeds make of it: from the
+    bootstrap's standard deviation, as of a t statistic; 1 for fewer than two scenes."""
+
+
+@dataclass(frozen=True)
 class Sample:
     """The attempts of one policy, n in all."""
 
@@ -86,7 +95,8 @@ class PairedTest:
 def mcnemar_test(first: Bool[np.ndarray, " n"], second: Bool[np.ndarray, " n"]) -> PairedTest:
     """Exact McNemar test: were the attempts that only one policy solved split evenly between the two?
 
-    The test takes attempts as independent; where scenes matter, believe the interval of `rate_difference` instead.
+    The test takes attempts as independent, and one training as all that there can be: where scenes matter or several
+    seeds are pooled it finds differences that aren't there, and `rate_difference` tells better.
     """
     only_first = int(np.sum(first & ~second))
     only_second = int(np.sum(~first & second))
@@ -96,7 +106,7 @@ def mcnemar_test(first: Bool[np.ndarray, " n"], second: Bool[np.ndarray, " n"]) 
 
 def holm(p: Sequence[float]) -> list[float]:
     """P values corrected for their number (Holm 1979), in their order: below 0.05 for each of several means that all
-    of those differences are there, with 95% confidence in all of them together."""
+    of those differences are there, with 95% confidence in all of them together, as far as the p values are right."""
     corrected, largest = [1.0] * len(p), 0.0
     for rank, index in enumerate(sorted(range(len(p)), key=lambda index: p[index])):
         largest = max(largest, min(1.0, (len(p) - rank) * p[index]))
@@ -144,13 +154,22 @@ def rate_interval(sample: Sample, confidence: float = 0.95, resamples: int = RES
 
 def rate_difference(
     first: Sample, second: Sample, confidence: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
-) -> Interval:
+) -> Difference:
     """Difference of two success rates, first minus second, in [-1, 1], with its scene bootstrap interval.
 
     Scenes that both samples hold are resampled together, so what makes a scene easy or hard for both cancels out.
     """
-    found = bootstrap_interval([first, second], lambda rates: rates[:, 0] - rates[:, 1], confidence, resamples, seed)
-    return Interval(found.value, max(found.low, -1.0), min(found.high, 1.0))
+    value = first.rate - second.rate
+    scenes = len(np.unique(np.concatenate([first.scenes, second.scenes])))
+    rates = bootstrap_rates([first, second], resamples, seed)
+    found = rates[:, 0] - rates[:, 1]
+    found = found[~np.isnan(found)]
+    if scenes < 2 or not found.size:
+        return Difference(value, -1.0, 1.0, 1.0)
+    low, high = _ends(found, scenes, confidence)
+    deviation = float(found.std(ddof=1)) * math.sqrt(scenes / (scenes - 1))
+    t = abs(value) / deviation if deviation else math.inf if value else 0.0
+    return Difference(value, max(low, -1.0), min(high, 1.0), 2 * float(stats.t.sf(t, scenes - 1)))
 
 
 def bootstrap_interval(

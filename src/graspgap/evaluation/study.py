@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from graspgap.config import to_json
+from graspgap.errors import UserError
 from graspgap.evaluation.costs import USUAL
-from graspgap.evaluation.stages import Stage
+from graspgap.evaluation.stages import Stage, finished_seconds
 from graspgap.evaluation.study_file import Study, StudyArm, StudyData, StudyTrials
+from graspgap.files import read_json, write_json
 
 RANDOM = StudyArm("random")
 """The arm that everything is compared with: random commands."""
@@ -158,6 +161,25 @@ def _trials(
 def camera_file(out: Path, name: str) -> Path:
     """Where a study keeps one of its cameras."""
     return out / "cameras" / f"{name}.json"
+
+
+def write_cameras(out: Path, study: Study, stages: Sequence[Stage]) -> None:
+    """Write the study's cameras where its stages read them.
+
+    Raises:
+        UserError: if a stage has finished with another camera of this name.
+    """
+    for name, camera in study.cameras.items():
+        path, wanted = camera_file(out, name), to_json(camera)
+        if path.exists() and read_json(path, "a study's camera") != wanted:
+            done = [
+                s.name for s in stages if s.option("--camera") == str(path) and finished_seconds(out, s) is not None
+            ]
+            if done:
+                raise UserError(
+                    f"{out} holds stage '{done[0]}' with another camera '{name}': choose another folder for this study"
+                )
+        write_json(path, wanted)
 
 
 def _camera(out: Path, name: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from dataclasses import dataclass, field, replace
@@ -84,6 +85,15 @@ class StudyArm:
     """More words for `graspgap train`."""
 
 
+def _fewer_steps(options: tuple[str, ...], share: float) -> tuple[str, ...]:
+    """The options, with this share of the steps that they ask for."""
+    fewer = list(options)
+    for place, (name, value) in enumerate(itertools.pairwise(options), start=1):
+        if name == "--steps" and value.isdigit():
+            fewer[place] = str(max(2, round(share * int(value))))
+    return tuple(fewer)
+
+
 @dataclass(frozen=True)
 class StudyTrials:
     """Closed-loop attempts of policies in a world."""
@@ -151,7 +161,11 @@ class Study:
             adapter_steps=max(2, round(share * self.adapter_steps)),
             train_steps=max(2, round(share * self.train_steps)),
             trials=max(3, round(share * self.trials)),
-            tried=tuple(replace(each, attempts=min(each.attempts, 3)) for each in self.tried),
+            tried=tuple(
+                replace(each, attempts=max(3, round(share * each.attempts)) if each.attempts else 0)
+                for each in self.tried
+            ),
+            arms=tuple(replace(arm, options=_fewer_steps(arm.options, share)) for arm in self.arms),
         )
 
     def adapter(self, arm: StudyArm) -> tuple[str, StudyAdapter]:

@@ -10,7 +10,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from graspgap.evaluation.results import EvaluationResult, attempts_by_key, sample
-from graspgap.evaluation.statistics import Interval, holm, mcnemar_test, rate_difference, rate_interval, seed_spread
+from graspgap.evaluation.statistics import (
+    Difference,
+    Interval,
+    holm,
+    mcnemar_test,
+    rate_difference,
+    rate_interval,
+    seed_spread,
+)
 from graspgap.files import write_text
 from graspgap.worlds.standin_names import STANDIN
 
@@ -175,12 +183,18 @@ class Comparison:
     first_rate: float
     """Success rate on the shared attempts, which may differ from the whole cell's."""
     second_rate: float
-    difference: Interval
+    difference: Difference
     """First minus second, with its scene bootstrap interval."""
-    p: float
-    """Exact McNemar test; it takes attempts as independent."""
+    mcnemar: float
+    """P of the exact McNemar test, which takes attempts as independent."""
     corrected: float = math.nan
-    """The same, corrected for the number of comparisons (Holm); NaN where it stands alone."""
+    """`p`, corrected for the number of comparisons (Holm); NaN where it stands alone."""
+
+    @property
+    def p(self) -> float:
+        """The larger of McNemar's and that by scenes and training seeds, which has no meaning where all of one arm's
+        attempts end alike."""
+        return max(self.mcnemar, self.difference.p)
 
     @property
     def clear(self) -> bool:
@@ -223,14 +237,15 @@ def comparisons_markdown(comparisons: Sequence[Comparison]) -> str:
         [
             f"{item.first} against {item.second}",
             *in_points(item.difference),
+            p_text(item.mcnemar),
             p_text(item.p),
             p_text(item.corrected),
             str(item.attempts),
         ]
         for item in together(comparisons)
     ]
-    header = ["pair", "difference (points)", "95% interval", "McNemar p", "corrected p", "attempts"]
-    return markdown(header, "lrrrrr", rows)
+    header = ["pair", "difference (points)", "95% interval", "McNemar p", "p", "corrected p", "attempts"]
+    return markdown(header, "lrrrrrr", rows)
 
 
 def _place(name: str, world: str) -> str:
