@@ -4,8 +4,9 @@ of digits blended into colour pictures of scikit-image, without labels.
 A digit is a grasp sample, so that the code that is shipped runs as it is. I0 is black and It the digit; a motor command
 stands for one of ten classes and succeeds if it is the right one; the class of a picture is the command that the grasp
 network scores highest. `randomized` and `rcan` learn from grey digits blended with textures of our own, and `rcan`, a
-front end, stands before the network in the test too. Every arm has the same network, data, steps and seeds; nothing is
-set per arm.
+front end, stands before the network in the test too. `composite` borrows from the I0 of real attempts, where there is
+nothing to grasp yet: it alone is given the places of the target's digits without their digits. Every arm has the same
+network, data, steps and seeds; no other setting is an arm's own.
 
     pip install -e . scikit-learn scikit-image -c constraints.txt
     python benchmarks/digits.py --out runs/digits
@@ -92,6 +93,8 @@ class Arm:
     features: tuple[str, ...] = ()
     labels: str = "source"
     """Whose labels: of `source` digits, of `target` ones, or of source digits blended with `random` textures."""
+    empty: bool = False
+    """Whether the adapter's unlabelled I0 is the place of the attempt's first digit without the digit, not black."""
 
 
 ARMS = (
@@ -99,15 +102,20 @@ ARMS = (
     Arm("target-only", labels="target"),
     Arm("randomized", labels="random"),
     *(Arm(name, features=(name,)) for name in FEATURES if name != "consistency"),  # that one needs a gripper
-    *(Arm(name, adapter=name, labels="random" if METHODS[name].needs_canonical else "source") for name in METHODS),
+    *(
+        Arm(name, name, labels="random" if METHODS[name].needs_canonical else "source", empty=name == "composite")
+        for name in METHODS
+    ),
     Arm("graspgan+dann", adapter="graspgan", features=("dann", "dbn")),
 )
 
 
 def pictures(
     seed: int,
-) -> tuple[UInt8[np.ndarray, "n 8 8"], UInt8[np.ndarray, "n 3 s s"], UInt8[np.ndarray, "n 3 s s"]]:
-    """Shuffled: classes [n], grey digits, and the same blended with random crops of colour pictures."""
+) -> tuple[
+    Int[np.ndarray, "n"], UInt8[np.ndarray, "n 3 s s"], UInt8[np.ndarray, "n 3 s s"], UInt8[np.ndarray, "n 3 s s"]
+]:
+    """Shuffled: classes, grey digits, the same blended with random crops of colour pictures, and these crops."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from skimage import data
@@ -118,14 +126,14 @@ def pictures(
     order = rng.permutation(len(digits.images))
     strokes = np.stack([cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC) for image in digits.images])
     grey = np.clip(strokes[order] * 16, 0, 255).astype(np.uint8)[:, None].repeat(3, axis=1)
-    return digits.target[order], grey, blended(grey, [data.astronaut(), data.coffee(), data.chelsea()], rng)
+    return digits.target[order], grey, *blended(grey, [data.astronaut(), data.coffee(), data.chelsea()], rng)
 
 
 def blended(
     grey: UInt8[np.ndarray, "n 3 s s"], backgrounds: list[np.ndarray], rng: np.random.Generator
-) -> UInt8[np.ndarray, "n 3 s s"]:
-    """Digits blended with random crops of RGB pictures."""
-    found = np.empty_like(grey)
+) -> tuple[UInt8[np.ndarray, "n 3 s s"], UInt8[np.ndarray, "n 3 s s"]]:
+    """Digits blended with random crops of RGB pictures, and the crops, as dark."""
+    found, places = np.empty_like(grey), np.empty_like(grey)
     for row, digit in enumerate(grey):
         background = backgrounds[rng.integers(len(backgrounds))]
         side = SIZE // ZOOM
@@ -133,7 +141,8 @@ def blended(
         crop = cv2.resize(background[top : top + side, left : left + side], (SIZE, SIZE)).transpose(2, 0, 1)
         stroke = OPAQUE * digit / 255
         found[row] = DARK * crop * (1 - stroke) + 255 * stroke
-    return found
+        places[row] = DARK * crop
+    return found, places
 
 
 def textures(rng: np.random.Generator) -> list[UInt8[np.ndarray, "64 64 3"]]:
@@ -152,7 +161,7 @@ def randomized(sim: SimulatedView, seed: int) -> SimulatedView:
     rng = generator(seed, "textures")
     return replace(
         sim,
-        images=blended(sim.images, textures(rng), rng),
+        images=blended(sim.images, textures(rng), rng)[0],
         canonicals=sim.images,
         canonical_before=sim.images_before,
     )
@@ -214,7 +223,7 @@ def options(name: str) -> PixelConfig:
 
 def accuracy(config: Config, arm: Arm, seed: int, folder: Path) -> float:
     """Train an arm and classify the test digits, blended ones that nothing was trained on."""
-    classes, grey, target = pictures(seed)
+    classes, grey, target, places = pictures(seed)
     known, unknown = slice(config.source), slice(config.source, config.source + config.target)
     test = slice(config.source + config.target, None)
     sim = source_view(grey[known], classes[known])
@@ -226,8 +235,12 @@ def accuracy(config: Config, arm: Arm, seed: int, folder: Path) -> float:
     adapted = front_end = None
     if arm.adapter:
         adapting = AdapterTrainingConfig(arm.adapter, options(arm.adapter), config.adapter_steps, seed=seed)
-        method = train_adapter(folder / "adapter", adapting, sim, real, CPU)
-        adapted = adapt_frames(method, sim, np.arange(len(sim.images)), seed, CPU)
+        shown, learned = sim, real
+        if arm.empty:
+            shown = replace(sim, masks_before=np.full_like(sim.masks_before, SemanticClass.OBJECT))  # I0 stays black
+            learned = replace(real, images_before=places[unknown][::FRAMES][: len(real.images_before)])
+        method = train_adapter(folder / "adapter", adapting, shown, learned, CPU)
+        adapted = adapt_frames(method, shown, np.arange(len(sim.images)), seed, CPU)
         front_end = FrontEnd(method) if method.front_end else None
     methods = {name: FEATURES[name]() for name in arm.features}
     augment = AugmentConfig(shift=3)
