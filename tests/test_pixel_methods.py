@@ -24,6 +24,7 @@ from graspgap.adaptation.pixel.pixelda import PixelDaConfig
 from graspgap.adaptation.pixel.rcan import RcanConfig
 from graspgap.adaptation.pixel.simgan import SimGan, SimGanConfig, local_loss
 from graspgap.datasets import SimulatedView, UnlabelledView, open_dataset
+from graspgap.errors import UserError
 from graspgap.networks import DiscriminatorsConfig, GeneratorConfig, SegmenterConfig
 from graspgap.training.adapt import AdapterTrainer, AdapterTrainingConfig, adapt_frames, train_adapter
 from trainers import CPU, GRASPGAN, NETWORK, Stopped, stop_after, with_canonical
@@ -135,6 +136,8 @@ def test_sigmoid_gan_losses() -> None:
     expected = sigmoid(real, torch.ones(2, 1)) + sigmoid(made, torch.zeros(2, 1))
     torch.testing.assert_close(gan_discriminator(real, made), expected)
     torch.testing.assert_close(gan_generator(made), sigmoid(made, torch.ones(2, 1)))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert gan_generator(made.bfloat16()).dtype == torch.float32
 
 
 def test_the_local_loss_is_an_average_over_places() -> None:
@@ -196,6 +199,9 @@ def test_a_composite_has_a_simulated_foreground_and_a_real_background(sim: Simul
     torch.testing.assert_close(made[foreground], batch.pictures[foreground])
     background = trainer.method.drawn(4)  # type: ignore[operator]
     torch.testing.assert_close(made[~foreground], background[~foreground])
+    for soft in (0, 4):
+        with pytest.raises(UserError, match=f"composite.soft must be odd and at least 1, not {soft}"):
+            CompositeConfig(soft=soft).fitted(32, NETWORK.camera)
 
 
 def test_the_edge_of_a_composite_is_soft() -> None:

@@ -13,6 +13,8 @@ from safetensors.torch import load_file
 
 from conftest import REAL, SIM, make_dataset
 from graspgap.cli.main import main
+from graspgap.config import from_json, to_json
+from graspgap.contract import Camera
 from graspgap.datasets import Dataset
 from graspgap.errors import UserError
 from graspgap.evaluation.ranking import CHANCE, ranking_table, rankings, scatters, scored_runs
@@ -134,6 +136,22 @@ def test_scoring_resumes_adds_runs_and_sees_that_a_run_has_changed(
     shutil.copy(runs / "gan" / "config.json", mine / "config.json")
     assert score(out, worlds, "--adapter", "none", mine) == 0
     assert asked[2:] == ["mine"]
+
+
+def test_a_policy_is_scored_through_the_camera_that_is_given(
+    tmp_path: Path, worlds: tuple[Path, Path], runs: Path
+) -> None:
+    camera = tmp_path / "camera.json"
+    found = []
+    for name, moved in (("nominal", 0.0), ("moved", 0.05)):
+        place = to_json(from_json(Camera, read_json(worlds[1] / "meta.json", "a dataset")["camera"]))
+        write_json(camera, place | {"position": [place["position"][0] + moved, *place["position"][1:]]})
+        assert score(tmp_path / name, worlds, "--policy", runs / "plain", "--camera", camera) == 0
+        found.append(read_json(tmp_path / name / "scores.json", "scores")["runs"][0]["values"])
+    assert score(tmp_path / "default", worlds, "--policy", runs / "plain") == 0
+    assert read_json(tmp_path / "default" / "scores.json", "scores")["runs"][0]["values"] == found[0]
+    assert found[1]["entropy"] != found[0]["entropy"]
+    assert found[1]["sim_auc"] == found[0]["sim_auc"]
 
 
 def test_scores_of_another_folder_compare_if_the_judge_is_the_same(tmp_path: Path, worlds: tuple[Path, Path]) -> None:

@@ -254,8 +254,7 @@ def test_a_scaled_study_is_the_same_but_smaller() -> None:
     with pytest.raises(UserError, match="is no share"):
         whole.scaled(2.0)
     bench = {stage.name: stage for stage in plan(read_study("bench").scaled(0.1), Path("o"), 0)}
-    steps = [bench[f"policies/{name}-seed0"].option("--steps") for name in ("sim-only", "real-only-1")]
-    assert steps[0] == "120"
+    assert bench["policies/sim-only-seed0"].option("--steps") == "120"
     assert [word for word in bench["policies/real-only-1-seed0"].arguments if word in ("240", "2400")] == ["240"]
 
 
@@ -274,6 +273,8 @@ def test_another_camera_of_the_same_name_is_another_study(tmp_path: Path) -> Non
     write_cameras(out, with_fov(24.0), stages)
     with pytest.raises(UserError, match="holds stage 'data/sim' with another camera 'found'"):
         write_cameras(out, with_fov(23.0), stages)
+    assert main(["study", str(out), "--preset", str(tmp_path / "study.toml")]) == 2
+    assert not (out / RESOLVED).exists()  # what is there is not said to be this study's
 
 
 CHAIN = [

@@ -34,17 +34,15 @@ class GraspBatch:
 
 
 def joined(batches: Sequence[GraspBatch]) -> GraspBatch:
-    """Samples of several sources in one batch, without masks. Where a source has fewer commands per picture than
-    another, its first ones are repeated without a label."""
+    """Samples of several sources in one batch, without masks; a single one is returned as it is. Where a source has
+    fewer commands per picture than another, its first ones are repeated without a label."""
+    if len(batches) == 1:
+        return batches[0]
     most = max(batch.commands.shape[1] for batch in batches)
-
-    def filled(batch: GraspBatch) -> tuple[Tensor, Tensor]:
-        more = most - batch.commands.shape[1]
-        commands = torch.cat([batch.commands, batch.commands[:, :1].expand(-1, more, -1)], dim=1)
-        return commands, torch.cat(
-            [batch.success, torch.full_like(batch.success[:, :1], torch.nan).expand(-1, more)], 1
-        )
-
-    commands, success = zip(*map(filled, batches), strict=True)
+    commands, success = [], []
+    for batch in batches:
+        repeated = batch.commands[:, :1].expand(-1, most - batch.commands.shape[1], -1)
+        commands.append(torch.cat([batch.commands, repeated], dim=1))
+        success.append(torch.cat([batch.success, torch.full_like(repeated[..., 0], torch.nan)], dim=1))
     pictures, poses, shift = (torch.cat([getattr(b, name) for b in batches]) for name in ("pictures", "poses", "shift"))
     return GraspBatch(pictures, poses, torch.cat(commands), torch.cat(success), shift)

@@ -64,8 +64,8 @@ def run(config: Config) -> None:
         return
     name = config.preset if config.scale == 1 else f"{config.preset}, scaled by {config.scale:g}"
     begin_run(config.out, "study", _Identity(name, config.seed))
-    write_json(config.out / RESOLVED, to_json(study))
     write_cameras(config.out, study, stages)
+    write_json(config.out / RESOLVED, to_json(study))
     run_stages(config.out, stages, workers, config.only)
     if config.only and not find_results(config.out):
         print(

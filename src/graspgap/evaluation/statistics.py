@@ -160,11 +160,8 @@ def rate_difference(
     Scenes that both samples hold are resampled together, so what makes a scene easy or hard for both cancels out.
     """
     value = first.rate - second.rate
-    scenes = len(np.unique(np.concatenate([first.scenes, second.scenes])))
-    rates = bootstrap_rates([first, second], resamples, seed)
-    found = rates[:, 0] - rates[:, 1]
-    found = found[~np.isnan(found)]
-    if scenes < 2 or not found.size:
+    found, scenes = _resampled([first, second], lambda rates: rates[:, 0] - rates[:, 1], resamples, seed)
+    if not found.size:
         return Difference(value, -1.0, 1.0, 1.0)
     low, high = _ends(found, scenes, confidence)
     deviation = float(found.std(ddof=1)) * math.sqrt(scenes / (scenes - 1))
@@ -184,13 +181,22 @@ def bootstrap_interval(
     `statistic` maps rows of rates to numbers; what it can't tell is NaN and left out.
     """
     value = float(statistic(np.array([[each.rate for each in samples]]))[0])
+    found, scenes = _resampled(samples, statistic, resamples, seed)
+    return Interval(value, *(_ends(found, scenes, confidence) if found.size else (-math.inf, math.inf)))
+
+
+def _resampled(
+    samples: Sequence[Sample],
+    statistic: Callable[[Float[np.ndarray, "n samples"]], Float[np.ndarray, " n"]],
+    resamples: int,
+    seed: int,
+) -> tuple[Float[np.ndarray, " n"], int]:
+    """The statistic of each resample of which it tells something, none for fewer than two scenes; and the scenes."""
     scenes = len(np.unique(np.concatenate([each.scenes for each in samples])))
     if scenes < 2:
-        return Interval(value, -math.inf, math.inf)
+        return np.empty(0), scenes
     found = statistic(bootstrap_rates(samples, resamples, seed))
-    if np.isnan(found).all():
-        return Interval(value, -math.inf, math.inf)
-    return Interval(value, *_ends(found, scenes, confidence))
+    return found[~np.isnan(found)], scenes
 
 
 def bootstrap_rates(samples: Sequence[Sample], resamples: int, seed: int) -> Float[np.ndarray, "resamples samples"]:

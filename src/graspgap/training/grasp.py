@@ -15,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from graspgap import processes
 from graspgap.adaptation.batch import GraspBatch, joined
-from graspgap.adaptation.feature import FRAMES, FeatureConfig, Losses, Seen
+from graspgap.adaptation.feature import FRAMES, FeatureConfig, Losses, Seen, seen_as_one
 from graspgap.adaptation.feature.statistics import recalibrate
 from graspgap.adaptation.losses import grasp_loss, mask_loss
 from graspgap.datasets import LabelledView, SimulatedView, UnlabelledView
@@ -139,8 +139,12 @@ class GraspTrainer:
                 processes.require_one(f"--features {name}")
         self.separate = any(method.separate for method in self.methods.values())
         self.looks = any(method.looks for method in self.methods.values())
-        if config.network.own_affine and policy_domain(config) is Domain.REALITY:
-            _check_own_affine(self.separate and (self.real is not None or self.looks))
+        trained = self.separate and (self.real is not None or self.looks)
+        if config.network.own_affine and policy_domain(config) is Domain.REALITY and not trained:
+            raise UserError(
+                "--training.network.own-affine gives reality a scale and shift that nothing here trains: with dbn, "
+                "give --real-labels above 0 or a method that looks at real pictures, such as dann"
+            )
         self.average = AveragedModel(self.net, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
         groups = [{"params": list(module.parameters())} for module in (self.net, self.method_modules)]
         self.optimizer = torch.optim.AdamW(
@@ -197,7 +201,7 @@ class GraspTrainer:
         seen: dict[str, Seen] = {}
         for domain, names in self._together(batches):
             with self.engine.autocast():
-                features = self.net.encode(torch.cat([batches[name].pictures for name in names]), domain)
+                features = self.net.encode(joined([batches[name] for name in names]).pictures, domain)
             parts = features.float().split([len(batches[name].poses) for name in names])
             seen |= {name: Seen(batches[name], part, domain) for name, part in zip(names, parts, strict=True)}
         return seen
@@ -206,10 +210,10 @@ class GraspTrainer:
         """Of each source, which all have labels."""
         losses: Losses = {}
         for domain, names in self._together(seen) if seen else ():
-            batch = joined([seen[name].batch for name in names])
-            features = torch.cat([seen[name].features for name in names])
+            together = seen_as_one([seen[name] for name in names])
+            batch = together.batch
             with self.engine.autocast():
-                logits = self.net.score(features, batch.poses, batch.commands, domain, batch.shift)
+                logits = self.net.score(together.features, batch.poses, batch.commands, domain, batch.shift)
             sizes = [len(seen[name].features) for name in names]
             parts = zip(names, logits.float().split(sizes), batch.success.split(sizes), strict=True)
             losses |= {name: grasp_loss(scored, success) for name, scored, success in parts}
@@ -242,10 +246,9 @@ class GraspTrainer:
         buffers = dict(self.net.named_buffers())
         for name, buffer in net.named_buffers():
             buffer.copy_(buffers[name])
-        sources = [self._labelled(samples) for samples in (self.sim, self.real) if samples is not None]
-        if self.separate:
-            sources = sources[:1] if self.sim is not None else []
-        elif self.looks:
+        labelled = (self.sim,) if self.separate else (self.sim, self.real)
+        sources = [self._labelled(samples) for samples in labelled if samples is not None]
+        if self.looks and not self.separate:
             sources.append(self._unlabelled(self.config.unlabelled))
         if sources:
             recalibrate(net, map(joined, zip(*sources, strict=True)), Domain.SIMULATION)
@@ -284,15 +287,6 @@ def policy_domain(config: GraspTrainingConfig) -> Domain:
     net = GraspNet(config.network)
     methods = [options.build(net) for options in config.methods.values()]
     return Domain.REALITY if any(method.separate or method.recalibrate for method in methods) else Domain.SIMULATION
-
-
-def _check_own_affine(trained: bool) -> None:
-    """Refuse a policy whose scale and shift of reality would be those of a new network."""
-    if not trained:
-        raise UserError(
-            "--training.network.own-affine gives reality a scale and shift that nothing here trains: with dbn, give "
-            "--real-labels above 0 or a method that looks at real pictures, such as dann"
-        )
 
 
 def policy_facts(config: GraspTrainingConfig) -> dict[str, object]:

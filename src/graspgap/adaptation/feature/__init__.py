@@ -4,7 +4,7 @@ file here and one line below."""
 from collections.abc import Sequence
 
 from graspgap.adaptation.feature.adda import AddaConfig
-from graspgap.adaptation.feature.base import FRAMES, FeatureConfig, FeatureMethod, Losses, Seen
+from graspgap.adaptation.feature.base import FRAMES, FeatureConfig, FeatureMethod, Losses, Seen, seen_as_one
 from graspgap.adaptation.feature.confusion import ConfusionConfig
 from graspgap.adaptation.feature.consistency import ConsistencyConfig
 from graspgap.adaptation.feature.coral import CoralConfig
@@ -50,4 +50,14 @@ def check_features(names: Sequence[str]) -> None:
             raise UserError(f"--features {one},{other} don't go together: {reason}")
 
 
-__all__ = ["FEATURES", "FRAMES", "REFUSED", "FeatureConfig", "FeatureMethod", "Losses", "Seen", "check_features"]
+__all__ = [
+    "FEATURES",
+    "FRAMES",
+    "REFUSED",
+    "FeatureConfig",
+    "FeatureMethod",
+    "Losses",
+    "Seen",
+    "check_features",
+    "seen_as_one",
+]

@@ -10,8 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from graspgap.adaptation.batch import joined
-from graspgap.adaptation.feature.base import Seen
+from graspgap.adaptation.feature.base import Seen, seen_as_one
 from graspgap.errors import choose
 from graspgap.networks import GraspNet
 
@@ -37,8 +36,7 @@ def head_features(net: GraspNet, sim: Seen, real: Seen) -> Both:
     one pass, so that both are normalized together."""
     if sim.domain != real.domain:
         return _hidden(net, sim), _hidden(net, real)
-    both = Seen(joined([sim.batch, real.batch]), torch.cat([sim.features, real.features]), sim.domain)
-    ours, theirs = _hidden(net, both).split([len(sim.features), len(real.features)])
+    ours, theirs = _hidden(net, seen_as_one([sim, real])).split([len(sim.features), len(real.features)])
     return ours, theirs
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from graspgap.adaptation.batch import GraspBatch
+from graspgap.adaptation.batch import GraspBatch, joined
 from graspgap.networks import GraspNet
 from graspgap.networks.normalization import Domain
 
@@ -27,6 +29,13 @@ class Seen:
     """`net.encode(batch.pictures, domain)`, with its gradient."""
     domain: Domain
     """Whose batch statistics were used."""
+
+
+def seen_as_one(seen: Sequence[Seen]) -> Seen:
+    """What was seen with the same batch statistics, as one batch: what comes next is then normalized together too."""
+    if len(seen) == 1:
+        return seen[0]
+    return Seen(joined([one.batch for one in seen]), torch.cat([one.features for one in seen]), seen[0].domain)
 
 
 class FeatureMethod(nn.Module):
