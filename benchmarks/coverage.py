@@ -1,4 +1,5 @@
-"""How often the 95% intervals of success rates hold the truth, where training seeds differ by a known amount.
+"""How often the 95% intervals of success rates hold the truth, where training seeds differ by a known amount, and how
+often a test finds a difference at the 5% level between two arms that are equally good.
 
     pip install -e . -c constraints.txt
     python benchmarks/coverage.py
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 import tyro
 
-from graspgap.evaluation.statistics import Sample, rate_interval, wilson_interval
+from graspgap.evaluation.statistics import Sample, mcnemar_test, rate_difference, rate_interval, wilson_interval
 
 
 @dataclass(frozen=True)
@@ -50,20 +51,25 @@ def made_up(config: Config, rng: np.random.Generator, seeds: int, spread: float)
 
 
 def measure(config: Config, seeds: int, spread: float) -> dict[str, Any]:
-    """Coverage and width for studies of one kind."""
-    held, widths, wilson = [], [], []
+    """Coverage, width and false alarms for studies of one kind."""
+    held, widths, wilson, mcnemar, clustered = [], [], [], [], []
     for number in range(config.studies):
         sample = made_up(config, np.random.default_rng(number), seeds, spread)
         interval = rate_interval(sample, resamples=600)
         held.append(interval.holds(config.rate))
         widths.append(interval.high - interval.low)
         wilson.append(wilson_interval(int(sample.outcomes.sum()), len(sample.outcomes)).holds(config.rate))
+        other = made_up(config, np.random.default_rng(config.studies + number), seeds, spread)
+        mcnemar.append(mcnemar_test(sample.outcomes, other.outcomes).p < 0.05)
+        clustered.append(rate_difference(sample, other, resamples=600).p < 0.05)
     return {
         "seeds": seeds,
         "spread_between_seeds": spread,
         "holds_the_truth": round(float(np.mean(held)), 3),
         "width": round(float(np.mean(widths)), 3),
         "wilson_holds_it": round(float(np.mean(wilson)), 3),
+        "mcnemar_false_alarms": round(float(np.mean(mcnemar)), 3),
+        "p_false_alarms": round(float(np.mean(clustered)), 3),
     }
 
 

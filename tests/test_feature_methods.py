@@ -259,9 +259,9 @@ def test_one_world_moves_the_features_of_the_other_only_where_they_share_statist
     sim, real = trainer.sim.batch(generator(0), 8, CPU), trainer.frames.batch(generator(0), 3, CPU)
     brighter = replace(real, pictures=real.pictures + 1)
     trainer.net.train()
-    seen = [trainer._see({"sim": sim, "unlabelled": pictures})["sim"] for pictures in (real, brighter)]
-    assert torch.equal(seen[0].features, seen[1].features) == ("dbn" in features)
-    hidden = [head_features(trainer.net, one, trainer._see({"unlabelled": real})["unlabelled"])[0] for one in seen]
+    seen = [trainer._see({"sim": sim, "unlabelled": pictures}) for pictures in (real, brighter)]
+    assert torch.equal(seen[0]["sim"].features, seen[1]["sim"].features) == ("dbn" in features)
+    hidden = [head_features(trainer.net, seen[0]["sim"], each["unlabelled"])[0] for each in seen]
     assert torch.equal(*hidden) == ("dbn" in features)
 
 

@@ -33,8 +33,8 @@ from graspgap.evaluation.stages import (
     needed,
     run_stages,
 )
-from graspgap.evaluation.study import plan, write_cameras
-from graspgap.evaluation.study_file import PRESETS, RESOLVED, Study, read_study, study_of
+from graspgap.evaluation.study import camera_file, plan
+from graspgap.evaluation.study_file import PRESETS, RESOLVED, read_study, study_of
 from graspgap.evaluation.study_report import chosen_comparisons
 from graspgap.evaluation.tables import pool
 from graspgap.files import read_json, write_json
@@ -258,23 +258,25 @@ def test_a_scaled_study_is_the_same_but_smaller() -> None:
     assert [word for word in bench["policies/real-only-1-seed0"].arguments if word in ("240", "2400")] == ["240"]
 
 
-def test_another_camera_of_the_same_name_is_another_study(tmp_path: Path) -> None:
-    def with_fov(fov: float) -> Study:
+def test_another_camera_of_the_same_name_is_another_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("graspgap.cli.study.run_stages", lambda *_: None)
+    out = tmp_path / "out"
+
+    def study(fov: float) -> int:
         data = "[data.sim]\nattempts = 40\ncamera = 'found'\n[data.standin]\nworld = 'standin'\nattempts = 40\n"
         data += f"[cameras.found]\nposition = [0.3, 0.6, 0.7]\nfov = {fov}\n"
-        return read_study(str(_small(tmp_path, data=data)))
+        return main(["study", str(out), "--preset", str(_small(tmp_path, data=data)), "--only", "data/*"])
 
-    out = tmp_path / "out"
-    stages = plan(with_fov(23.0), out, 0)
-    write_cameras(out, with_fov(23.0), stages)
-    write_cameras(out, with_fov(24.0), stages)  # nothing has been made with it
-    made = next(stage for stage in stages if stage.name == "data/sim")
+    assert study(23.0) == study(24.0) == 0  # nothing has been made with the first
+    made = next(stage for stage in plan(study_of(out), out, 0) if stage.name == "data/sim")
     write_json(out / "stages" / "data-sim.json", {"arguments": list(made.arguments), "work": made.work, "seconds": 1.0})
-    write_cameras(out, with_fov(24.0), stages)
-    with pytest.raises(UserError, match="holds stage 'data/sim' with another camera 'found'"):
-        write_cameras(out, with_fov(23.0), stages)
-    assert main(["study", str(out), "--preset", str(tmp_path / "study.toml")]) == 2
-    assert not (out / RESOLVED).exists()  # what is there is not said to be this study's
+    assert study(24.0) == 0
+    kept = (out / RESOLVED).read_bytes(), camera_file(out, "found").read_bytes()
+    assert study(23.0) == 2
+    assert "holds stage 'data/sim' with another camera 'found'" in capsys.readouterr().err
+    assert ((out / RESOLVED).read_bytes(), camera_file(out, "found").read_bytes()) == kept
 
 
 CHAIN = [
