@@ -53,6 +53,35 @@ class ResnetGenerator(nn.Module):
         return torch.tanh(self.picture(x)), self.mask(x).unflatten(1, (2, CLASSES))
 
 
+class ResnetTranslator(nn.Module):
+    """Called like `Translator`: pictures alone, and the maps that CUT's PatchNCE compares."""
+
+    def __init__(self, width: int, blocks: int) -> None:
+        super().__init__()
+        self.net = ResnetGenerator(width, blocks, noise=0)
+        kept = [(place, layer) for place, layer in enumerate(self.net.body) if isinstance(layer, nn.Conv2d | _Residual)]
+        places = [place for place, _ in kept]
+        self.compared = [places[1], places[2], places[3], places[min(7, 2 + blocks)]]
+        """Both convolutions of stride 2, the first and the fifth residual block."""
+        self.channels = (2 * width, 4 * width, 4 * width, 4 * width)
+
+    def encode(self, pictures: Tensor, noise: Tensor) -> list[Tensor]:
+        """Maps up to the last that is compared; nothing after it is computed."""
+        maps, x = [], pictures
+        for place, layer in enumerate(self.net.body[: self.compared[-1] + 1]):
+            x = layer(x)
+            if place in self.compared:
+                maps.append(x)
+        return maps
+
+    def decode(self, levels: list[Tensor], pictures: Tensor) -> Tensor:
+        """Pictures from the last of these maps."""
+        return torch.tanh(self.net.picture(self.net.body[self.compared[-1] + 1 :](levels[-1])))
+
+    def forward(self, pictures: Tensor, noise: Tensor) -> Tensor:
+        return self.decode(self.encode(pictures, noise), pictures)
+
+
 class PatchGan(nn.Module):
     """Called like `Discriminators`; one scale, as theirs."""
 

@@ -11,7 +11,9 @@ greatest. Rows:
 - CUT's networks in GraspGAN's step: generator and discriminator replaced by those of `cut_networks.py` (9 or 6 residual
   blocks), everything else equal;
 - the same in our layout and with our instance norm, which is faster than what their authors' code runs;
-- CUT's networks alone: LSGAN without anything else, less than what CUT trains. GraspGAN's step does more than this one.
+- CUT's networks alone: LSGAN without anything else, less than what CUT trains. GraspGAN's step does more than this one;
+- 9 blocks in CUT's own step (PatchNCE of four maps and of the input, and its identity), and in CycleGAN's
+  (two generators and two discriminators, cycle and identity): what these methods train for the same pairs of pictures.
 
 Widths are equal where networks begin: as many channels after the first convolution of the generator (16) and of
 the discriminator (24) as ours. Then each keeps its own plan: CUT's grow to 64 and 192, ours to 96 and 96. Numbers of
@@ -39,9 +41,11 @@ import torch
 import tyro
 from torch import Tensor, nn
 
-from cut_networks import ChannelsLast, PatchGan, ResnetGenerator
+from cut_networks import ChannelsLast, PatchGan, ResnetGenerator, ResnetTranslator
 from graspgap.adaptation.losses import lsgan_discriminator, lsgan_generator
 from graspgap.adaptation.pixel import AdapterBatch, Losses, PixelConfig
+from graspgap.adaptation.pixel.cut import Cut, CutConfig, Projections
+from graspgap.adaptation.pixel.cyclegan import CycleGan, CycleGanConfig
 from graspgap.adaptation.pixel.graspgan import GraspGan, GraspGanConfig
 from graspgap.networks.measure import measured
 from graspgap.training.adapt import AdapterTrainer, AdapterTrainingConfig
@@ -64,7 +68,7 @@ class Config:
 
 
 @dataclass(frozen=True)
-class CutConfig(PixelConfig):
+class ReplacedConfig(PixelConfig):
     """GraspGAN's step with the networks of CUT."""
 
     blocks: int = 9
@@ -76,13 +80,13 @@ class CutConfig(PixelConfig):
 
     def build(self) -> GraspGan:
         """As `PixelConfig.build`."""
-        return CutStep(self)
+        return Replaced(self)
 
 
-class CutStep(GraspGan):
+class Replaced(GraspGan):
     """GraspGAN with other networks, or LSGAN alone."""
 
-    def __init__(self, config: CutConfig) -> None:
+    def __init__(self, config: ReplacedConfig) -> None:
         super().__init__(config.graspgan)
         sizes = config.graspgan
         self.alone = config.alone
@@ -105,13 +109,46 @@ class CutStep(GraspGan):
         return super().critic_losses(batch, made)
 
 
+WIDTHS = GraspGanConfig()
+BLOCKS = 9
+
+
+@dataclass(frozen=True)
+class OwnCutConfig(CutConfig):
+    """CUT with its own networks, as narrow as GraspGAN's begin, and its own width of projections."""
+
+    width: int = 256
+
+    def build(self) -> Cut:
+        """As `PixelConfig.build`."""
+        method = Cut(self)
+        method.generator = ResnetTranslator(WIDTHS.generator.widths[0], BLOCKS)
+        method.discriminators = PatchGan(WIDTHS.discriminators.widths[0])
+        method.projections = Projections((6, *method.generator.channels), self.width)
+        return method
+
+
+@dataclass(frozen=True)
+class OwnCycleGanConfig(CycleGanConfig):
+    """CycleGAN with its own networks, as narrow as GraspGAN's begin."""
+
+    def build(self) -> CycleGan:
+        """As `PixelConfig.build`."""
+        method = CycleGan(self)
+        method.to_real, method.to_sim = (ResnetTranslator(WIDTHS.generator.widths[0], BLOCKS) for _ in range(2))
+        method.critic_real, method.critic_sim = (PatchGan(WIDTHS.discriminators.widths[0]) for _ in range(2))
+        return method
+
+
 CONTENDERS: dict[str, PixelConfig] = {
     OURS: GraspGanConfig(),
-    "CUT's networks, 9 blocks, in GraspGAN's step": CutConfig(9),
-    "CUT's networks, 6 blocks, in GraspGAN's step": CutConfig(6),
-    "CUT's networks, 9 blocks, in GraspGAN's step, our layout and norm": CutConfig(9, layout=True),
-    "CUT's networks, 9 blocks, LSGAN alone": CutConfig(9, alone=True),
-    "CUT's networks, 6 blocks, LSGAN alone": CutConfig(6, alone=True),
+    "CUT's networks, 9 blocks, in GraspGAN's step": ReplacedConfig(BLOCKS),
+    "CUT's networks, 6 blocks, in GraspGAN's step": ReplacedConfig(6),
+    "CUT's networks, 9 blocks, in GraspGAN's step, our layout and norm": ReplacedConfig(BLOCKS, layout=True),
+    "CUT's networks, 9 blocks, LSGAN alone": ReplacedConfig(BLOCKS, alone=True),
+    "CUT's networks, 6 blocks, LSGAN alone": ReplacedConfig(6, alone=True),
+    "CUT's networks, 9 blocks, in CUT's own step": OwnCutConfig(),
+    "CUT's networks, 9 blocks, in CycleGAN's step": OwnCycleGanConfig(),
 }
 
 Shape = tuple[torch.Size, torch.Size, int, int, bool, bool]
@@ -176,11 +213,15 @@ def plain(found: Counter[Shape]) -> Callable[[], None]:
 
 
 def sizes(trainer: AdapterTrainer) -> dict[str, Any]:
-    """Millions of parameters and of multiply-adds for one pair, of generator and discriminators."""
+    """Millions of parameters and of multiply-adds for one pair, of a generator and its discriminators."""
     method, batch = trainer.method, trainer.batch(0)
-    assert isinstance(method, GraspGan)
-    made = measured(method.generator, lambda: method.generator(batch.pictures, batch.noise))
-    judged = measured(method.discriminators, lambda: method.discriminators(batch.pictures))
+    if isinstance(method, CycleGan):
+        generator, critics = method.to_real, method.critic_real
+    else:
+        assert isinstance(method, GraspGan | Cut)
+        generator, critics = method.generator, method.discriminators
+    made = measured(generator, lambda: generator(batch.pictures, batch.noise))
+    judged = measured(critics, lambda: critics(batch.pictures))
     count = len(batch.pictures)
     return {
         "generator_parameters_millions": round(made.parameters / 1e6, 3),

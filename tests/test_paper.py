@@ -156,13 +156,13 @@ def test_targets_are_judged_by_arms_that_others_chose() -> None:
     base, goal = over_seeds("sim-only", 0.1, 0.1, 0.1), over_seeds("real-only", 0.5, 0.5, 0.5, labels=1.0)
     lucky, steady = over_seeds("lucky", 0.95, 0.3, 0.3), over_seeds("steady", 0.5, 0.5, 0.5)
     rows = targets(pool([*base, *goal, *lucky, *steady]))
-    assert rows[1][1] == "lucky or steady"
+    assert rows[1][1] == "lucky or steady (chosen by the other seeds)"
     closed = (np.mean([0.5, 0.3, 0.3]) - 0.1) / (0.5 - 0.1)
     assert float(rows[1][2].split("%")[0]) == pytest.approx(100 * closed, abs=1)
     assert rows[1][3] != "met"
     few = [over_seeds(arm, *rates, labels=0.02) for arm, rates in (("a", (0.5, 0.5)), ("b", (0.4, 0.4)))]
     row = targets(pool([*goal[:2], *few[0], *few[1]]))[1]
-    assert (row[1], row[3]) == ("a", "met")
+    assert (row[1], row[3]) == ("a (chosen by the other seeds)", "met")
     assert row[2].startswith("+0.0 points (")
 
 
@@ -177,9 +177,9 @@ def test_targets_are_met_or_not() -> None:
     }
     rows = targets(cells(**names))[1:]
     assert [row[1:2] + row[3:] for row in rows] == [
-        ["graspgan (by its own attempts)", "met"],
-        ["graspgan (by its own attempts)", "met"],
-        ["graspgan", "not met"],  # nothing else was there to choose
+        ["graspgan", "met"],  # nothing else was there to choose
+        ["graspgan (chosen by its own attempts)", "met"],
+        ["graspgan", "not met"],
     ]
     assert rows[0][2].startswith("100% (")
     assert "50 times fewer" in targets_markdown(cells(**names))

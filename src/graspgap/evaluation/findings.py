@@ -9,7 +9,17 @@ from itertools import permutations
 from graspgap.evaluation.ingredients import SIMULATION
 from graspgap.evaluation.results import EvaluationResult, sample
 from graspgap.evaluation.statistics import CurvePoint, Interval, label_efficiency
-from graspgap.evaluation.tables import Cell, Comparison, best_by_the_others, compare, in_points, p_text, percent, pool
+from graspgap.evaluation.tables import (
+    Cell,
+    Comparison,
+    best_by_the_others,
+    compare,
+    in_points,
+    leader,
+    p_text,
+    percent,
+    pool,
+)
 from graspgap.worlds.standin_names import STANDIN, is_standin
 
 SIMULATION_ALONE = frozenset({SIMULATION})
@@ -25,20 +35,20 @@ def headline(results: Sequence[EvaluationResult]) -> str:
     cells = main_cells(pooled)
     if not cells:
         return "No evaluation has finished yet."
-    worlds, trained = {cell.world for cell in pooled}, [cell for cell in pooled if _trained(cell)]
+    worlds, trained = {cell.world for cell in pooled}, [cell for cell in pooled if cell.trained]
     if len(cells) < len(pooled) and not is_standin(cells[0].world) and all(_home(cell) in worlds for cell in trained):
         return across_worlds(pooled)
-    unlabelled = [cell for cell in cells if cell.ingredients and not cell.real_labels]
-    best = max(unlabelled or cells, key=lambda cell: cell.rate.value)
-    with_what = "no real label" if unlabelled else f"{percent(best.real_labels)} of the real labels"
-    text = f"With {with_what}, {best.arm} grasps in {rate_text(best.rate)} of its attempts"
-    worth = labels_worth(best, cells) if unlabelled else None
+    unlabelled = [cell for cell in cells if cell.label_free]
+    top = leader(unlabelled or cells)
+    with_what = "no real label" if unlabelled else f"{percent(top.real_labels)} of the real labels"
+    text = f"With {with_what}, {top.arm} grasps in {rate_text(top.rate)} of its attempts"
+    worth = labels_worth(top, cells) if unlabelled else None
     base = next((cell for cell in unlabelled if cell.ingredients == SIMULATION_ALONE), None)
-    if base is not None and base is not best:
+    if base is not None and base is not top:
         text += f"; simulation alone in {100 * base.rate.value:.1f}%"
     text += f". {worth}" if worth else "."
     blind = best_by_the_others(unlabelled)
-    if blind is not None and blind.arm != best.arm:
+    if blind is not None and blind.arm != top.arm:
         text += f" Chosen for each seed by the others' attempts, {blind.arm} in {rate_text(blind.rate)}."
     return text
 
@@ -48,11 +58,6 @@ def _home(cell: Cell) -> str:
     return cell.arm.removeprefix("from ").split("-")[0]
 
 
-def _trained(cell: Cell) -> bool:
-    """Whether the arm learned from anything; random commands didn't."""
-    return bool(cell.ingredients or cell.real_labels)
-
-
 def across_worlds(cells: Sequence[Cell]) -> str:
     """What the best policy of each world loses in another one, in a sentence each.
 
@@ -60,12 +65,12 @@ def across_worlds(cells: Sequence[Cell]) -> str:
     """
     sentences = []
     for home in sorted({cell.world for cell in cells}, reverse=True):
-        own = [cell for cell in cells if cell.world == home == _home(cell) and _trained(cell)]
+        own = [cell for cell in cells if cell.world == home == _home(cell) and cell.trained]
         if not own:
             continue
-        best = max(own, key=lambda cell: cell.rate.value)
-        others = [cell for cell in cells if cell.arm == best.arm and cell.world != home]
-        there = [f"{rate_text(best.rate)} of its attempts there"]
+        top = leader(own)
+        others = [cell for cell in cells if cell.arm == top.arm and cell.world != home]
+        there = [f"{rate_text(top.rate)} of its attempts there"]
         there += [f"{rate_text(cell.rate)} in {cell.world}" for cell in others]
         sentences.append(f"The best policy trained in {home} grasps in {', '.join(there)}.")
     return " ".join(sentences)

@@ -11,7 +11,7 @@ from graspgap.evaluation.film import FOLDER, FilmFacts, SavedFilm, saved_films
 from graspgap.evaluation.filming import film_evaluation
 from graspgap.evaluation.findings import SIMULATION_ALONE, main_cells
 from graspgap.evaluation.results import FILE_NAME, load
-from graspgap.evaluation.tables import Cell, pool
+from graspgap.evaluation.tables import Cell, leader, pool
 
 LIMIT = 8
 """Films in a row of the report; more make the page slow to open."""
@@ -69,7 +69,7 @@ def _gallery(cell: Cell, films: Sequence[SavedFilm]) -> Gallery:
             shown = [Shown(film.facts, film.path.read_bytes()) for film in chosen[:LIMIT]]
             more = f", the first {LIMIT} of {len(chosen)} films" if len(chosen) > LIMIT else ""
             rows.append(FilmRow(label + more, shown))
-    seeds = f", training seed {cell.seeds[0]}" if cell.ingredients or cell.real_labels else ""
+    seeds = f", training seed {cell.seeds[0]}" if cell.trained else ""
     caption = f"{cell.successes} of its {cell.attempts} attempts succeeded ({100 * cell.rate.value:.0f}%)."
     return Gallery(f"{cell.name}{seeds}", caption, rows)
 
@@ -78,11 +78,11 @@ def film_study(out: Path, each: int = 3) -> list[str]:
     """Film the best arm without real labels and simulation alone, each with its first training seed, where the study
     still has their policies; returns why films are missing, in sentences."""
     results = {path.parent: load(path) for path in sorted(out.rglob(FILE_NAME))}
-    cells = [cell for cell in main_cells(pool(list(results.values()))) if cell.ingredients and not cell.real_labels]
+    cells = [cell for cell in main_cells(pool(list(results.values()))) if cell.label_free]
     if not cells:
         return []
-    best = max(cells, key=lambda cell: cell.rate.value)
-    chosen = [best, *(cell for cell in cells if cell.ingredients == SIMULATION_ALONE and cell is not best)]
+    top = leader(cells)
+    chosen = [top, *(cell for cell in cells if cell.ingredients == SIMULATION_ALONE and cell is not top)]
     warnings = []
     for cell in chosen:
         folder = next(path for path, result in results.items() if result == cell.results[0])

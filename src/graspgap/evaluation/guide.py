@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from graspgap.evaluation.findings import labels_worth, main_cells, rate_text, real_only_curve
 from graspgap.evaluation.ingredients import about_simulation
-from graspgap.evaluation.tables import Cell, Comparison, compare, in_points, percent
+from graspgap.evaluation.tables import Cell, Comparison, compare, in_points, leader, percent
 
 SIMULATORS = ("sim", "bullet")
 NOT_MEASURED = "Not measured here."
@@ -49,7 +49,7 @@ def guide(cells: Sequence[Cell], costs: Costs | None = None) -> list[Advice]:
     paired difference from the best holds 0 are named beside it.
     """
     chosen = [cell for cell in main_cells(cells) if cell.world not in SIMULATORS]
-    trained = [cell for cell in chosen if cell.ingredients or cell.real_labels]
+    trained = [cell for cell in chosen if cell.trained]
     if not trained:
         return []
     costs = costs or {}
@@ -61,7 +61,7 @@ def guide(cells: Sequence[Cell], costs: Costs | None = None) -> list[Advice]:
     found = [Advice("No real pictures at all", *_best(blind, costs))]
     sentences, figure = _best(looking, costs)
     if looking and blind:
-        sentences += _against(_top(looking), _top(blind), "which needs no real picture")
+        sentences += _against(leader(looking), leader(blind), "which needs no real picture")
     found.append(Advice("Real pictures without labels", sentences, figure))
     found.append(_labelled("A few real labels", few, trained, costs))
     found.append(_labelled("Many real labels", many, trained, costs))
@@ -79,12 +79,12 @@ def _labelled(situation: str, count: int | None, cells: Sequence[Cell], costs: C
     sentences, figure = _best(with_labels, costs)
     if not with_labels:
         return Advice(situation, sentences)
-    best = _top(with_labels)
+    best = leader(with_labels)
     share = percent(best.real_labels)
     name = f"{situation} ({best.label_count:,}, {share} of those that there were)"
     unlabelled = [cell for cell in cells if not cell.real_labels]
     if unlabelled:
-        top = _top(unlabelled)
+        top = leader(unlabelled)
         sentences += _against(best, top, "which needs no label")
         worth = labels_worth(top, cells)
         if worth and count == max(cell.label_count for cell in cells):
@@ -99,7 +99,7 @@ def _best(cells: Sequence[Cell], costs: Costs) -> tuple[list[str], str]:
     """The best cell, those that can't be told apart from it, and what they cost to train; and what shows it."""
     if not cells:
         return [NOT_MEASURED], ""
-    best = _top(cells)
+    best = leader(cells)
     sentences = [
         f"Take {best.arm}: it grasps in {rate_text(best.rate)} of its attempts, the best of {len(cells)} tried."
     ]
@@ -146,10 +146,6 @@ def _cost_sentence(cells: Sequence[Cell], costs: Costs) -> str:
     if known[cheapest].total < 0.9 * first.total:
         text += f"; the quickest of these is {cheapest}, {_minutes(known[cheapest].total)}"
     return text + "."
-
-
-def _top(cells: Sequence[Cell]) -> Cell:
-    return max(cells, key=lambda cell: cell.rate.value)
 
 
 def _minutes(seconds: float) -> str:

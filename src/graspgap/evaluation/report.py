@@ -27,7 +27,7 @@ from graspgap.evaluation.heat_map import HeatTable, heat_map, ingredient_table, 
 from graspgap.evaluation.paper import MISSING, claim_rows, judge_all, paper_rows, targets
 from graspgap.evaluation.power import power_note
 from graspgap.evaluation.results import EvaluationResult, predictions
-from graspgap.evaluation.tables import Cell, Comparison, csv_text, p_text, percent, pool, together
+from graspgap.evaluation.tables import Cell, Comparison, csv_text, leader, p_text, percent, pool, together
 from graspgap.evaluation.transfer import transfer_table
 from graspgap.files import write_text
 from graspgap.provenance import hardware, versions
@@ -243,13 +243,12 @@ def curve_figure(cells: Sequence[Cell]) -> ReportFigure:
 
 def object_figures(cells: Sequence[Cell]) -> list[ReportFigure]:
     """Which kinds of objects the best arm, without real labels where there is one, holds; where that is known."""
-    unlabelled = [cell for cell in cells if cell.ingredients and not cell.real_labels]
-    best = max(unlabelled or cells, key=lambda cell: cell.rate.value)
-    counts = family_counts(best.results)
+    top = leader([cell for cell in cells if cell.label_free] or cells)
+    counts = family_counts(top.results)
     if sum(count.lay for count in counts) < FEWEST_LYING:
         return []
     caption = (
-        f"{best.name}: how often an object of each kind was held, of the times that one lay in the bin, with Wilson's "
+        f"{top.name}: how often an object of each kind was held, of the times that one lay in the bin, with Wilson's "
         "interval; dashed: the mean. A failure names no object, so this doesn't tell whether a kind is avoided or "
         "missed; and as an attempt can hold one object of several, even a perfect policy stays far below 100%."
     )

@@ -76,6 +76,16 @@ class Cell:
         return _place(self.arm, self.world)
 
     @property
+    def trained(self) -> bool:
+        """Whether the arm learned from anything; random commands didn't."""
+        return bool(self.ingredients or self.real_labels)
+
+    @property
+    def label_free(self) -> bool:
+        """Whether the arm learned, and from no real label."""
+        return self.trained and not self.real_labels
+
+    @property
     def attempts(self) -> int:
         return sum(result.attempts for result in self.results)
 
@@ -121,6 +131,11 @@ def _cell(arm: str, group: list[EvaluationResult]) -> Cell:
     )
 
 
+def leader(cells: Sequence[Cell]) -> Cell:
+    """The cell with the highest rate. As its own attempts choose it, its rate leans to the high side."""
+    return max(cells, key=lambda cell: cell.rate.value)
+
+
 def best_by_the_others(cells: Sequence[Cell]) -> Cell | None:
     """The best of cells of one number of real labels, chosen for each evaluation seed by the attempts of the others.
 
@@ -140,8 +155,8 @@ def best_by_the_others(cells: Sequence[Cell]) -> Cell | None:
         rates = {arm: sample(group).rate for arm, group in others.items() if group and own[arm]}
         if not rates:
             return None
-        best = max(rates, key=lambda arm: rates[arm])
-        chosen.setdefault(best, []).extend(own[best])
+        chosen_arm = max(rates, key=lambda arm: rates[arm])
+        chosen.setdefault(chosen_arm, []).extend(own[chosen_arm])
     if not chosen:
         return None
     names = sorted(chosen, key=lambda arm: -len(chosen[arm]))
