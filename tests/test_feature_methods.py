@@ -204,6 +204,32 @@ def test_a_resumed_method_equals_an_uninterrupted_one(
         torch.testing.assert_close(resumed[key], tensor, rtol=0, atol=0, msg=key)
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (AddaConfig(source=1.0), "no steps for the adaptation"),
+        (AddaConfig(source=0.0), "no steps before the adaptation"),
+        (DannConfig(hidden=0), "give 1 or more"),
+    ],
+)
+def test_settings_that_would_do_nothing_are_refused(views: GraspData, options: FeatureConfig, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        GraspTrainer(training(method=options), views, CPU)
+
+
+def test_a_feature_named_twice_is_refused() -> None:
+    with pytest.raises(UserError, match="dann 2 times"):
+        check_features(["dann", "dbn", "dann"])
+
+
+def test_features_want_attempts_of_three_pictures(views: GraspData) -> None:
+    assert views.unlabelled is not None
+    short = replace(views.unlabelled, offsets=views.unlabelled.offsets // 2)  # two steps each
+    with pytest.raises(UserError, match="--steps-per-attempt 3 or more"):
+        replace(views, unlabelled=short).check(["dbn"])
+    replace(views, unlabelled=short).check([])
+
+
 @pytest.mark.parametrize(("one", "other"), list(itertools.combinations(ALL, 2)))
 def test_pairs_work_or_are_refused_with_the_reason(views: GraspData, one: str, other: str) -> None:
     reason = REFUSED.get((one, other), REFUSED.get((other, one)))

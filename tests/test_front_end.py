@@ -180,7 +180,7 @@ def trained(
     train = ["train", str(policy), "--sim", str(canonical_data), "--adapter", str(adapter), "--real", str(real_data)]
     train += ["--real-labels", "0.5", "--features", "adabn", *SMALL]
     assert main(train) == 0
-    method = load_adapter(adapter, CPU)
+    method = load_adapter(adapter, CPU, 32)
     shutil.rmtree(adapter)
     return policy, method, train
 

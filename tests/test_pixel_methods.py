@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from graspgap.adaptation.feature import FEATURES
 from graspgap.adaptation.losses import gan_discriminator, gan_generator
 from graspgap.adaptation.pixel import METHODS, PixelConfig
 from graspgap.adaptation.pixel.composite import CompositeConfig, composite_alpha
@@ -24,10 +25,12 @@ from graspgap.adaptation.pixel.pixelda import PixelDaConfig
 from graspgap.adaptation.pixel.rcan import RcanConfig
 from graspgap.adaptation.pixel.simgan import SimGan, SimGanConfig, local_loss
 from graspgap.datasets import SimulatedView, UnlabelledView, open_dataset
+from graspgap.deployment.front_end import FrontEnd
 from graspgap.errors import UserError
 from graspgap.networks import DiscriminatorsConfig, GeneratorConfig, SegmenterConfig
 from graspgap.training.adapt import AdapterTrainer, AdapterTrainingConfig, adapt_frames, train_adapter
-from trainers import CPU, GRASPGAN, NETWORK, Stopped, stop_after, with_canonical
+from graspgap.training.grasp import GraspData, GraspTrainer
+from trainers import CPU, GRASPGAN, NETWORK, TRAINING, Stopped, stop_after, with_canonical
 
 GENERATOR = GeneratorConfig(widths=(4, 6, 8), noise=0)
 CRITICS = DiscriminatorsConfig(scales=2, widths=(4, 6))
@@ -87,6 +90,22 @@ def test_a_resumed_method_equals_an_uninterrupted_one(
     made, same = (adapt_frames(one, sim, np.arange(6), 0, CPU) for one in (method, again))
     np.testing.assert_array_equal(made, same)
     assert (made != sim.pairs(np.arange(6))).any()
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_adapter_goes_with_every_feature_and_with_labels(sim: SimulatedView, real_data: Path, name: str) -> None:
+    data = open_dataset(real_data)
+    method = AdapterTrainer(training(name), sim, data.unlabelled(), CPU).finished()
+    adapted = adapt_frames(method, sim, np.arange(len(sim.images)), 0, CPU)
+    views = GraspData(sim, adapted, data.labelled(0.5), data.unlabelled())
+    if method.front_end:
+        views = views.shown_through(FrontEnd(method), CPU)
+    for feature, kind in FEATURES.items():
+        trainer = GraspTrainer(replace(TRAINING, methods={feature: kind()}, steps=2), views, CPU)
+        for step in range(2):
+            losses = trainer.step(step)
+            assert all(math.isfinite(value) for value in losses.values()), (feature, losses)
+        trainer.finished()
 
 
 @pytest.mark.parametrize("name", [name for name in METHODS if name not in ("histogram", "fourier", "composite")])

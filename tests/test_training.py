@@ -24,6 +24,7 @@ from graspgap.evaluation.pictures import adaptation_rows
 from graspgap.grasping.attempt import run_attempt
 from graspgap.grasping.policies import RandomPolicy, ServoPolicy
 from graspgap.networks.normalization import Domain
+from graspgap.runs import begin_run
 from graspgap.seeding import generator
 from graspgap.tensors import load_checkpoint, save_checkpoint
 from graspgap.training.adapt import AdapterTrainer, adapt_frames, load_adapter, train_adapter
@@ -264,7 +265,13 @@ def test_augmented_critics_see_real_and_made_pictures_changed(sim_data: Path, re
 
 def test_adapters_load_only_from_adapter_runs(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not exist"):
-        load_adapter(tmp_path / "nowhere", CPU)
+        load_adapter(tmp_path / "nowhere", CPU, 64)
+
+
+def test_an_adapter_of_pictures_of_another_size_is_refused(tmp_path: Path) -> None:
+    begin_run(tmp_path / "adapter", "adapter", replace(ADAPTER, image_size=48))
+    with pytest.raises(UserError, match="pictures of 48 pixels, and these have 32"):
+        load_adapter(tmp_path / "adapter", CPU, 32)
 
 
 @pytest.mark.parametrize(("world", "label"), [("standin", "stand-in"), ("images", "reality")])

@@ -106,6 +106,7 @@ def _train(config: Config, device: torch.device, precision: str, trackers: tuple
         precision,
         keep_every=config.keep_every,
         seed=config.seed,
+        image_size=config.image_size,
     )
     with processes.main_first():
         begin_run(config.out, "adapter", training, {"sim": sim.provenance(), "real": real.provenance()})
@@ -120,5 +121,5 @@ def _train(config: Config, device: torch.device, precision: str, trackers: tuple
     if not processes.is_main():
         return
     if not (trained and grid.exists()):
-        draw(grid, load_adapter(config.out, device) if trained else method)
+        draw(grid, load_adapter(config.out, device, config.image_size) if trained else method)
     print(f"{config.out}: adapter trained; look at {grid}")

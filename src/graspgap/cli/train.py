@@ -100,6 +100,7 @@ def run(config: Config) -> None:
     at_least("--seed", config.seed, 0)
     at_least("--steps", config.steps, 1)
     at_least("--training.batch", config.training.batch, 1)
+    at_least("--training.unlabelled", config.training.unlabelled, 1)
     at_least("--look-every", config.look_every, 0)
     trackers = chosen_trackers(config.tensorboard, config.trackers)
     device = choose_device(config.device)
@@ -142,7 +143,9 @@ def _train(config: Config, device: torch.device, precision: str, trackers: tuple
     facts: dict[str, Any] = {"policy": policy_facts(training)}
     facts["adapter"] = str(config.adapter) if config.adapter else None
     trained, measured = (config.out / POLICY).exists(), [config.out / FIGURES, config.out / CALIBRATION]
-    method = load_adapter(config.adapter, device) if config.adapter and not trained else None
+    method = None
+    if config.adapter and not trained:
+        method = load_adapter(config.adapter, device, config.image_size)
     facts["policy"] |= _front_end_facts(config, method)
     with processes.main_first():
         begin_run(config.out, "policy", training, inputs | facts)

@@ -146,7 +146,8 @@ def adaptation_grids(out: Path, stages: Sequence[Stage]) -> list[ImageGrid]:
         sim = open_dataset(sim_path).limit(40).simulated(extras=False)
         real = open_dataset(real_path).limit(40).unlabelled()
         policy = _drawing_policy(out, stages, stage)
-        rows = adaptation_rows(load_adapter(out / stage.name, device), sim, real, device, policy=policy)
+        method = load_adapter(out / stage.name, device, sim.images.shape[-1])
+        rows = adaptation_rows(method, sim, real, device, policy=policy)
         grids.append(
             ImageGrid(
                 title=f"What the adapter {stage.name} makes of simulation",

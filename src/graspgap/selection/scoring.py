@@ -113,7 +113,7 @@ class Scorer:
         looked = self.looked(self.settings.seed)
         plain = run.name == NONE
         facts = {} if plain else read_run(run.path, "adapter")
-        method = None if plain else load_adapter(run.path, self.device)
+        method = None if plain else load_adapter(run.path, self.device, self.sim.image_size)
         made = self._shown(method, looked)
         sim, frames, real, real_frames = looked.sim, looked.frames, looked.real, looked.real_frames
         if method and method.front_end:
@@ -140,11 +140,12 @@ class Scorer:
                 "to it, or bring it back"
             )
         looked = self.looked(training["seed"])
+        method = load_adapter(adapter, self.device, size) if adapter else None
         values = policy_scores(
             policy,
             looked.sim,
             looked.frames,
-            self._shown(load_adapter(adapter, self.device) if adapter else None, looked),
+            self._shown(method, looked),
             looked.real,
             looked.real_frames,
             (_camera(self.sim, self.sim), self.camera or _camera(self.real, self.sim)),

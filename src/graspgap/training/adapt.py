@@ -17,8 +17,10 @@ from graspgap import processes
 from graspgap.adaptation.augment import DRAWS
 from graspgap.adaptation.pixel import AdapterBatch, Losses, PixelConfig, PixelMethod, build_method
 from graspgap.adaptation.pixel.graspgan import GraspGanConfig
+from graspgap.config import LATER
 from graspgap.datasets import SimulatedView, UnlabelledView, mapped
 from graspgap.deployment.front_end import FrontEnd
+from graspgap.errors import UserError
 from graspgap.files import atomic, write_json
 from graspgap.progress import progress
 from graspgap.runs import CONFIG, read_run
@@ -59,6 +61,8 @@ class AdapterTrainingConfig:
     keep_every: int = 0
     """Steps between the adapters that are kept in `snapshots`, to choose among; 0: the last one alone."""
     seed: int = 0
+    image_size: int = field(default=64, metadata=LATER)
+    """Pixels of a side of the pictures that it learns from."""
 
 
 class AdapterTrainer:
@@ -278,12 +282,18 @@ def adapter_choice(run: Path) -> dict[str, Any]:
     return {name: config[name] for name in ("method", "options")}
 
 
-def load_adapter(run: Path, device: torch.device) -> PixelMethod:
-    """The adapter of a finished `graspgap adapt` run.
+def load_adapter(run: Path, device: torch.device, image_size: int) -> PixelMethod:
+    """The adapter of a finished `graspgap adapt` run, for pictures of `image_size` pixels a side.
 
     Raises:
-        UserError: if the folder is not an adapter run, or its training has not finished.
+        UserError: if the folder is not an adapter run, its training has not finished, or its pictures had another size.
     """
+    learned = int(read_run(run, "adapter")["config"].get("image_size", AdapterTrainingConfig.image_size))
+    if learned != image_size:
+        raise UserError(
+            f"{run} has learned from pictures of {learned} pixels, and these have {image_size}: give an adapter of "
+            "pictures of this size"
+        )
     method = build_method(adapter_choice(run))
     load_module(run / ADAPTER, method, f"the adapter of {run}")
     return method.to(device).eval()

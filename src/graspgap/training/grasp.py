@@ -98,6 +98,11 @@ class GraspData:
             raise UserError(f"--features {names} learn from unlabelled reality: give --real DATA")
         if methods and self.unlabelled is not None and self.unlabelled.poses is None:
             raise UserError("--features need gripper poses, and the dataset given as --real holds pictures alone")
+        if methods and self.unlabelled is not None and np.diff(self.unlabelled.offsets).max(initial=0) < FRAMES:
+            raise UserError(
+                f"--features {names} read {FRAMES} pictures of an attempt, and no attempt of the dataset given as "
+                f"--real has as many: collect one with --steps-per-attempt {FRAMES} or more"
+            )
 
 
 def bounded_steps(config: GraspTrainingConfig, data: GraspData) -> int:

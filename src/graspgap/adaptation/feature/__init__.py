@@ -38,13 +38,15 @@ REFUSED = {
 
 
 def check_features(names: Sequence[str]) -> None:
-    """Refuse unknown names and pairs of `REFUSED`.
+    """Refuse unknown names, the same one twice, and pairs of `REFUSED`.
 
     Raises:
         UserError: names the method, or the pair and the reason.
     """
     for name in names:
         choose("--features", name, FEATURES)
+        if names.count(name) > 1:
+            raise UserError(f"--features names {name} {names.count(name)} times: give it once")
     for (one, other), reason in REFUSED.items():
         if one in names and other in names:
             raise UserError(f"--features {one},{other} don't go together: {reason}")

@@ -18,6 +18,7 @@ from torch.nn import functional
 from graspgap.adaptation.feature.aligned import DomainClassifier, domain_loss, pooled, width
 from graspgap.adaptation.feature.base import FeatureConfig, FeatureMethod, Losses, Seen
 from graspgap.adaptation.frozen import frozen
+from graspgap.errors import UserError
 from graspgap.networks import GraspNet
 
 
@@ -35,7 +36,16 @@ class AddaConfig(FeatureConfig):
     """Hidden units of the discriminator (500 in the paper, for digits)."""
 
     def build(self, net: GraspNet) -> Adda:
-        """As `FeatureConfig.build`."""
+        """As `FeatureConfig.build`.
+
+        Raises:
+            UserError: if one of the two phases would have no steps.
+        """
+        if not 0 < self.source < 1:
+            raise UserError(
+                f"--methods.adda.source {self.source:g} leaves no steps {'before' if self.source <= 0 else 'for'} the "
+                "adaptation: give a share above 0 and below 1"
+            )
         return Adda(self, net)
 
 

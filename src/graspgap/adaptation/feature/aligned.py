@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from graspgap.adaptation.feature.base import Seen, seen_as_one
-from graspgap.errors import choose
+from graspgap.errors import UserError, choose
 from graspgap.networks import GraspNet
 
 Both = tuple[Float[Tensor, "b d"], Float[Tensor, "c d"]]
@@ -81,9 +81,15 @@ def ganin_schedule(progress: float) -> float:
 
 
 class DomainClassifier(nn.Sequential):
-    """Tells simulation from reality by features: one hidden layer, and logits of being real."""
+    """Tells simulation from reality by features: one hidden layer, and logits of being real.
+
+    Raises:
+        UserError: if the hidden layer would have no unit.
+    """
 
     def __init__(self, inputs: int, hidden: int) -> None:
+        if hidden < 1:
+            raise UserError(f"a domain classifier with {hidden} hidden units tells nothing: give 1 or more")
         super().__init__(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, 1))
 
 
