@@ -269,10 +269,18 @@ def test_a_wrong_file_gets_one_line(
     assert message in lines[0]
 
 
-def test_a_missing_lerobot_or_camera_gets_one_line(capsys: pytest.CaptureFixture[str], request: Any) -> None:
+def test_a_missing_lerobot_gets_one_line(capsys: pytest.CaptureFixture[str], request: Any) -> None:
     text = f'robot = "{__name__}:make_robot"\n' + POSE + TEXT
     assert collect(text, "--camera", "camera.json") == 2
     assert "needs LeRobot, which is not installed" in capsys.readouterr().err
-    request.getfixturevalue("lerobot")
-    assert collect(text) == 2
+
+
+@pytest.mark.usefixtures("lerobot")
+def test_without_a_camera_an_arm_practises_and_no_trained_policy_acts(capsys: pytest.CaptureFixture[str]) -> None:
+    text = f'robot = "{__name__}:make_robot"\n' + POSE + TEXT
+    assert collect(text) == 0
+    assert open_dataset(Path("data")).meta["camera"] is None
+    words = ["evaluate", "trials", "--policy", "zoo:graspgan", "--world", "lerobot:robot.toml", "--attempts", "1"]
+    assert main(words) == 2
     assert "give --camera FILE" in capsys.readouterr().err
+    assert not Path("trials").exists()

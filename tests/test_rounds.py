@@ -38,6 +38,19 @@ def test_each_round_acts_with_the_policy_before_and_learns_from_all_attempts() -
     assert "--arm.ingredients" not in tried.arguments
 
 
+def test_rounds_begin_with_a_policy_through_a_camera() -> None:
+    config = replace(TINY, world="mine", trials=5, policy="runs/policy", camera="camera.json", world_config="mine.toml")
+    stages = {stage.name: stage for stage in plan_rounds(config, Path("out"))}
+    assert stages["data/round0"].option("--policy") == "runs/policy"
+    assert stages["data/round0"].option("--noise") == "0.02"
+    assert stages["data/round1"].option("--policy") == "out/policies/round0"
+    for name in ("data/round0", "data/round1", "trials/round1"):
+        assert stages[name].option("--camera") == "camera.json"
+        assert stages[name].option("--world-config") == "mine.toml"
+    random = plan_rounds(replace(TINY, policy="random"), Path("out"))[0]
+    assert (random.option("--policy"), random.option("--noise")) == ("random", "")
+
+
 def test_rounds_say_who_made_which_attempts_and_resume(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "rounds"
     words = ["rounds", str(out), "--rounds", "2", "--attempts", "12", "--steps", "1", "--trials", "0"]

@@ -128,8 +128,9 @@ class WorldSpec:
     image_size: int
     """Pictures are image_size x image_size pixels."""
     workspace: Workspace
-    camera: Camera
-    """The *nominal* camera: what the operator believes. The true one may differ."""
+    camera: Camera | None
+    """The *nominal* camera: what the operator believes; the true one may differ. None: nobody has said, so a trained
+    policy can't act here."""
     has_masks: bool
     """Whether observations carry semantic masks."""
     has_state: bool

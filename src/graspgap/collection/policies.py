@@ -13,7 +13,8 @@ from graspgap.errors import UserError, choose
 from graspgap.grasping.policies import Policy, RandomPolicy, ScriptedPolicy, ServoConfig, ServoPolicy
 from graspgap.zoo import resolved
 
-NAMES = ("random", "scripted")
+UNTRAINED = ("random", "scripted")
+"""Policies that go by a name, and take no noise."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,13 @@ class ChosenPolicy:
         """Refuse a policy that needs what the world doesn't tell.
 
         Raises:
-            UserError: if it aims at object poses in a world without them, or was trained on pictures of another size.
+            UserError: if it aims at object poses in a world without them, was trained and the world has no camera's
+                place, or was trained on pictures of another size.
         """
         if isinstance(self.policy, ScriptedPolicy) and not spec.has_state:
             raise UserError(ScriptedPolicy.refusal(spec.name))
+        if isinstance(self.policy, ServoPolicy) and spec.camera is None:
+            raise UserError(ServoPolicy.refusal(spec.name))
         if isinstance(self.policy, ServoPolicy) and isinstance(self.policy.predictor, TrainedPredictor):
             size = self.policy.predictor.image_size
             if size != spec.image_size:
@@ -69,8 +73,8 @@ def make_policy(choice: PolicyChoice, steps: int) -> ChosenPolicy:
     run = resolved(Path(choice.name))
     if not run.is_dir():
         if run.parent == Path() and not run.exists():
-            choose("--policy", choice.name, NAMES)
-        raise UserError(f"--policy {run} is no folder: expected {', '.join(NAMES)}, or the folder of a policy run")
+            choose("--policy", choice.name, UNTRAINED)
+        raise UserError(f"--policy {run} is no folder: expected {', '.join(UNTRAINED)}, or the folder of a policy run")
     predictor, identity = open_predictor(run)
     policy = ServoPolicy(predictor, steps, ServoConfig(noise=choice.noise), name=f"servo:{run.name}")
     return ChosenPolicy(policy, identity)

@@ -106,7 +106,7 @@ class ArmWorld:
         name: str,
         arm: Arm,
         config: ArmConfig,
-        camera: Camera,
+        camera: Camera | None,
         image_size: int,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:

@@ -130,14 +130,12 @@ def make(choice: WorldChoice, tables: dict[str, Any]) -> ArmWorld:
     """The factory of world `lerobot`.
 
     Raises:
-        UserError: if LeRobot, the camera, or a setting is missing, or what the file names can't be used.
+        UserError: if LeRobot or a setting is missing, or what the file names can't be used.
     """
     if importlib.util.find_spec("lerobot") is None:
         raise UserError(
             "world 'lerobot' needs LeRobot, which is not installed: install it beside graspgap, or write an Arm"
         )
-    if choice.camera is None:
-        raise UserError("world 'lerobot' needs the camera's place: give --camera FILE, as graspgap align writes it")
     own = dict(tables)
     arm_config = from_json(ArmConfig, own.pop("arm", {}))
     config = from_json(LeRobotConfig, own)

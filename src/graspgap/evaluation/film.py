@@ -57,8 +57,8 @@ class FilmedAttempt:
     steps: list[Step]
     after: Image | None
     """After the lift; None for a robot, which is not asked for more than an evaluation needs."""
-    camera: Camera
-    """Nominal."""
+    camera: Camera | None
+    """Nominal; None: nobody has said where it is, and no aim is drawn."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,8 @@ def frames(film: FilmedAttempt) -> list[Image]:
     for number, step in enumerate(film.steps, start=1):
         picture = enlarged(step.observation.image_now, SIDE)
         closes = number == total  # the fingers close at the last one, whatever is decided
-        draw_aim(picture, film.camera, step.observation.pose, step.observation.pose if closes else step.aim)
+        if film.camera is not None:
+            draw_aim(picture, film.camera, step.observation.pose, step.observation.pose if closes else step.aim)
         predicted = step.decision.predicted
         words = f"{number}: " + ("closes" if closes else "moves")
         shown.append(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from graspgap.collection.policies import NAMES, ChosenPolicy, PolicyChoice, make_policy
+from graspgap.collection.policies import UNTRAINED, ChosenPolicy, PolicyChoice, make_policy
 from graspgap.config import from_json
 from graspgap.errors import UserError
 from graspgap.evaluation.film import (
@@ -74,7 +74,7 @@ def _settings(folder: Path, result: EvaluationResult, policy: str) -> TrialSetti
         )
     settings = replace(settings, policy=PolicyChoice(policy or settings.policy.name, settings.policy.noise))
     name = settings.policy.name
-    if name not in NAMES and not resolved(Path(name)).is_dir():
+    if name not in UNTRAINED and not resolved(Path(name)).is_dir():
         raise UserError(f"the policy of {folder} isn't at {name} any more: say where it is with --policy")
     return settings
 

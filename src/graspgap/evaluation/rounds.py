@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from graspgap.collection.policies import UNTRAINED
+from graspgap.config import LATER
 from graspgap.evaluation.ingredients import SIMULATION
 from graspgap.evaluation.stages import Stage
 
@@ -38,21 +40,31 @@ class RoundsConfig:
     """Pixels of a side of the pictures."""
     seed: int = 0
     """Seed of all data, training and trials."""
+    policy: str = field(default="", metadata=LATER)
+    """Who acts in the first round, as for `collect`: the folder of a trained policy, for example. Default: scripted
+    where the world tells where its objects are, random elsewhere."""
+    camera: str = field(default="", metadata=LATER)
+    """File with the camera, as for `collect`."""
+    world_config: str = field(default="", metadata=LATER)
+    """TOML file with the settings of an installed world, and its limits in `[safety]`."""
 
 
 def plan_rounds(config: RoundsConfig, out: Path) -> list[Stage]:
-    """The stages in the order in which they should start. The first round's policy is the world's default one."""
+    """The stages in the order in which they should start."""
     world = ["--world", config.world, "--objects", config.objects, "--randomize", config.randomize]
     world += ["--image-size", str(config.image_size)]
+    world += ["--camera", config.camera] if config.camera else []
+    world += ["--world-config", config.world_config] if config.world_config else []
     stages: list[Stage] = []
     data: list[str] = []
     for number in range(config.rounds):
         name, seed = f"data/round{number}", config.seed + SEED_STEP * (number + 1)
         words = ["collect", str(out / name), *world, "--attempts", str(config.attempts), "--seed", str(seed)]
-        before: tuple[str, ...] = ()
-        if number:
-            before = (f"policies/round{number - 1}",)
-            words += ["--policy", str(out / before[0]), "--noise", f"{config.noise:g}"]
+        before = (f"policies/round{number - 1}",) if number else ()
+        acting = str(out / before[0]) if before else config.policy
+        if acting:
+            words += ["--policy", acting]
+            words += ["--noise", f"{config.noise:g}"] if acting not in UNTRAINED else []
         stages.append(Stage(name, tuple(words), before, (f"collect {config.world}", config.attempts)))
         data.append(name)
         known = name

@@ -185,7 +185,18 @@ class ServoPolicy:
         self.predictor, self.steps, self.name = predictor, steps, name
         self.config = config or ServoConfig()
 
+    @staticmethod
+    def refusal(world: str) -> str:
+        """Why a trained policy can't act where nobody has said where the camera is."""
+        return (
+            f"world '{world}' doesn't tell where its camera is, and a trained policy looks for its targets "
+            "in the picture: give --camera FILE, as graspgap align writes it"
+        )
+
     def begin(self, world: World, rng: np.random.Generator) -> None:
+        """Raises UserError if the world doesn't tell where its camera is."""
+        if world.spec.camera is None:
+            raise UserError(self.refusal(world.spec.name))
         self.start(world.spec.workspace, world.spec.camera, rng)
 
     def start(self, workspace: Workspace, camera: Camera, rng: np.random.Generator) -> None:
