@@ -481,6 +481,21 @@ def test_ablations_of_a_markdown_file_come_from_result_files(tmp_path: Path) -> 
         filled("<!-- objects tried/prisms:heat.png -->\n<!-- end -->", tmp_path)
 
 
+def test_chosen_arms_stand_side_by_side_in_two_worlds(tmp_path: Path) -> None:
+    for world, arm, labels, won in (("standin", "a", 0.0, 10), ("standin", "b", 0.5, 20), ("standin2", "b", 0.5, 30)):
+        records = [AttemptRecord(k, k // 3, k < won, None, 4, None, 0.1) for k in range(40)]
+        save(EvaluationResult(arm, labels, round(40 * labels), 0, 1000, world, records), tmp_path / world / arm)
+    mark = "<!-- arms standin,standin2:b@0.5,a -->\n<!-- end -->"
+    header, _, first, second = filled(mark, tmp_path).splitlines()[1:5]
+    assert header == "| arm | real labels | in standin | in standin2 |"
+    assert first.startswith("| b | 50% | 50.0% (")
+    assert "| 75.0% (" in first
+    assert second.startswith("| a | none | 25.0% (")
+    assert second.endswith("|  |")
+    with pytest.raises(UserError, match="arm 'c' was not tried"):
+        filled("<!-- arms standin:c -->\n<!-- end -->", tmp_path)
+
+
 def test_a_benchmarks_rows_become_a_table(tmp_path: Path) -> None:
     write_json(tmp_path / "speed.json", {"rows": [{"what": "sim", "per_second": 9.5, "more": 1, "none": None}]})
     text = "<!-- benchmark speed.json:what,per_second,none -->\n<!-- end -->"

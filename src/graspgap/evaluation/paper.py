@@ -229,7 +229,7 @@ def targets(cells: Sequence[Cell]) -> list[list[str]]:
         cell, words = best
         share = gap_closed(cell, base, goal)
         word = "met" if share.low >= 0.9 else "not met" if share.high < 0.9 else "open"
-        measured = f"{100 * share.value:.0f}% ({100 * share.low:.0f} to {100 * share.high:.0f})"
+        measured = f"{100 * share.value:.0f}% ({100 * share.low:.1f} to {100 * share.high:.1f})"
         rows.append(["no label: 90% of the gap from sim-only to all labels closed", words, measured, word])
     for fraction in (0.02, 0.01):
         best = _best(cells, fraction)

@@ -5,7 +5,8 @@ rows of a benchmark stand after `<!-- benchmark FILE:column,column -->`. `select
 in it. `curve FOLDER:PICTURE.png` draws success against real labels, to a picture beside the Markdown file; `objects
 FOLDER:PICTURE.png` simulation's objects by randomization. `pairs FOLDER` has the pairs of arms that its study names.
 `costs FOLDER` is what training took, by the `costs.csv` of the studies in it. `paper FOLDER` has a row for each of the
-paper's findings, `claims FOLDER` for each claim in them. `orderings FOLDER,FOLDER` has the arms that two worlds share.
+paper's findings, `claims FOLDER` for each claim in them. `orderings FOLDER,FOLDER` has the arms that two worlds share,
+`arms FOLDER,FOLDER:ARM,ARM@SHARE` chosen ones, with a column for each folder.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from graspgap.evaluation.study_report import chosen_comparisons
 from graspgap.evaluation.tables import Cell, comparisons_markdown, markdown, pool, results_markdown
 from graspgap.evaluation.training_costs import FILE_NAME as COSTS
 from graspgap.evaluation.training_costs import costs_markdown, read_costs
-from graspgap.evaluation.transfer import transfer_markdown
+from graspgap.evaluation.transfer import arms_markdown, transfer_markdown
 from graspgap.files import read_json, write_text
 
 Maker = Callable[[list[EvaluationResult]], str]
@@ -109,6 +110,12 @@ def _benchmark(base: Path, words: str) -> str:
     return markdown(header, "l" + "r" * (len(chosen) - 1), [[_text(row[column]) for column in chosen] for row in rows])
 
 
+def _arms(base: Path, words: str) -> str:
+    folders, _, names = words.partition(":")
+    columns = [main_cells(pool(_results(base, folder))) for folder in folders.split(",")]
+    return arms_markdown(columns, names.split(","))
+
+
 def _selection(base: Path, folder: str) -> str:
     return ranking_markdown(base / folder)
 
@@ -130,6 +137,7 @@ OTHERS: dict[str, Callable[[Path, str], str]] = {
     "curve": _figure(curve_figure),
     "objects": _figure(simulation_figure),
     "pairs": _pairs,
+    "arms": _arms,
     "costs": _costs,
 }
 """What is made of other words than folders of results."""

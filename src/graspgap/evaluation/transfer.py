@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from graspgap.evaluation.tables import Cell, markdown
+from graspgap.errors import UserError
+from graspgap.evaluation.tables import Cell, markdown, percent
 
 
 def transfer_table(cells: Sequence[Cell]) -> list[list[str]]:
@@ -23,6 +24,28 @@ def transfer_table(cells: Sequence[Cell]) -> list[list[str]]:
 def transfer_markdown(cells: Sequence[Cell]) -> str:
     """`transfer_table` in Markdown."""
     header, *rows = transfer_table(cells)
+    return markdown(header, "l" + "r" * (len(header) - 1), rows)
+
+
+def arms_markdown(columns: Sequence[Sequence[Cell]], names: Sequence[str]) -> str:
+    """Chosen arms as a Markdown table with a column for each group of cells, of one world each. A name is an arm's, or
+    `arm@share` where it was given real labels.
+
+    Raises:
+        UserError: if no group has an arm of one of the names.
+    """
+    rows = []
+    for name in names:
+        arm, _, share = name.partition("@")
+        own = [
+            next((cell for cell in cells if (cell.arm, cell.real_labels) == (arm, float(share or 0))), None)
+            for cells in columns
+        ]
+        known = next((cell for cell in own if cell), None)
+        if known is None:
+            raise UserError(f"arm '{name}' was not tried, expected by a table of the Markdown file: correct its name")
+        rows.append([arm, percent(known.real_labels) if share else "none", *map(rate_entry, own)])
+    header = ["arm", "real labels", *(f"in {cells[0].world}" for cells in columns)]
     return markdown(header, "l" + "r" * (len(header) - 1), rows)
 
 
