@@ -367,6 +367,21 @@ def test_a_finished_stage_is_not_run_again_and_keeps_its_settings(tmp_path: Path
         run_stages(tmp_path, [Stage("help", ("--help",))], workers=1)
 
 
+def test_a_stage_that_grows_is_run_again_with_other_words(tmp_path: Path) -> None:
+    run_stages(tmp_path, [Stage("scores/a", ("--version",), grows=True)], workers=1)
+    more = Stage("scores/a", ("--help",), grows=True)
+    run_stages(tmp_path, [more], workers=1)
+    assert read_json(tmp_path / "stages/scores-a.json", "a stage")["arguments"] == ["--help"]
+    written = (tmp_path / "stages/scores-a.json").stat().st_mtime_ns
+    run_stages(tmp_path, [more], workers=1)
+    assert (tmp_path / "stages/scores-a.json").stat().st_mtime_ns == written
+
+
+def test_scores_grow_with_the_arms() -> None:
+    stages = plan(read_study("methods"), Path("out"), 0)
+    assert {stage.name.split("/")[0] for stage in stages if stage.grows} == {"scores"}
+
+
 def test_a_study_may_be_copied_but_not_changed(tmp_path: Path) -> None:
     def stage(folder: Path, steps: str) -> Stage:
         words = ("train", str(folder / "policies/a"), "--sim", str(folder / "data/sim"), "--steps", steps)

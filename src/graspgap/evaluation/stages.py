@@ -46,6 +46,9 @@ class Stage:
     """Kind of work and how much of it, in units as `costs` knows them; its expected time follows."""
     workers: bool = True
     """Whether the command takes `--workers`."""
+    grows: bool = False
+    """Whether the command adds to what it wrote before: with other words it has not finished, where other stages are
+    refused."""
 
     def option(self, name: str) -> str:
         """What follows an option of the command; empty if it has none."""
@@ -64,6 +67,8 @@ def finished_seconds(study: Path, stage: Stage) -> float | None:
         return None
     record = read_json(path, "a study")
     if _from_home(stage, record["arguments"]) != _from_home(stage, stage.arguments):
+        if stage.grows:
+            return None
         raise UserError(
             f"{study} holds stage '{stage.name}' with other settings ({' '.join(record['arguments'])}): "
             "choose another folder for this study"
@@ -177,7 +182,7 @@ def _claim(study: Path, stage: Stage) -> bool:
             file.write(f"{platform.node()} {os.getpid()}")
     except FileExistsError:
         return False
-    if record_path(study, stage).exists():  # it has just finished elsewhere
+    if finished_seconds(study, stage) is not None:  # it has just finished elsewhere
         path.unlink()
         return False
     return True

@@ -216,5 +216,5 @@ def _score_stages(study: Study, out: Path, seed: int, stages: Sequence[Stage]) -
         if found:
             words += ["--judge", str(out / found[0].name)]
         after = [data, f"data/{real}", *(stage.name for stage in (*runs, *found))]
-        found.append(Stage(name, tuple(words), tuple(after), ("score", len(runs))))
+        found.append(Stage(name, tuple(words), tuple(after), ("score", len(runs)), grows=True))
     return found
