@@ -93,6 +93,8 @@ def test_verdicts_follow_the_attempts() -> None:
     assert "randomized ahead of sim-only: +20.0 (" in rows["1"][2]
     assert rows["2"][3] == NOT
     assert "graspgan 2% as good as real-only 100%: -20.0" in rows["2"][2]
+    with_dann = judge_all([*measured, *cells(**{"graspgan+dann": 0.3})])
+    assert {row[0]: row for row in paper_rows(with_dann)}["1"][3] == NOT
     assert rows["4"][3] == MISSING
     assert "6 of 6 not measured" in rows["4"][2]
     swapped = {row[0]: row for row in paper_rows(judge_all(cells(sim0only=0.4, randomized=0.2)))[1:]}

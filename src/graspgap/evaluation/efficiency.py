@@ -61,7 +61,7 @@ def times_text(times: float, item: Efficiency) -> str:
         return f"over {two_digits(item.most / used)}"
     if times * used <= item.fewest:
         return f"at most {item.fewest / used:.2g}"
-    return two_digits(times) if times >= 100 else f"{times:.2g}"
+    return two_digits(times) if times >= 10 else f"{times:.2g}"
 
 
 def efficiency_rows(cells: Sequence[Cell]) -> list[list[str]]:

@@ -104,6 +104,7 @@ def power_note(cells: Sequence[Cell]) -> str:
     return (
         f"Of two arms, one alone succeeds in {100 * design.disagreement:.0f}% of the attempts, and attempts of a scene "
         f"resemble one another so that {design.effect:.1f} times as many are needed as if they didn't (medians over "
-        f"pairs of arms). To tell {100 * POINTS:.0f} points apart at the 5% level four times out of five takes about "
-        f"{two_digits(needed)} attempts per arm; {told_text}, and what differs between training seeds comes on top."
+        f"arms next to each other in rank). To tell {100 * POINTS:.0f} points apart at the 5% level four times out of "
+        f"five takes about {two_digits(needed)} attempts per arm; {told_text}, and what differs between "
+        f"training seeds comes on top."
     )

@@ -31,7 +31,7 @@ from graspgap.evaluation.study_file import RESOLVED, study_of
 from graspgap.evaluation.study_report import chosen_comparisons
 from graspgap.evaluation.tables import Cell, comparisons_markdown, markdown, pool, results_markdown
 from graspgap.evaluation.training_costs import FILE_NAME as COSTS
-from graspgap.evaluation.training_costs import costs_markdown, read_costs
+from graspgap.evaluation.training_costs import costs_below, costs_markdown
 from graspgap.evaluation.transfer import arms_markdown, transfer_markdown
 from graspgap.files import read_json, write_text
 
@@ -121,10 +121,10 @@ def _selection(base: Path, folder: str) -> str:
 
 
 def _costs(base: Path, folder: str) -> str:
-    paths = sorted((base / folder).rglob(COSTS))
-    if not paths:
+    costs = costs_below(base / folder)
+    if not costs:
         raise UserError(f"{base / folder} holds no {COSTS}, expected by a table of the Markdown file")
-    return costs_markdown(cost for path in paths for cost in read_costs(path.parent))
+    return costs_markdown(costs)
 
 
 def _text(value: object) -> str:

@@ -19,7 +19,7 @@ from graspgap.evaluation.results import find_results
 from graspgap.evaluation.stages import Stage, finished_seconds, needed
 from graspgap.evaluation.study_file import Study
 from graspgap.evaluation.tables import Cell, Comparison, compare, pool, results_markdown, write_csv
-from graspgap.evaluation.training_costs import mean_costs, update_costs
+from graspgap.evaluation.training_costs import costs_below, mean_costs, update_costs
 from graspgap.files import read_json, write_text
 from graspgap.runs import CONFIG, read_run
 from graspgap.tensors import choose_device
@@ -50,7 +50,8 @@ def write_report(out: Path, compared: Sequence[tuple[str, str]] = (), **more: An
     main = main_cells(cells)
     for number, figure in enumerate(result_figures(main), start=1):
         save_png(figure.png, out / "figures" / f"{number}-{figure.title.lower().replace(' ', '-')}.png")
-    more = {"title": f"graspgap: {out.name}", "results": results, "galleries": galleries(out)} | more
+    own = {"title": f"graspgap: {out.name}", "results": results, "galleries": galleries(out)}
+    more = own | {"costs": mean_costs(costs_below(out))} | more
     more["comparisons"] = chosen_comparisons(compared, main)
     return build_report(ReportInput(**more), out)
 

@@ -90,6 +90,11 @@ def read_costs(out: Path) -> list[TrainingCost]:
         raise UserError(f"{path} is damaged ({error}): delete it, the study writes it anew") from None
 
 
+def costs_below(out: Path) -> list[TrainingCost]:
+    """Those of the studies in a folder, which may be one itself."""
+    return [cost for path in sorted(out.rglob(FILE_NAME)) for cost in read_costs(path.parent)]
+
+
 def mean_costs(costs: Iterable[TrainingCost]) -> Mapping[tuple[str, float], Cost]:
     """By arm and fraction of real labels, over training seeds."""
     groups: dict[tuple[str, float], list[TrainingCost]] = {}
