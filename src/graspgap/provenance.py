@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 from functools import cache
@@ -21,9 +22,21 @@ def package_version(name: str) -> str | None:
         return None
 
 
+@cache
+def code_version() -> str:
+    """First 12 hexadecimal digits of the SHA-256 of graspgap's own source and presets: equal for equal code, whatever
+    its version is called."""
+    root, found = Path(__file__).parent, hashlib.sha256()
+    for path in sorted(path for pattern in ("*.py", "*.toml") for path in root.rglob(pattern)):
+        found.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return found.hexdigest()[:12]
+
+
 def versions() -> dict[str, str]:
-    """Version of Python and of each of `PACKAGES`; "absent" for one that is not installed. JSON-able."""
-    return {"python": platform.python_version()} | {name: package_version(name) or "absent" for name in PACKAGES}
+    """Version of Python, of graspgap's code (`code_version`) and of each of `PACKAGES`; "absent" for one that is not
+    installed. JSON-able."""
+    own = {"python": platform.python_version(), "graspgap code": code_version()}
+    return own | {name: package_version(name) or "absent" for name in PACKAGES}
 
 
 def hardware() -> dict[str, str | int | float]:

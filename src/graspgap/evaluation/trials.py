@@ -110,7 +110,9 @@ def evaluate(
         world=settings.world.place + (TRAINING if settings.world.split == "train" else ""),
         records=records,
         ingredients=list(arm.ingredients),
-        config=json.loads(json.dumps({"evaluation": to_json(settings), **(facts or {})})),
+        config=json.loads(
+            json.dumps({"evaluation": to_json(settings), "policy_identity": chosen.identity, **(facts or {})})
+        ),
         wall_seconds=round(sum(record.seconds for record in records), 2),
         scene_objects={scene: names for _, objects in read for scene, names in objects.items()},
     )
