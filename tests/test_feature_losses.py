@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -48,27 +48,31 @@ def views(sim_data: Path, real_data: Path) -> GraspData:
 
 
 @pytest.fixture
-def net() -> GraspNet:
+def net() -> Iterator[GraspNet]:
+    """In 64 bits, as everything beside it."""
     torch.manual_seed(0)
-    return GraspNet(TINY).double()
+    torch.set_default_dtype(torch.float64)
+    yield GraspNet(TINY)
+    torch.set_default_dtype(torch.float32)
 
 
 def built(config: FeatureConfig, net: GraspNet) -> Any:
     torch.manual_seed(1)
-    return config.build(net).double()
+    return config.build(net)
 
 
-def batch(seed: int, domain: Domain, size: int = 12) -> GraspBatch:
+def batch(seed: int, domain: Domain) -> GraspBatch:
     """Noise that is brighter and has more contrast in reality; poses in the workspace, two commands in simulation."""
+    size = (8, 6)[domain]
     draw = torch.Generator().manual_seed(10 * seed + domain)
 
     def uniform(*shape: int) -> Tensor:
-        return torch.rand(size, *shape, generator=draw, dtype=torch.float64)
+        return torch.rand(size, *shape, generator=draw)
 
     low, high = torch.tensor(SIM.workspace.low), torch.tensor(SIM.workspace.high)
     poses = torch.cat([low + uniform(3) * (high - low), 3 * uniform(1)], dim=1)
     commands = 0.1 * uniform(2 - domain, 5)
-    unknown = torch.full((size, 2 - domain), torch.nan, dtype=torch.float64)
+    unknown = torch.full((size, 2 - domain), torch.nan)
     pictures = (0.4, 0.9)[domain] * (uniform(6, 32, 32) - 0.5) + (-0.2, 0.2)[domain]
     return GraspBatch(pictures, poses, commands, unknown, 0.1 * uniform(2))
 
@@ -78,7 +82,7 @@ def looked(net: GraspNet, seed: int, apart: bool) -> tuple[Seen, Seen]:
     sim, real = (batch(seed, domain) for domain in Domain)
     if apart:
         return tuple(Seen(b, net.encode(b.pictures, d), d) for b, d in zip((sim, real), Domain, strict=True))  # type: ignore[return-value]
-    ours, theirs = net.encode(torch.cat([sim.pictures, real.pictures])).chunk(2)
+    ours, theirs = net.encode(torch.cat([sim.pictures, real.pictures])).split([len(sim.pictures), len(real.pictures)])
     return Seen(sim, ours, Domain.SIMULATION), Seen(real, theirs, Domain.SIMULATION)
 
 
@@ -102,6 +106,14 @@ def gradients(value: Tensor, variables: Sequence[Tensor]) -> tuple[Tensor, ...]:
     return torch.autograd.grad(value, variables, retain_graph=True, allow_unused=True, materialize_grads=True)
 
 
+def descend(variables: Sequence[Tensor], losses: Callable[[int], Losses], steps: int) -> None:
+    optimizer = torch.optim.Adam(variables, 0.03)
+    for step in range(steps):
+        for variable, gradient in zip(variables, gradients(total(losses(step)), variables), strict=True):
+            variable.grad = gradient
+        optimizer.step()
+
+
 # The papers' objectives, written plainly: what the grasp network descends, and what the method's own networks descend.
 
 
@@ -123,7 +135,7 @@ def read(net: GraspNet, layer: str, sim: Seen, real: Seen) -> tuple[Tensor, Tens
         ours, theirs = (net.embed(*one)[:, 0] for one in zip(features, poses, commands, Domain, shift, strict=True))
     else:
         together = (torch.cat(features), torch.cat(poses), torch.cat(commands), Domain.SIMULATION, torch.cat(shift))
-        ours, theirs = net.embed(*together)[:, 0].chunk(2)
+        ours, theirs = net.embed(*together)[:, 0].split([len(one) for one in features])
     return ours, theirs
 
 
@@ -132,8 +144,7 @@ def called_real(classifier: nn.Module, features: Tensor) -> Tensor:
 
 
 def cross_entropy(classifier: nn.Module, ours: Tensor, theirs: Tensor) -> Tensor:
-    right = torch.cat([1 - called_real(classifier, ours), called_real(classifier, theirs)])  # as many of each
-    return -right.log().mean()
+    return -((1 - called_real(classifier, ours)).log().mean() + called_real(classifier, theirs).log().mean()) / 2
 
 
 def reversal(strength: float) -> float:
@@ -155,9 +166,10 @@ def discrepancy(ours: Tensor, theirs: Tensor) -> Tensor:
     every = squares.detach()[torch.ones_like(squares).triu(1) > 0].sort().values
     median = every[(len(every) - 1) // 2]
     kernel = torch.stack([(-squares / (2 * scale * median)).exp() for scale in (0.25, 0.5, 1, 2, 4)]).mean(dim=0)
-    n = len(ours)
-    other = 1 - torch.eye(n)
-    return ((kernel[:n, :n] + kernel[n:, n:]) * other).sum() / (n * (n - 1)) - 2 * kernel[:n, n:].mean()
+    n, m = len(ours), len(theirs)
+    others = kernel * (1 - torch.eye(n + m))
+    within = others[:n, :n].sum() / (n * (n - 1)) + others[n:, n:].sum() / (m * (m - 1))
+    return within - 2 * kernel[:n, n:].mean()
 
 
 def dann(method: Any, net: GraspNet, sim: Seen, real: Seen) -> tuple[Tensor, Tensor | None]:
@@ -288,22 +300,21 @@ def test_the_classifier_learns_to_tell_worlds_apart_and_features_learn_to_mislea
     net.eval()
     method = built(config, net)
     sim, real = leaves(net, False)
-    real = replace(real, features=(sim.features + 0.3).detach().requires_grad_())
+    real = replace(real, features=(sim.features[: len(real.features)] + 0.3).detach().requires_grad_())
     classifier = method.discriminator if isinstance(config, AddaConfig) else method.classifier
 
-    def verdicts(variables: Sequence[Tensor], steps: int) -> Tensor:
-        optimizer = torch.optim.Adam(variables, 0.02)
-        for _ in range(steps):
-            optimizer.zero_grad()
-            total(method.losses(net, sim, real, PROGRESS)).backward(inputs=list(variables))
-            optimizer.step()
+    def verdicts() -> Tensor:
         with torch.no_grad():
             return torch.stack([called_real(classifier, cells(x.features, 4).flatten(1)).mean() for x in (sim, real)])
 
-    before = verdicts(list(classifier.parameters()), 40)
-    torch.testing.assert_close(before, before.new_tensor([0.0, 1.0]), atol=0.1, rtol=0)
-    after = verdicts([real.features] if isinstance(config, AddaConfig) else [sim.features, real.features], 80)
-    torch.testing.assert_close(after, after.new_tensor(led), atol=0.1, rtol=0)
+    def losses(_: int) -> Losses:
+        found: Losses = method.losses(net, sim, real, PROGRESS)
+        return found
+
+    descend(list(classifier.parameters()), losses, 20)
+    torch.testing.assert_close(verdicts(), torch.tensor([0.0, 1.0]), atol=0.1, rtol=0)
+    descend([real.features] if isinstance(config, AddaConfig) else [sim.features, real.features], losses, 40)
+    torch.testing.assert_close(verdicts(), torch.tensor(led), atol=0.1, rtol=0)
 
 
 def features(net: GraspNet, method: Any, sim: Seen, real: Seen) -> tuple[Tensor, Tensor]:
@@ -327,15 +338,6 @@ def far_from_the_nearest_pose(net: GraspNet, method: Any, sim: Seen, real: Seen)
     return (ours[nearest] - theirs).norm()
 
 
-def overlap(net: GraspNet, method: Any, sim: Seen, real: Seen) -> Tensor:
-    found = []
-    for encoder, seen in zip(method.private, (sim, real), strict=True):
-        both = (cells(x, 4).flatten(1) for x in (seen.features, encoder(seen.batch.pictures)))
-        shared, private = (x - x.mean(dim=0) for x in both)
-        found.append((shared.T @ private).norm() / (shared.norm() * private.norm()))
-    return torch.stack(found).mean()
-
-
 def gripper_off_in_simulation(net: GraspNet, method: Any, sim: Seen, real: Seen) -> Tensor:
     return off_by(net, sim).norm(dim=1).mean()
 
@@ -345,38 +347,57 @@ def targets_that_disagree(net: GraspNet, method: Any, sim: Seen, real: Seen) -> 
 
 
 Measure = Callable[[GraspNet, Any, Seen, Seen], Tensor]
-FALLING: list[tuple[FeatureConfig, Measure]] = [
-    *((CoralConfig(layer), unequal_covariances) for layer in ("trunk", "head")),
-    *((MmdConfig(layer), energy_distance) for layer in ("trunk", "head")),
+ALIKE: list[tuple[FeatureConfig, Measure]] = [
+    (CoralConfig(), unequal_covariances),
+    (MmdConfig(), energy_distance),
     (DsnConfig("mmd", reconstruction=0.0, difference=0.0), energy_distance),
-    (DsnConfig(similar=0.0, reconstruction=0.0), overlap),
     (ConfusionConfig(weight=0.0, pairs=1.0, reach=2.0), far_from_the_nearest_pose),
-    (ConsistencyConfig(weight=0.0), gripper_off_in_simulation),
-    (ConsistencyConfig(location=0.0), targets_that_disagree),
 ]
 
 
-@pytest.mark.parametrize("apart", [False, True], ids=["together", "apart"])
-@pytest.mark.parametrize(
-    ("config", "measure"), FALLING, ids=[f"{type(config).__name__}-{measure.__name__}" for config, measure in FALLING]
-)
-def test_what_a_methods_losses_are_there_for_falls_on_pictures_that_it_never_saw(
-    net: GraspNet, config: FeatureConfig, measure: Measure, apart: bool
+def named(value: Any) -> str:
+    return getattr(value, "__name__", type(value).__name__)
+
+
+@pytest.mark.parametrize(("config", "measure"), ALIKE, ids=named)
+def test_worlds_become_alike_in_pictures_that_the_network_never_saw(
+    net: GraspNet, config: FeatureConfig, measure: Measure
 ) -> None:
     method = built(config, net)
-    optimizer = torch.optim.Adam([*net.parameters(), *method.parameters()], 0.02)
 
     def measured() -> float:
-        with torch.no_grad():
-            return float(measure(net, method, *looked(net, 1000, apart)))
+        return float(measure(net, method, *looked(net, 1000, False)).detach())
 
     before = measured()
-    for step in range(25):
-        optimizer.zero_grad()
-        total(method.losses(net, *looked(net, step, apart), PROGRESS)).backward()
-        optimizer.step()
-    print(before, measured())
-    assert measured() < 0.8 * before
+    variables = [*net.parameters(), *method.parameters()]
+    descend(variables, lambda step: method.losses(net, *looked(net, step, False), PROGRESS), 25)
+    assert measured() < 0.9 * before
+
+
+@pytest.mark.parametrize(
+    ("config", "measure"),
+    [
+        (ConsistencyConfig(weight=0.0), gripper_off_in_simulation),
+        (ConsistencyConfig(location=0.0), targets_that_disagree),
+    ],
+    ids=named,
+)
+def test_features_learn_where_the_gripper_is(net: GraspNet, config: FeatureConfig, measure: Measure) -> None:
+    method = built(config, net)
+    sim, real = leaves(net, False)
+    before = float(measure(net, method, sim, real).detach())
+    descend([sim.features, real.features], lambda _: method.losses(net, sim, real, PROGRESS), 25)
+    assert measure(net, method, sim, real) < 0.8 * before
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["together", "apart"])
+def test_realitys_camera_offset_is_measured_where_its_statistics_are_its_own(net: GraspNet, apart: bool) -> None:
+    sim, real = leaves(net, apart)
+    expected = torch.zeros(2, 2)
+    if apart:
+        expected[Domain.REALITY] = 0.3 * off_by(net, real).mean(dim=0).detach()
+    built(ConsistencyConfig(momentum=0.3), net).losses(net, sim, real, PROGRESS)
+    torch.testing.assert_close(net.offset, expected)
 
 
 def test_addas_source_encoder_stays_as_the_first_phase_left_it(net: GraspNet) -> None:
@@ -405,11 +426,9 @@ def test_labels_move_the_network_in_addas_first_phase_alone(
     weights = []
     for sim in (views.sim, mislabelled(views.sim)):
         trainer = GraspTrainer(config, replace(views, sim=sim), CPU)
-        before = torch.nn.utils.parameters_to_vector(trainer.net.parameters())
         for step in steps:
             trainer.step(step)
-        weights.append(torch.nn.utils.parameters_to_vector(trainer.net.parameters()).detach())
-        assert not torch.equal(weights[-1], before)
+        weights.append(torch.cat([parameter.detach().flatten() for parameter in trainer.net.parameters()]))
     assert torch.equal(*weights) == (not moved)
 
 
@@ -450,7 +469,6 @@ def moved_statistics(nets: Sequence[GraspNet], domain: Domain) -> set[bool]:
         MmdConfig("head"),
         ConsistencyConfig(agreement=1.0),
         DsnConfig(),
-        AddaConfig(source=0.1),
         DbnConfig(),
     ],
     ids=lambda config: type(config).__name__,

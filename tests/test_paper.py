@@ -78,9 +78,10 @@ def test_a_finding_needs_all_of_its_claims() -> None:
     assert verdict([NOT, MISSING]) == NOT
 
 
-def test_findings_are_about_arms_that_the_studies_have() -> None:
+@pytest.mark.parametrize("names", [("bench", "ablations"), ("paper",)])
+def test_findings_are_about_arms_that_the_studies_have(names: tuple[str, ...]) -> None:
     known: set[tuple[str, float]] = set()
-    for name in ("bench", "ablations"):
+    for name in names:
         known |= {(arm.name, share) for arm in read_study(name).arms for share in arm.real_labels}
     for finding in FINDINGS:
         assert {place for claim in finding.claims for place in (claim.first, claim.second)} <= known, finding.number
