@@ -81,15 +81,17 @@ def looked(net: GraspNet, seed: int, apart: bool) -> tuple[Seen, Seen]:
     """Both worlds as the network's trunk sees them, normalized apart or together."""
     sim, real = (batch(seed, domain) for domain in Domain)
     if apart:
-        return tuple(Seen(b, net.encode(b.pictures, d), d) for b, d in zip((sim, real), Domain, strict=True))  # type: ignore[return-value]
-    ours, theirs = net.encode(torch.cat([sim.pictures, real.pictures])).split([len(sim.pictures), len(real.pictures)])
-    return Seen(sim, ours, Domain.SIMULATION), Seen(real, theirs, Domain.SIMULATION)
+        ours, theirs = net.encode(sim.pictures, Domain.SIMULATION), net.encode(real.pictures, Domain.REALITY)
+        return Seen(sim, ours, Domain.SIMULATION), Seen(real, theirs, Domain.REALITY)
+    both, n = net.encode(torch.cat([sim.pictures, real.pictures])), len(sim.pictures)
+    return Seen(sim, both[:n], Domain.SIMULATION), Seen(real, both[n:], Domain.SIMULATION)
 
 
 def leaves(net: GraspNet, apart: bool) -> tuple[Seen, Seen]:
     """As `looked`, but the features are variables of their own."""
-    sim, real = looked(net, 0, apart)
-    return tuple(replace(seen, features=seen.features.detach().requires_grad_()) for seen in (sim, real))  # type: ignore[return-value]
+    looks = looked(net, 0, apart)
+    sim, real = (replace(seen, features=seen.features.detach().requires_grad_()) for seen in looks)
+    return sim, real
 
 
 def shaken(net: GraspNet) -> None:
@@ -125,22 +127,17 @@ def cells(maps: Tensor, side: int) -> Tensor:
 def read(net: GraspNet, layer: str, sim: Seen, real: Seen) -> tuple[Tensor, Tensor]:
     if layer == "trunk":
         return cells(sim.features, 4).flatten(1), cells(real.features, 4).flatten(1)
-    features, poses, commands, shift = (
-        [sim.features, real.features],
-        [sim.batch.poses, real.batch.poses],
-        [sim.batch.commands[:, :1], real.batch.commands],
-        [sim.batch.shift, real.batch.shift],
-    )
+    given = [(x.features, x.batch.poses, x.batch.commands[:, :1], x.batch.shift) for x in (sim, real)]
     if sim.domain != real.domain:
-        ours, theirs = (net.embed(*one)[:, 0] for one in zip(features, poses, commands, Domain, shift, strict=True))
-    else:
-        together = (torch.cat(features), torch.cat(poses), torch.cat(commands), Domain.SIMULATION, torch.cat(shift))
-        ours, theirs = net.embed(*together)[:, 0].split([len(one) for one in features])
-    return ours, theirs
+        ours, theirs = (net.embed(*one[:3], domain, one[3])[:, 0] for one, domain in zip(given, Domain, strict=True))
+        return ours, theirs
+    maps, poses, commands, shift = (torch.cat(pair) for pair in zip(*given, strict=True))
+    both = net.embed(maps, poses, commands, Domain.SIMULATION, shift)[:, 0]
+    return both[: len(sim.features)], both[len(sim.features) :]
 
 
 def called_real(classifier: nn.Module, features: Tensor) -> Tensor:
-    return 1 / (1 + (-classifier(features)).exp())
+    return torch.sigmoid(classifier(features))
 
 
 def cross_entropy(classifier: nn.Module, ours: Tensor, theirs: Tensor) -> Tensor:
@@ -244,7 +241,8 @@ def consistency(method: Any, net: GraspNet, sim: Seen, real: Seen) -> tuple[Tens
 
 def off_by(net: GraspNet, seen: Seen) -> Tensor:
     """By how much the gripper is seen elsewhere than the nominal camera would show it."""
-    return net.locate(seen.features) - net.project(seen.batch.poses[:, :3]) - seen.batch.shift
+    nominal: Tensor = net.project(seen.batch.poses[:, :3]) + seen.batch.shift
+    return net.locate(seen.features) - nominal
 
 
 Objectives = Callable[[Any, GraspNet, Seen, Seen], tuple[Tensor, Tensor | None]]
@@ -321,9 +319,13 @@ def features(net: GraspNet, method: Any, sim: Seen, real: Seen) -> tuple[Tensor,
     return read(net, getattr(method.config, "layer", "trunk"), sim, real)
 
 
+def length(x: Tensor) -> Tensor:
+    return x.square().sum().sqrt()
+
+
 def unequal_covariances(net: GraspNet, method: Any, sim: Seen, real: Seen) -> Tensor:
     ours, theirs = (covariance(x) for x in features(net, method, sim, real))
-    return (ours - theirs).norm() / (ours.norm() + theirs.norm())
+    return length(ours - theirs) / (length(ours) + length(theirs))
 
 
 def energy_distance(net: GraspNet, method: Any, sim: Seen, real: Seen) -> Tensor:
@@ -335,15 +337,15 @@ def energy_distance(net: GraspNet, method: Any, sim: Seen, real: Seen) -> Tensor
 def far_from_the_nearest_pose(net: GraspNet, method: Any, sim: Seen, real: Seen) -> Tensor:
     ours, theirs = features(net, method, sim, real)
     nearest = torch.cdist(real.batch.poses[:, :3], sim.batch.poses[:, :3]).argmin(dim=1)
-    return (ours[nearest] - theirs).norm()
+    return length(ours[nearest] - theirs)
 
 
 def gripper_off_in_simulation(net: GraspNet, method: Any, sim: Seen, real: Seen) -> Tensor:
-    return off_by(net, sim).norm(dim=1).mean()
+    return length(off_by(net, sim))
 
 
 def targets_that_disagree(net: GraspNet, method: Any, sim: Seen, real: Seen) -> Tensor:
-    return off_by(net, real).reshape(-1, FRAMES, 2).std(dim=1).mean()
+    return off_by(net, real).reshape(-1, FRAMES, 2).var(dim=1).sum().sqrt()
 
 
 Measure = Callable[[GraspNet, Any, Seen, Seen], Tensor]

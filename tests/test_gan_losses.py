@@ -9,7 +9,7 @@ from torch import nn
 
 from graspgap.adaptation.augment import recoloured
 from graspgap.adaptation.frozen import frozen
-from graspgap.adaptation.losses import mask_disagreement, patch_nce
+from graspgap.adaptation.losses import mask_disagreement, mask_distance, patch_nce
 from graspgap.adaptation.pixel.perceptual import perception_loss
 from graspgap.contract import SemanticClass
 
@@ -52,6 +52,18 @@ def test_patch_nce_looks_at_one_picture_at_a_time_and_teaches_the_made_side_alon
 def logits(masks: torch.Tensor) -> torch.Tensor:
     """Sure of the given classes."""
     return 50 * nn.functional.one_hot(masks, len(SemanticClass)).movedim(-1, -3).float()
+
+
+def test_mask_distance_is_the_mean_brier_score() -> None:
+    drawn, masks = random(2, 2, 4, 3, 3), torch.randint(0, 4, (2, 2, 3, 3), generator=torch.Generator().manual_seed(1))
+    scores = []
+    for b, k, row, column in np.ndindex(*masks.shape):
+        p = np.exp(drawn[b, k, :, row, column].double().numpy())
+        p /= p.sum()
+        scores.append(sum((p[c] - float(c == masks[b, k, row, column])) ** 2 for c in range(4)))
+    assert mask_distance(drawn, masks).item() == pytest.approx(float(np.mean(scores)), rel=1e-5)
+    assert mask_distance(logits(masks), masks).item() == pytest.approx(0, abs=1e-6)
+    assert mask_distance(logits((masks + 1) % 4), masks).item() == pytest.approx(2)
 
 
 def test_mask_disagreement_of_hard_masks_is_one_less_dice() -> None:

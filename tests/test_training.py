@@ -15,7 +15,7 @@ from conftest import REAL, SIM, PaperWorld
 from graspgap.adaptation.feature import FEATURES, FeatureConfig
 from graspgap.adaptation.feature.statistics import recalibrate
 from graspgap.adaptation.pixel.graspgan import GraspGan
-from graspgap.contract import command_between
+from graspgap.contract import SemanticClass, command_between
 from graspgap.datasets import open_dataset
 from graspgap.deployment.predictor import NetworkPredictor
 from graspgap.errors import UserError
@@ -250,6 +250,21 @@ def test_critics_and_generator_have_losses_of_their_own(sim_data: Path, real_dat
     assert set(losses) == {"adversarial", "content", "masks", "task", "features"}
     torch.stack(list(losses.values())).sum().backward()
     assert all(parameter.grad is not None for parameter in gan(trainer).generator.parameters())
+
+
+def test_graspgan_keeps_what_its_settings_say(sim_data: Path, real_data: Path) -> None:
+    """A brighter background costs content with `everywhere` alone, and other features by where they are."""
+    sim, real = open_dataset(sim_data).simulated(), open_dataset(real_data).unlabelled()
+    found = {}
+    for name, change in (("plain", {}), ("everywhere", {"everywhere": True}), ("head", {"match_head": True})):
+        trainer = AdapterTrainer(replace(ADAPTER, options=replace(GRASPGAN, **change)), sim, real, CPU)
+        batch, method = trainer.batch(0), gan(trainer)
+        background = (batch.masks < SemanticClass.ARM).repeat_interleave(3, dim=1)
+        made = batch.pictures + 0.5 * background
+        found[name] = method.generator_losses(batch, made, method.generator(batch.pictures, batch.noise)[1])
+    assert found["plain"]["content"].item() == pytest.approx(0, abs=1e-5)
+    assert found["everywhere"]["content"].item() > 0.1
+    assert found["head"]["features"].item() != pytest.approx(found["plain"]["features"].item(), rel=1e-3)
 
 
 def test_augmented_critics_see_real_and_made_pictures_changed(sim_data: Path, real_data: Path) -> None:

@@ -107,6 +107,13 @@ def mask_loss(logits: Float[Tensor, "b k c h w"], masks: Int[Tensor, "b k h w"])
 
 
 @full_precision
+def mask_distance(logits: Float[Tensor, "b k c h w"], masks: Int[Tensor, "b k h w"]) -> Float[Tensor, ""]:
+    """Mean squared distance of predicted class probabilities from the semantic masks, 0 to 2 (a Brier score)."""
+    wanted = functional.one_hot(masks.long(), logits.shape[2]).movedim(-1, 2)
+    return (logits.softmax(dim=2) - wanted).square().sum(dim=2).mean()
+
+
+@full_precision
 def grasp_loss(logits: Float[Tensor, "b n"], success: Float[Tensor, "b n"]) -> Float[Tensor, ""]:
     """Binary cross-entropy of grasp success; `success` is 0 or 1, or NaN where a command has no label. The mean is over
     the labels of all processes, which may have unequal numbers of them."""

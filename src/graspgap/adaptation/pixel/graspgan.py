@@ -21,11 +21,13 @@ from graspgap.adaptation.losses import (
     grasp_loss,
     lsgan_discriminator,
     lsgan_generator,
+    mask_distance,
     mask_loss,
     masked_pmse,
     mean_verdict,
 )
 from graspgap.adaptation.pixel.base import AdapterBatch, Losses, PixelConfig, PixelMethod
+from graspgap.config import LATER
 from graspgap.contract import Camera, SemanticClass
 from graspgap.networks import Discriminators, DiscriminatorsConfig, Generator, GeneratorConfig, GraspNet, GraspNetConfig
 from graspgap.networks.normalization import Domain
@@ -52,6 +54,16 @@ class GraspGanConfig(PixelConfig):
     """Of the generator and of the grasp network trained beside it."""
     critic_rate: float = 0.35
     """Learning rate of the discriminators, as a share of the generator's: at 1 they win."""
+    everywhere: bool = field(default=False, metadata=LATER)
+    """Content loss over the whole picture, as notes on the paper have it, not over arm and objects alone: then floor
+    and table change in colour with them or not at all."""
+    mask_l2: bool = field(default=False, metadata=LATER)
+    """Mask loss as the squared distance of class probabilities, as in those notes, not as cross-entropy."""
+    match_head: bool = field(default=False, metadata=LATER)
+    """Feature matching on the last hidden layer, as in those notes, not on the trunk's map. With the join `project`
+    that layer sees a crop around the command's target, which leaves the rest of the picture free."""
+    beta2: float = field(default=0.99, metadata=LATER)
+    """Adam's second decay, of both sides; the first is 0.5."""
     augment: bool = False
     """Show the discriminators randomly shifted and coloured pictures, for few real ones: they learn those by heart."""
 
@@ -79,17 +91,17 @@ class GraspGan(PixelMethod):
         self.noise_channels = config.generator.noise
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """Adam (0.5, 0.99) for each side: the generator's, and that of the critics (discriminators, grasp network)."""
-        config = self.config
+        """Adam for each side: the generator's, and that of the critics (discriminators, grasp network)."""
+        config, betas = self.config, (0.5, self.config.beta2)
         critics = [
             {"params": self.discriminators.parameters(), "lr": config.learning_rate * config.critic_rate},
             {"params": self.grasp.parameters(), "lr": config.learning_rate},
         ]
         return {
             "generator": torch.optim.Adam(
-                self.generator.parameters(), lr=config.learning_rate, betas=(0.5, 0.99), fused=True
+                self.generator.parameters(), lr=config.learning_rate, betas=betas, fused=True
             ),
-            "critics": torch.optim.Adam(critics, betas=(0.5, 0.99), fused=True),
+            "critics": torch.optim.Adam(critics, betas=betas, fused=True),
         }
 
     def turns(self, batch: AdapterBatch, progress: float) -> Iterator[tuple[str, Losses]]:
@@ -108,19 +120,23 @@ class GraspGan(PixelMethod):
         """Weighted losses of the generator; `made` carries its gradient."""
         config = self.config
         losses = {"adversarial": config.adversarial * lsgan_generator(self.judged(made, batch.draws[1]))}
-        foreground = batch.masks >= SemanticClass.ARM
+        kept = torch.ones_like(batch.masks, dtype=torch.bool) if config.everywhere else batch.masks >= SemanticClass.ARM
         content = [
             masked_pmse(m, s, f)
-            for m, s, f in zip(made.split(3, 1), batch.pictures.split(3, 1), foreground.unbind(1), strict=True)
+            for m, s, f in zip(made.split(3, 1), batch.pictures.split(3, 1), kept.unbind(1), strict=True)
         ]
         losses["content"] = config.content * torch.stack(content).mean()
-        losses["masks"] = config.masks * mask_loss(mask_logits, batch.masks)
+        losses["masks"] = config.masks * (mask_distance if config.mask_l2 else mask_loss)(mask_logits, batch.masks)
         if config.task or config.features:
             features = self.grasp.encode(made, Domain.REALITY)
             logits = self.grasp.score(features, batch.poses, batch.commands, Domain.REALITY)
             losses["task"] = config.task * grasp_loss(logits, batch.success)
             with torch.no_grad():
                 source = self.grasp.encode(batch.pictures)
+                if config.match_head:
+                    source = self.grasp.embed(source, batch.poses, batch.commands)
+            if config.match_head:
+                features = self.grasp.embed(features, batch.poses, batch.commands, Domain.REALITY)
             losses["features"] = config.features * feature_matching(features, source)
         return losses
 
