@@ -370,6 +370,8 @@ def test_a_finished_stage_is_not_run_again_and_keeps_its_settings(tmp_path: Path
 def test_a_stage_that_grows_is_run_again_with_other_words(tmp_path: Path) -> None:
     run_stages(tmp_path, [Stage("scores/a", ("--version",), grows=True)], workers=1)
     more = Stage("scores/a", ("--help",), grows=True)
+    reader = Stage("scores/b", ("--version",), ("scores/a",))
+    assert needed([more, reader], {"scores/b"}) == [more]
     run_stages(tmp_path, [more], workers=1)
     assert read_json(tmp_path / "stages/scores-a.json", "a stage")["arguments"] == ["--help"]
     written = (tmp_path / "stages/scores-a.json").stat().st_mtime_ns

@@ -85,8 +85,8 @@ def _from_home(stage: Stage, arguments: Sequence[str]) -> list[str]:
 
 
 def needed(stages: Sequence[Stage], done: set[str], only: str = "") -> list[Stage]:
-    """The stages that must run, in their order: those that nothing else reads, as far as they have not finished and
-    their names match the pattern `only`, and what they read, and so on.
+    """The stages that must run, in their order: those that nothing else reads or that have grown, as far as they have
+    not finished and their names match the pattern `only`, and what they read, and so on.
 
     So a study whose attempts are all there needs no data any more.
 
@@ -99,7 +99,7 @@ def needed(stages: Sequence[Stage], done: set[str], only: str = "") -> list[Stag
     read = {name for stage in stages for name in stage.after}
     wanted: set[str] = set()
     for stage in reversed(stages):  # what a stage reads comes before it
-        goal = fnmatchcase(stage.name, only) if only else stage.name not in read
+        goal = fnmatchcase(stage.name, only) if only else stage.grows or stage.name not in read
         if stage.name not in done and (goal or stage.name in wanted):
             wanted |= {stage.name, *stage.after}
     return [stage for stage in stages if stage.name in wanted - done]
