@@ -99,15 +99,15 @@ def _pairs(base: Path, folder: str) -> str:
 
 
 def _benchmark(base: Path, words: str) -> str:
-    """The chosen columns of a benchmark's rows."""
+    """The chosen columns of a benchmark's rows; blank where a row has none."""
     name, _, columns = words.partition(":")
     chosen = columns.split(",")
     rows = read_json(base / name, "a benchmark")["rows"]
-    missing = sorted(set(chosen) - set(rows[0]))
+    missing = sorted(set(chosen).difference(*rows))
     if missing:
         raise UserError(f"{base / name} has no column '{missing[0]}', expected by a table of the Markdown file")
     header = [column.replace("_", " ") for column in chosen]
-    return markdown(header, "l" + "r" * (len(chosen) - 1), [[_text(row[column]) for column in chosen] for row in rows])
+    return markdown(header, "l" + "r" * (len(chosen) - 1), [[_text(row.get(column)) for column in chosen] for row in rows])
 
 
 def _arms(base: Path, words: str) -> str:
