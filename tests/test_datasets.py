@@ -15,6 +15,7 @@ from graspgap.datasets.reader import open_dataset
 from graspgap.datasets.schema import COLUMNS, PictureRow, arrow_schema
 from graspgap.datasets.writer import config_hash, finish, shard_done, write_shard
 from graspgap.errors import UserError
+from graspgap.files import write_json
 
 SIZE = 16
 SIM = WorldSpec("sim", SIZE, Workspace(), Camera(), has_masks=True, has_state=True, is_reality=False)
@@ -394,3 +395,9 @@ def test_what_is_no_dataset_is_refused(tmp_path, sim):
     with pytest.raises(UserError, match="16 pixels, expected 64"):
         open_dataset(sim[0]).require_image_size(64)
     open_dataset(sim[0]).require_image_size(SIZE)
+
+
+def test_a_file_in_place_of_a_folder_is_said_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"can't write .*file/run/config\.json: Not a directory"):
+        write_json(tmp_path / "file/run/config.json", {})

@@ -104,6 +104,7 @@ def test_what_can_not_be_an_attempt_is_skipped_with_the_reason(source, tmp_path)
         (found,) = read_report(tmp_path / why).skipped.items()
         assert found[0].startswith(why)
         assert found[1].count == 3
+        assert found[1].names == ["episode 0", "episode 1", "episode 2"]
 
 
 @pytest.mark.parametrize(

@@ -514,7 +514,8 @@ def test_chosen_arms_stand_side_by_side_in_two_worlds(tmp_path: Path) -> None:
 
 
 def test_a_benchmarks_rows_become_a_table(tmp_path: Path) -> None:
-    write_json(tmp_path / "speed.json", {"rows": [{"what": "sim", "per_second": 9.5, "more": 1, "none": None}, {"what": "b"}]})
+    rows = [{"what": "sim", "per_second": 9.5, "more": 1, "none": None}, {"what": "b"}]
+    write_json(tmp_path / "speed.json", {"rows": rows})
     text = "<!-- benchmark speed.json:what,per_second,none -->\n<!-- end -->"
     table = filled(text, tmp_path).splitlines()[1:5]
     assert table == ["| what | per second | none |", "| --- | ---: | ---: |", "| sim | 9.5 |  |", "| b |  |  |"]

@@ -217,6 +217,19 @@ def test_a_log_has_losses_gradients_verdicts_and_pictures(
     }
 
 
+def test_a_side_without_a_turn_has_no_gradient_of_an_earlier_step(
+    views: tuple[SimulatedView, UnlabelledView],
+) -> None:
+    """The judge of `perceptual` learns in the first steps alone."""
+    trainer = AdapterTrainer(AdapterTrainingConfig("perceptual", OPTIONS["perceptual"], 10, 4), *views, CPU)
+    sides = []
+    for step in (0, 9):
+        trainer.engine.measure(True)
+        trainer.step(step)
+        sides.append(set(trainer.engine.norms))
+    assert sides[0] - sides[1] == {"judge"}
+
+
 def test_a_log_goes_on_from_the_sums_of_a_checkpoint(tmp_path: Path) -> None:
     log = TrainingLog(tmp_path / "log.jsonl", 0, every=4)
     log.add({"loss": 1.0})

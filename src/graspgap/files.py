@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from upath import UPath
@@ -40,7 +40,8 @@ def atomic(path: AnyPath) -> Iterator[AnyPath]:
         why = error.strerror or str(error)
         raise UserError(f"can't write {path}: {why}; free the disk or choose another folder, then run again") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # such as below a file that was taken for a folder: said already
+            temporary.unlink(missing_ok=True)
 
 
 def remove_leftovers(folder: Location) -> None:

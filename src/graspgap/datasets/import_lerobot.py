@@ -107,9 +107,9 @@ class _Episodes:
                 yield Skip("success is missing, or neither true nor false", name)
                 return
             if mapping.grasp == "gripper":
-                name = mapping.gripper or ""
-                gripper = pick(numbers(table[name], name), (mapping.gripper_index,), name)[:, 0]
-                when = closing(gripper, mapping.threshold, mapping.closed == "below")
+                feature = mapping.gripper or ""
+                openings = pick(numbers(table[feature], feature), (mapping.gripper_index,), feature)[:, 0]
+                when = closing(openings, mapping.threshold, mapping.closed == "below")
                 if when is None:
                     yield Skip("fingers don't close", name)
                     return

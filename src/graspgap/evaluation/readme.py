@@ -107,7 +107,8 @@ def _benchmark(base: Path, words: str) -> str:
     if missing:
         raise UserError(f"{base / name} has no column '{missing[0]}', expected by a table of the Markdown file")
     header = [column.replace("_", " ") for column in chosen]
-    return markdown(header, "l" + "r" * (len(chosen) - 1), [[_text(row.get(column)) for column in chosen] for row in rows])
+    entries = [[_text(row.get(column)) for column in chosen] for row in rows]
+    return markdown(header, "l" + "r" * (len(chosen) - 1), entries)
 
 
 def _arms(base: Path, words: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from graspgap.objects.everyday import EVERYDAY
 from graspgap.objects.workshop import WORKSHOP
 
@@ -11,5 +13,6 @@ KINDS = {kinds.name: kinds for kinds in (EVERYDAY, WORKSHOP)}
 
 def kind_of(name: str) -> str:
     """The family of an object of a set of families; of others their name."""
-    kinds = KINDS.get(name.split("-")[0])
+    found = re.fullmatch(r"(\w+)-(train|test)-\d{3,}", name)
+    kinds = KINDS.get(found[1]) if found else None
     return kinds.family_of(name) if kinds else name

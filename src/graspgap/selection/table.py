@@ -100,5 +100,5 @@ KINDS: dict[str, dict[str, Score]] = {"adapter": ADAPTER_SCORES, "policy": POLIC
 """Scores by what is scored."""
 
 DEFAULTS = {"adapter": "kernel_distance", "policy": "feature_distance"}
-"""The scores that `graspgap score` ranks by: a provisional choice, until the study of scores (`evaluation/ranking.py`)
-has said which ones follow true success. Change them here."""
+"""The scores that `graspgap score` ranks by, chosen by how they followed true success in a study of all methods
+(docs/choosing.md)."""

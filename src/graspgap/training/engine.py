@@ -42,9 +42,14 @@ class Engine:
         self.device, self.type = device, TYPES.get(precision)
         self.scaler = torch.amp.GradScaler(device.type) if precision == "fp16" else None
         self.measuring = False
-        """Whether `descend` is to measure the norms of the gradients."""
         self.norms: dict[str, float] = {}
-        """Norm of the gradient of each side's last turn."""
+        """Norm of the gradient of each side in the last step that was measured; none of sides that had no turn."""
+
+    def measure(self, wanted: bool) -> None:
+        """Whether the step that begins is to measure the norms of its gradients."""
+        self.measuring = wanted
+        if wanted:
+            self.norms = {}
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Around networks: what is safe in 16 bits is computed in them. Casts of weights aren't kept, because one made

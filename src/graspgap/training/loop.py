@@ -88,7 +88,7 @@ def run_steps(
     saved = time.monotonic()
     with tracking(watch.trackers, out, done, trainer.config) as track, progress(what, steps, done) as advance:
         for step in range(done, steps):
-            trainer.engine.measuring = log.due(step)
+            trainer.engine.measure(log.due(step))
             losses = trainer.step(step)
             check_finite(step, losses)
             log.add(losses)
