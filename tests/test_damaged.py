@@ -13,12 +13,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 from tfrecord import example_pb2
 
 pytest.importorskip("mcap", reason="extra recordings")
 pytest.importorskip("av", reason="extra recordings")
 
 from fuzz_recordings import GOOGLE, IMAGES, LEROBOT, RLDS, _dataset, _rlds
+from graspgap.cli.main import main
+from graspgap.collection.policies import make_policy
 from graspgap.contract import Camera
 from graspgap.datasets import open_dataset
 from graspgap.datasets.check import verify
@@ -29,19 +33,32 @@ from graspgap.datasets.import_rlds import import_rlds
 from graspgap.datasets.import_rosbag import RosbagMapping, import_rosbag
 from graspgap.datasets.importing import REPORT, Reason, Report, read_report
 from graspgap.datasets.pictures import decode_whole_picture
+from graspgap.datasets.summary import summary
 from graspgap.deployment.align.points import read_points
 from graspgap.deployment.calibration import load_calibration
+from graspgap.deployment.load import open_predictor
+from graspgap.deployment.onnx_predictor import CHECK
 from graspgap.errors import LONGEST, UserError
+from graspgap.evaluation.film import FilmFacts, saved_films
 from graspgap.evaluation.results import AttemptRecord, EvaluationResult, load, save
+from graspgap.evaluation.stages import Stage, finished_seconds, record_path
 from graspgap.evaluation.study_file import FOLDER, read_study
+from graspgap.evaluation.trials import Arm, TrialSettings, evaluate
 from graspgap.files import read_json, sha256
 from graspgap.runs import begin_run, read_run
+from graspgap.selection import scoring
+from graspgap.selection.record import RunScores
+from graspgap.tensors import load_checkpoint, save_checkpoint
+from graspgap.training.log import TrainingLog, read_warnings
 from graspgap.worlds.camera_file import read_camera
+from graspgap.worlds.catalog import WorldChoice
 from graspgap.worlds.limits import read_safety
 from mutations import framed, unframed
 from recordings import compressed, png, shade, write_lerobot, write_mcap
+from serving import write_policy
 from test_import import put
 from test_import_google_grasping import record, write
+from trainers import NETWORK
 
 
 def refused(call: Callable[[], object], words: str) -> None:
@@ -76,11 +93,32 @@ ENTRY = {"file": "data/shard-00000.parquet", "rows": 4, "bytes": 1, "sha256": ""
         ({"shards": ["data/shard-00000.parquet"]}, "a shard is no table"),
         ({"camera": {"position": [0, 1]}}, "camera has no 'target'|expected a list of 3"),
         ({"policies": 3}, "'policies' is no table"),
+        ({"policies": {"x": 3}}, "policy 'x' is no table"),
+        ({"policies": {"x": {"attempts": 6}}}, "policy 'x' has no 'successes'"),
+        ({"config": {"made_from": 3}}, "'made_from' is no list"),
+        ({"config": {"made_from": [3]}}, "an entry of 'made_from' is no table"),
+        ({"config": {"made_from": [{"path": "x"}]}}, "has no 'config'"),
+        ({"config": {"made_from": [{"path": "x", "config": {"made_from": [3]}}]}}, "'made_from' is no table"),
     ],
 )
 def test_a_dataset_with_damaged_facts(dataset: Path, changes: dict[str, Any], words: str) -> None:
     meta(dataset, **changes)
     refused(lambda: open_dataset(dataset), words)
+
+
+@pytest.mark.parametrize("name", ["camera", "workspace", "config", "versions"])
+def test_a_dataset_that_lacks_a_fact(dataset: Path, name: str) -> None:
+    path = dataset / "meta.json"
+    path.write_text(json.dumps({key: value for key, value in json.loads(path.read_text()).items() if key != name}))
+    refused(lambda: open_dataset(dataset), f"meta.json is damaged .it has no '{name}'")
+
+
+def test_a_dataset_of_which_nobody_knows_the_camera(dataset: Path) -> None:
+    meta(dataset, camera=None, workspace=None)
+    data = open_dataset(dataset)
+    assert summary(dataset)["camera"] is None
+    refused(lambda: scoring._camera(data, data), "nobody has said the camera of .*data, which")
+    refused(lambda: scoring._workspace(data, data), "nobody has said the workspace of")
 
 
 def test_a_dataset_whose_pictures_are_smaller_than_it_says_takes_no_memory_for_them(dataset: Path) -> None:
@@ -324,3 +362,225 @@ def test_a_long_message_keeps_its_beginning_and_its_end() -> None:
     text = str(UserError("begin " + "x" * 10**6 + " end"))
     assert (text[:5], text[-3:]) == ("begin", "end")
     assert len(text) < LONGEST + 10
+
+
+def put_json(path: Path, value: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value))
+    return path
+
+
+def without(values: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key != name}
+
+
+@pytest.mark.parametrize("found", [[], "x"])
+def test_a_policy_whose_config_is_something_else(tmp_path: Path, found: Any) -> None:
+    put_json(tmp_path / "config.json", found)
+    refused(
+        lambda: open_predictor(tmp_path), r"config.json is damaged \(.*kind|config.json is damaged \(it is no table"
+    )
+    assert main(["evaluate", str(tmp_path / "out"), "--policy", str(tmp_path), "--world", "sim"]) == 2
+
+
+FACTS = {"network": {"image_size": 16, "camera": asdict(Camera())}, "domain": "reality"}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ({}, "has no 'policy'"),
+        ({"policy": 3, "sha256": ""}, "'policy' in it is 3, expected a table"),
+        ({"policy": {}, "sha256": ""}, "has no 'network'"),
+        ({"policy": {"network": {"image_size": "16"}}, "sha256": ""}, "expected whole number"),
+        ({"policy": {"network": {"image_size": 16, "camera": {"x": 1}}}, "sha256": ""}, "'x' is unknown"),
+        ({"policy": FACTS}, "has no 'sha256'"),
+    ],
+)
+def test_an_export_with_other_facts(tmp_path: Path, inputs: dict[str, Any], words: str) -> None:
+    put_json(tmp_path / CHECK, {})
+    put_json(tmp_path / "config.json", {"kind": "export", "config": {}, "inputs": inputs})
+    refused(lambda: open_predictor(tmp_path), f"config.json.* is damaged .*{words}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"network": {"widht": 3}}, "'widht' is unknown: did you mean 'width'"),
+        ({"network": {"width": "64"}}, "'width' in it is '64', expected whole number"),
+        ({"network": {"camera": None}}, "'camera' in it is None, expected a table"),
+        ({"network": 3}, "'network' in it is 3, expected a table"),
+        ({"domain": "mars"}, "domain in .*config.json 'mars' is unknown: .*simulation, reality"),
+        ({"domain": 3}, "'domain' in it is 3, expected text"),
+        ({"front_end": []}, "'front_end' in it is"),
+        ({"front_end": {}}, "has no 'method'"),
+        ({"front_end": {"method": "x"}}, "method in .* 'x' is unknown"),
+        ({"front_end": {"method": "cut"}}, "the front end in .* is damaged .it is no table"),
+        ({"front_end": {"method": "cut", "options": {"x": 1}}}, "'x' is unknown"),
+    ],
+)
+def test_a_policy_with_other_facts(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
+    run = write_policy(tmp_path / "run", NETWORK)
+    assert open_predictor(run)[0].image_size == NETWORK.image_size
+    values = json.loads((run / "config.json").read_text())
+    put_json(run / "config.json", values | {"inputs": {"policy": values["inputs"]["policy"] | changes}})
+    refused(lambda: open_predictor(run), words)
+
+
+@pytest.mark.parametrize("name", ["policy", "network", "domain"])
+def test_a_policy_that_lacks_a_fact(tmp_path: Path, name: str) -> None:
+    run = write_policy(tmp_path / "run", NETWORK)
+    values = json.loads((run / "config.json").read_text())
+    inputs = {} if name == "policy" else {"policy": without(values["inputs"]["policy"], name)}
+    put_json(run / "config.json", values | {"inputs": inputs})
+    refused(lambda: open_predictor(run), f"config.json is damaged .it has no '{name}'.: restore it, or train again")
+
+
+@pytest.mark.parametrize("found", [[], [1], {}, {"kind": "study"}, {"kind": "study", "config": {"seed": 0}}])
+def test_a_report_of_a_damaged_study(tmp_path: Path, found: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    put_json(tmp_path / "config.json", found)
+    assert main(["report", str(tmp_path)]) == 2
+    assert "config.json is damaged" in capsys.readouterr().err
+    put_json(tmp_path / "config.json", {"kind": "study", "config": {"preset": "tiny"}})
+    assert main(["report", str(tmp_path)]) == 2
+    assert "has no 'seed'" in capsys.readouterr().err
+
+
+RECORD = asdict(AttemptRecord(0, 0, True, None, 4, None, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        ({}, "it has no 'records'"),
+        (3, "it is no table"),
+        ([{}], "has no 'attempt'"),
+        ({"records": [RECORD]}, "it has no 'objects'"),
+        ({"records": [RECORD | {"x": 1}], "objects": {}}, "'x' is unknown"),
+        ({"records": [RECORD | {"success": "yes"}], "objects": {}}, "expected true or false"),
+        ({"records": [RECORD], "objects": {"0": "mug"}}, "'objects' in it is"),
+    ],
+)
+def test_a_piece_of_an_evaluation_with_other_values(tmp_path: Path, found: Any, words: str) -> None:
+    settings = TrialSettings(WorldChoice("sim", split="test", image_size=32))
+    policy = make_policy(settings.policy, settings.steps_per_attempt)
+    begin_run(tmp_path, "evaluation", settings, {"policy": policy.identity})
+    path = put_json(tmp_path / "pieces/000000-000001.json", [RECORD])  # as version 0.1.0 wrote it
+    assert evaluate(tmp_path, settings, 1, Arm(), 1).records == [AttemptRecord(**RECORD)]
+    put_json(path, found)
+    refused(lambda: evaluate(tmp_path, settings, 1, Arm(), 1), f"000001.json is damaged .*{words}")
+
+
+STAGE = Stage("data/a", ("collect", "out/data/a"))
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        ([], "it is no table"),
+        ({}, "it has no 'arguments'"),
+        ({"arguments": ["collect", 3], "seconds": 1.0}, "'arguments' in it is .*expected a list of texts"),
+        ({"arguments": ["collect", "out/data/a"]}, "it has no 'seconds'"),
+        ({"arguments": ["collect", "out/data/a"], "seconds": "x"}, "'seconds' in it is 'x', expected number"),
+        ({"arguments": ["collect", "out/data/a"], "seconds": 1, "cpu_seconds": "x"}, "'cpu_seconds' in it is 'x'"),
+    ],
+)
+def test_a_stage_with_another_record(tmp_path: Path, found: Any, words: str) -> None:
+    path = put_json(record_path(tmp_path, STAGE), {"arguments": list(STAGE.arguments), "seconds": 2})
+    assert finished_seconds(tmp_path, STAGE) == 2.0
+    put_json(path, found)
+    refused(lambda: finished_seconds(tmp_path, STAGE), f"data-a.json is damaged .*{words}")
+
+
+def test_the_plan_of_a_study_with_a_damaged_stage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put_json(tmp_path / "stages/data-sim.json", [])
+    assert main(["study", str(tmp_path), "--preset", "tiny", "--plan"]) == 2
+    assert "data-sim.json is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "found",
+    [[], {}, {"x": 1}, asdict(FilmFacts(0, 0, True, None)) | {"predicted": 3}],
+)
+def test_a_film_with_other_facts(tmp_path: Path, found: Any) -> None:
+    facts = FilmFacts(0, 0, True, None, (0.5, 1.0))
+    path = put_json(tmp_path / "films/000000.json", asdict(facts))
+    assert saved_films(tmp_path)[0].facts == facts
+    put_json(path, found)
+    refused(lambda: saved_films(tmp_path), "000000.json is damaged .*: delete it and film the attempt again")
+
+
+KEPT = RunScores("a", "adapter", "", "", "none", ["dann"], 0, 0, {"sim": 1}, {"x": None, "y": 0.5})
+
+
+@pytest.mark.parametrize("found", [[], {}, asdict(KEPT) | {"x": 1}, asdict(KEPT) | {"features": "dann"}])
+def test_kept_scores_with_other_values(tmp_path: Path, found: Any) -> None:
+    path = put_json(tmp_path / "runs/adapter-a.json", asdict(KEPT))
+    scorer = object.__new__(scoring.Scorer)  # not asked: the weights are the same
+    runs = [scoring.Candidate("adapter", tmp_path / "a")]
+    assert scoring.score_runs(tmp_path, runs, scorer) == [KEPT]
+    put_json(path, found)
+    refused(lambda: scoring.score_runs(tmp_path, runs, scorer), "adapter-a.json is damaged .*: delete it and score")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("{}", "it has no 'step'"),
+        ("[]", "it is no table"),
+        ('{"step": "x"}', "'step' in it is 'x', expected whole number"),
+        ('{"step": 2, "health": 3}', "'health' in it is 3, expected a table of numbers"),
+    ],
+)
+def test_a_training_log_of_something_else(tmp_path: Path, line: str, words: str) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_text('{"step": 1}\n' + line + "\n")
+    refused(lambda: TrainingLog(path, 5), f"line 2 of .*log.jsonl is damaged .*{words}")
+
+
+def test_a_training_log_that_ends_in_what_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(b'{"step": 1}\n\xff\xfe\n')
+    assert TrainingLog(path, 5).entries == [{"step": 1}]
+    path.write_text('{"step": 1, "warnings": 3}\n' + "1" * 5000)
+    assert read_warnings(path) == []
+    assert TrainingLog(path, 5).entries == [{"step": 1, "warnings": 3}]
+
+
+def parts(*sizes: int) -> tuple[dict[str, torch.nn.Module], dict[str, torch.optim.Optimizer]]:
+    """Layers after one step."""
+    net = torch.nn.Sequential(*(torch.nn.Linear(2, size, bias=False) for size in sizes))
+    optimizer = torch.optim.Adam(net.parameters())
+    for weight in net.parameters():
+        weight.grad = torch.ones_like(weight)
+    optimizer.step()
+    return {"net": net}, {"adam": optimizer}
+
+
+@pytest.mark.parametrize("sizes", [(3,), (2, 2)])
+def test_a_checkpoint_of_another_network(tmp_path: Path, sizes: tuple[int, ...]) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    modules, optimizers = parts(2)
+    save_checkpoint(path, 3, *parts(*sizes))
+    refused(lambda: load_checkpoint(path, modules, optimizers), "is of another network .*again")
+    save_checkpoint(path, 3, modules, parts(*sizes)[1])
+    refused(lambda: load_checkpoint(path, modules, optimizers), "is of another optimizer .*again")
+
+
+@pytest.mark.parametrize(
+    "metadata", [{"step": "x"}, {"step": "-1"}, {"step": "1", "notes": "[]"}, {"step": "1", "notes": "{"}]
+)
+def test_a_checkpoint_with_other_notes(tmp_path: Path, metadata: dict[str, str]) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    save_checkpoint(path, 3, *parts(2), {"a": 1})
+    assert load_checkpoint(path, *parts(2)) == (3, {"a": 1})
+    save_file(load_file(path), path, metadata)
+    refused(lambda: load_checkpoint(path, *parts(2)), "is damaged .*training starts anew")
+
+
+@pytest.mark.parametrize("key", ["optimizer/adam/x/step", "optimizer/adam/7/step", "optimizer/adam/-1/step"])
+def test_a_checkpoint_with_the_state_of_no_parameter(tmp_path: Path, key: str) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    save_checkpoint(path, 3, *parts(2))
+    save_file(load_file(path) | {key: torch.tensor(1.0)}, path, {"step": "3"})
+    refused(lambda: load_checkpoint(path, *parts(2)), "is of another optimizer .*again")

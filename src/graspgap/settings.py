@@ -1,15 +1,59 @@
-"""Files of settings in TOML, read into the dataclasses that hold them."""
+"""Files of settings in TOML, and records in JSON, read into the dataclasses that hold them."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 from functools import cache
 from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from types import GenericAlias, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from graspgap.config import from_json
 from graspgap.errors import UserError, choose
+from graspgap.files import read_json
+from graspgap.locations import Location
+
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True)
+class Bounds:
+    """Between which finite numbers a setting lies."""
+
+    low: float
+    high: float = math.inf
+    above: bool = False
+    """`low` itself is outside."""
+    below: bool = False
+    """So is `high`."""
+
+    def __contains__(self, value: float) -> bool:
+        """NaN and infinity are in none."""
+        low = self.low < value if self.above else self.low <= value
+        high = value < self.high if self.below else value <= self.high
+        return low and high and (isinstance(value, int) or math.isfinite(value))
+
+    def __str__(self) -> str:
+        low = f"more than {self.low:g}" if self.above else f"{self.low:g} or more"
+        if math.isinf(self.high):
+            return low
+        if self.below:
+            return f"{low}, and less than {self.high:g}"
+        return f"{low}, and at most {self.high:g}" if self.above else f"{self.low:g} to {self.high:g}"
+
+
+def in_range(option: str, value: float, bounds: Bounds) -> None:
+    """Refuse a number out of bounds.
+
+    Raises:
+        UserError: names the option, the value and the bounds.
+    """
+    if value not in bounds:
+        wrong = "too small" if value < bounds.low else "out of range"
+        shown = value if isinstance(value, int) else f"{value:g}"
+        raise UserError(f"{option} {shown} is {wrong}: give {bounds}")
 
 
 def read_toml(path: Path, option: str, expected: str = "a TOML file") -> dict[str, Any]:
@@ -42,6 +86,56 @@ def check_table(kind: type, table: dict[str, Any], where: str) -> None:
     for field in dataclasses.fields(kind):
         if field.name not in table and field.default is field.default_factory is dataclasses.MISSING:
             raise UserError(f"{where} has no '{field.name}': add it")
+
+
+def read_record(path: Location, kind: type[T], what: str, fix: str) -> T:
+    """The dataclass `kind` that a JSON file holds.
+
+    Raises:
+        UserError: if the file can't be read, or holds something else; `what` says what it should be of, and `fix` what
+            to do then.
+    """
+    return build(kind, read_json(path, what), path, fix)
+
+
+def build(kind: type[T], values: Any, what: object, fix: str) -> T:
+    """`config.from_json` of values that may be damaged or foreign.
+
+    Raises:
+        UserError: if they aren't the fields of `kind`; it names `what`, and `fix`, what to do.
+    """
+    return from_json(kind, checked(kind, values, what, fix))
+
+
+def checked(kind: type, values: Any, what: object, fix: str) -> dict[str, Any]:
+    """The values, if they are the fields of the dataclass `kind` in JSON.
+
+    Raises:
+        UserError: as `build`.
+    """
+    try:
+        if not isinstance(values, dict):
+            raise UserError("it is no table")
+        check_table(kind, values, "it")
+    except UserError as error:
+        raise UserError(f"{what} is damaged ({error}): {fix}") from None
+    return values
+
+
+def entry(table: Any, name: str, kind: type[T] | GenericAlias, what: object, fix: str) -> T:
+    """What a table of JSON holds under `name`, a value of the type `kind`.
+
+    Raises:
+        UserError: if there is no such table or value; it names `what`, and `fix`, what to do.
+    """
+    if not isinstance(table, dict):
+        raise UserError(f"{what} is damaged (it is no table): {fix}")
+    if name not in table:
+        raise UserError(f"{what} is damaged (it has no '{name}'): {fix}")
+    if not _fits(table[name], kind):
+        raise UserError(f"{what} is damaged ('{name}' in it is {table[name]!r}, expected {_words(kind)}): {fix}")
+    value: T = table[name]
+    return value
 
 
 @cache
@@ -103,4 +197,7 @@ def _words(hint: Any) -> str:
         return f"a list of {'' if ... in inner else f'{len(inner)} '}{_words(inner[0])}s"
     if get_origin(hint) is list:
         return f"a list of {_words(inner[0])}s"
-    return {str: "text", int: "whole number", float: "number", bool: "true or false"}.get(hint, str(hint))
+    if get_origin(hint) is dict:
+        return f"a table of {_words(inner[1])}s"
+    known = {str: "text", int: "whole number", float: "number", bool: "true or false", dict: "a table", list: "a list"}
+    return known.get(hint, str(hint))

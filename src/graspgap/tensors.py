@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from graspgap.files import atomic
 
 
 def choose_device(device: str) -> torch.device:
-    """`auto` is the first GPU, else the processor.
+    """`auto` is the first GPU, else the processor. Those that compute are `cpu`, `cuda`, `cuda:N` and `mps`.
 
     Raises:
         UserError: if the device is unknown or absent.
@@ -26,6 +27,8 @@ def choose_device(device: str) -> torch.device:
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
+        if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", device):
+            raise RuntimeError
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError):
         raise UserError(f"device '{device}' is not usable here: use --device auto, cpu or cuda") from None
@@ -87,26 +90,38 @@ def load_checkpoint(
     the notes.
 
     Raises:
-        UserError: if the file is damaged.
+        UserError: if the file is damaged, or of another network.
     """
     if not path.exists():
         return 0, {}
+    again = "delete it and run again; training starts anew"
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             step, notes = int(metadata["step"]), json.loads(metadata.get("notes", "{}"))
         tensors = load_file(path)
-    except (SafetensorError, KeyError) as error:
-        raise UserError(f"{path} is damaged ({error}): delete it and run again; training starts anew") from None
+    except (SafetensorError, KeyError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} is damaged ({error}): {again}") from None
+    if step < 0 or not isinstance(notes, dict):
+        raise UserError(f"{path} is damaged (expected a step of 0 or more, and notes in a table): {again}")
     for name, module in modules.items():
         prefix = f"module/{name}/"
-        module.load_state_dict({key[len(prefix) :]: t for key, t in tensors.items() if key.startswith(prefix)})
+        try:
+            module.load_state_dict({key[len(prefix) :]: t for key, t in tensors.items() if key.startswith(prefix)})
+        except RuntimeError as error:
+            reason = " ".join(map(str.strip, str(error).splitlines()[:2]))
+            raise UserError(f"{path} is of another network ({reason}): {again}") from None
     for name, optimizer in optimizers.items():
         prefix = f"optimizer/{name}/"
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         states: dict[int, dict[str, Tensor]] = {}
         for key, tensor in tensors.items():
             if key.startswith(prefix):
-                index, field = key[len(prefix) :].split("/")
+                index, _, field = key[len(prefix) :].partition("/")
+                if not index.isdecimal() or int(index) >= len(parameters):
+                    raise UserError(f"{path} is of another optimizer (it has '{key}'): {again}")
+                if tensor.ndim and tensor.shape != parameters[int(index)].shape:
+                    raise UserError(f"{path} is of another optimizer (shape {list(tensor.shape)} of '{key}'): {again}")
                 states.setdefault(int(index), {})[field] = tensor
         optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
         for parameter, state in optimizer.state.items():  # fused optimizers take moments to lie as their weights do

@@ -10,7 +10,7 @@ from tyro.conf import Positional
 
 from graspgap import processes
 from graspgap.adaptation.pixel import METHODS, PixelConfig, PixelMethod
-from graspgap.cli.checks import at_least, share_below_one
+from graspgap.cli.checks import at_least, check_numbers, share_below_one
 from graspgap.cli.place import Place
 from graspgap.config import from_json
 from graspgap.contract import Camera
@@ -80,6 +80,7 @@ def run(config: Config) -> None:
     at_least("--keep-every", config.keep_every, 0)
     at_least("--look-every", config.look_every, 0)
     share_below_one("--ema", config.ema)
+    check_numbers(f"--methods.{config.method}", config.methods[config.method])
     trackers = chosen_trackers(config.tensorboard, config.trackers)
     device = choose_device(config.device)
     precision = choose_precision(config.precision, device)

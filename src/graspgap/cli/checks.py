@@ -2,7 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass
+from typing import Any
+
 from graspgap.errors import UserError
+from graspgap.settings import Bounds, in_range
+
+COUNT = Bounds(1)
+NOT_NEGATIVE = Bounds(0)
+POSITIVE = Bounds(0, above=True)
+SHARE = Bounds(0, 1)
+SHARE_BELOW_ONE = Bounds(0, 1, below=True)
+
+BOUNDS = {
+    # how long, how fast, of how many
+    "batch": COUNT, "steps": COUNT, "fewest-steps": COUNT, "unlabelled": COUNT, "commands-per-image": COUNT,
+    "recalibration": COUNT, "learning-rate": POSITIVE, "critic-rate": POSITIVE, "judge-rate": POSITIVE,
+    "adda.rate": POSITIVE, "ema": SHARE_BELOW_ONE, "beta2": SHARE_BELOW_ONE, "momentum": SHARE,
+    "augment.contrast": SHARE, "augment.tint": SHARE,
+    # networks; after its two convolutions 7 cells leave the grasp network's crop one
+    "image-size": COUNT, "width": COUNT, "widths": COUNT, "critic-widths": COUNT, "fine": COUNT, "coarse": COUNT,
+    "head": COUNT, "lateral": COUNT, "hidden": COUNT, "private": COUNT, "scales": COUNT, "halvings": COUNT,
+    "last": COUNT, "crop-cells": Bounds(7), "crop-size": POSITIVE, "critic-dropout": SHARE_BELOW_ONE,
+    "pixelda.noise": COUNT,
+    # of single methods
+    "references": COUNT, "backgrounds": COUNT, "composite.pictures": COUNT, "patches": COUNT, "fourier.beta": SHARE,
+    "temperature": POSITIVE, "reach": POSITIVE, "refiner-only": SHARE, "critic-only": SHARE, "refiner-turns": COUNT,
+    "judge-share": SHARE, "source": SHARE,
+}  # fmt: skip
+"""Of settings, by the last word of their option or, before that, the last two. Any other number is 0 or more."""
+CHECKED_ELSEWHERE = ("camera",)
 
 
 def at_least(option: str, value: int, least: int) -> None:
@@ -11,8 +40,7 @@ def at_least(option: str, value: int, least: int) -> None:
     Raises:
         UserError: names the option, the value and the least value.
     """
-    if value < least:
-        raise UserError(f"{option} {value} is too small: give {least} or more")
+    in_range(option, value, Bounds(least))
 
 
 def share_below_one(option: str, value: float) -> None:
@@ -21,5 +49,24 @@ def share_below_one(option: str, value: float) -> None:
     Raises:
         UserError: names the option, the value and the range.
     """
-    if not 0 <= value < 1:
-        raise UserError(f"{option} {value:g} is out of range: give 0 or more, and less than 1")
+    in_range(option, value, SHARE_BELOW_ONE)
+
+
+def check_numbers(option: str, config: Any) -> None:
+    """Refuse a configuration one of whose numbers is out of its `BOUNDS`; `option` is the one that it stands under.
+
+    Raises:
+        UserError: names the setting's own option, the value and the bounds.
+    """
+    for field in fields(config):
+        value, name = getattr(config, field.name), f"{option}.{field.name.replace('_', '-')}"
+        if is_dataclass(value) and field.name not in CHECKED_ELSEWHERE:
+            check_numbers(name, value)
+            continue
+        words = name.split(".")
+        bounds = BOUNDS.get(".".join(words[-2:])) or BOUNDS.get(words[-1], NOT_NEGATIVE)
+        if value == ():
+            raise UserError(f"{name} is empty: give one number or more")
+        for number in value if isinstance(value, tuple) else (value,):
+            if isinstance(number, int | float):
+                in_range(name, number, bounds)

@@ -12,6 +12,7 @@ from graspgap.evaluation.study_file import study_of
 from graspgap.evaluation.study_report import write_report, write_study_report
 from graspgap.files import read_json
 from graspgap.runs import CONFIG, read_run
+from graspgap.settings import entry
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,14 @@ class Config:
 
 def run(config: Config) -> None:
     """Write the report again."""
-    found = read_json(config.out / CONFIG, "a graspgap run") if (config.out / CONFIG).exists() else {}
-    if found and found.get("kind") not in ("rounds", "evaluation", "adapter", "policy"):
+    path, fix = config.out / CONFIG, "restore it, or choose another folder"
+    kind = entry(read_json(path, "a graspgap run"), "kind", str, path, fix) if path.exists() else ""
+    if kind and kind not in ("rounds", "evaluation", "adapter", "policy"):
         identity = read_run(config.out, "study")["config"]
+        entry(identity, "preset", str, path, fix)  # for the study
+        seed = entry(identity, "seed", int, path, fix)
         study = study_of(config.out)
-        report = write_study_report(config.out, study, plan(study, config.out, identity["seed"]))
+        report = write_study_report(config.out, study, plan(study, config.out, seed))
     else:
         report = write_report(config.out)
     print(f"report: {report}")

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from tyro.conf import OmitArgPrefixes, Positional
 
-from graspgap.cli.checks import at_least
+from graspgap.cli.checks import NOT_NEGATIVE, at_least
 from graspgap.datasets import open_dataset
 from graspgap.evaluation.rounds import RoundsConfig, plan_rounds
 from graspgap.evaluation.stages import run_stages
 from graspgap.evaluation.study_report import write_report
 from graspgap.parallel import choose_workers
 from graspgap.runs import begin_run
+from graspgap.settings import in_range
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ def run(config: Config) -> None:
         at_least(f"--{option}", getattr(settings, option), 1)
     at_least("--seed", settings.seed, 0)
     at_least("--trials", settings.trials, 0)
+    in_range("--noise", settings.noise, NOT_NEGATIVE)
     workers = choose_workers(config.workers)
     begin_run(config.out, "rounds", settings)
     run_stages(config.out, plan_rounds(settings, config.out), workers)

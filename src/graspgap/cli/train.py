@@ -12,7 +12,7 @@ from tyro.conf import Positional
 from graspgap import processes
 from graspgap.adaptation.feature import FEATURES, FeatureConfig, check_features
 from graspgap.adaptation.pixel import PixelMethod
-from graspgap.cli.checks import at_least
+from graspgap.cli.checks import at_least, check_numbers
 from graspgap.cli.place import Place
 from graspgap.config import from_json
 from graspgap.contract import Camera
@@ -99,8 +99,7 @@ def run(config: Config) -> None:
     """Train the grasp network and measure it on held-out attempts."""
     at_least("--seed", config.seed, 0)
     at_least("--steps", config.steps, 1)
-    at_least("--training.batch", config.training.batch, 1)
-    at_least("--training.unlabelled", config.training.unlabelled, 1)
+    check_numbers("--training", config.training)
     at_least("--look-every", config.look_every, 0)
     trackers = chosen_trackers(config.tensorboard, config.trackers)
     device = choose_device(config.device)
@@ -124,6 +123,8 @@ def _train(config: Config, device: torch.device, precision: str, trackers: tuple
     names = [name for name in config.features.split(",") if name]
     check_features(names)
     methods = {name: config.methods[name] for name in names}
+    for name, options in methods.items():
+        check_numbers(f"--methods.{name}", options)
     network = resized(config.training.network, config.networks).fitted(config.image_size, camera)
     training = replace(
         config.training, network=network, methods=methods, steps=config.steps, precision=precision, seed=config.seed

@@ -75,17 +75,39 @@ class _Entry:
     sha256: str
 
 
+@dataclass(frozen=True)
+class _Counts:
+    """Attempts of a policy in meta.json."""
+
+    attempts: int
+    successes: int
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """A dataset that one was made from, in meta.json."""
+
+    path: str
+    config: dict[str, Any]
+
+
 def _check_meta(meta: dict[str, Any]) -> None:
     """Refuse what `writer.finish` doesn't write."""
     _check_facts(_Facts, meta, "it")
     if not 1 <= meta["image_size"] <= LARGEST:
         raise UserError(f"pictures of {meta['image_size']} pixels, expected 1 to {LARGEST}")
+    for name in ("camera", "workspace", "config", "versions"):
+        if name not in meta:
+            raise UserError(f"it has no '{name}'")
     for name, kind in (("camera", Camera), ("workspace", Workspace)):
-        if meta.get(name) is not None:
+        if meta[name] is not None:  # nobody has said
             _check_facts(kind, meta[name], name)
     for name in ("config", "policies", "notes", "versions", "hardware"):
         if not isinstance(meta.get(name, {}), dict):
             raise UserError(f"'{name}' is no table")
+    for name, counts in meta.get("policies", {}).items():
+        _check_facts(_Counts, counts, f"policy '{name}'")
+    _check_origins(meta["config"])
     entries = meta.get("shards")
     if not isinstance(entries, list) or not entries:
         raise UserError("no shards are listed")
@@ -96,6 +118,18 @@ def _check_meta(meta: dict[str, Any]) -> None:
             raise UserError(f"a shard is at '{entry['file']}', expected a file in the folder")
         if entry["rows"] < 1:
             raise UserError(f"a shard has {entry['rows']} rows, expected 1 or more")
+
+
+def _check_origins(config: dict[str, Any]) -> None:
+    """Refuse a dataset made from others that doesn't say from which, and so on."""
+    waiting = [config]
+    while waiting:
+        origins = waiting.pop().get("made_from", [])
+        if not isinstance(origins, list):
+            raise UserError("'made_from' is no list")
+        for origin in origins:
+            _check_facts(_Origin, origin, "an entry of 'made_from'")
+            waiting.append(origin["config"])
 
 
 def _check_facts(kind: type, table: Any, where: str) -> None:

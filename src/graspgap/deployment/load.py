@@ -10,6 +10,7 @@ from graspgap.errors import UserError
 from graspgap.files import read_json, sha256
 from graspgap.grasping.policies import Predictor
 from graspgap.runs import CONFIG, read_run
+from graspgap.settings import build, entry
 
 
 @runtime_checkable
@@ -35,12 +36,14 @@ def open_predictor(folder: Path, device: str = "cpu", threads: int = 1) -> tuple
     """
     if not folder.exists():
         raise UserError(f"{folder} does not exist: expected the folder of a policy run or of an ONNX export")
-    if read_json(folder / CONFIG, "a policy run or an ONNX export").get("kind") == "export":
+    found = read_json(folder / CONFIG, "a policy run or an ONNX export")
+    if entry(found, "kind", str, folder / CONFIG, "restore it, or give another folder") == "export":
         from graspgap.deployment.onnx_predictor import load_onnx
 
         if device not in ("cpu", "auto"):
             raise UserError(f"--device {device} is not for an ONNX export, which runs on the processor: leave it out")
-        return load_onnx(folder, threads), str(read_run(folder, "export")["inputs"]["sha256"])
+        weights = _trained_weights(folder)
+        return load_onnx(folder, threads), weights
     import torch
 
     from graspgap.deployment.predictor import POLICY, load_predictor
@@ -48,3 +51,17 @@ def open_predictor(folder: Path, device: str = "cpu", threads: int = 1) -> tuple
     torch.set_num_threads(threads)
     predictor = load_predictor(folder, device)
     return predictor, sha256(folder / POLICY)
+
+
+def _trained_weights(export: Path) -> str:
+    """SHA-256 of the weights that were exported.
+
+    Raises:
+        UserError: if the record of the export lacks what its reader needs.
+    """
+    where, fix = export / CONFIG, "restore it, or export the policy again"
+    inputs = read_run(export, "export")["inputs"]
+    network = entry(entry(inputs, "policy", dict, where, fix), "network", dict, where, fix)
+    entry(network, "image_size", int, where, fix)
+    build(Camera, entry(network, "camera", dict, where, fix), f"the camera in {where}", fix)
+    return entry(inputs, "sha256", str, where, fix)

@@ -7,14 +7,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from graspgap.config import from_json
+from graspgap.adaptation.pixel import METHODS
 from graspgap.contract import Camera, Observation
 from graspgap.deployment.front_end import FrontEnd, load_front_end
 from graspgap.deployment.pictures import checked_pair
+from graspgap.errors import choose
 from graspgap.grasping.policies import Scorer
 from graspgap.networks import GraspNet, GraspNetConfig
 from graspgap.networks.normalization import Domain
-from graspgap.runs import read_run
+from graspgap.runs import CONFIG, read_run
+from graspgap.settings import build, checked, entry
 from graspgap.tensors import choose_device, load_module
 
 POLICY = "policy.safetensors"
@@ -72,12 +74,19 @@ def load_predictor(run: Path, device: str = "cpu") -> NetworkPredictor:
     """The policy of a finished `graspgap train` run.
 
     Raises:
-        UserError: if the folder is not a policy run, or its training has not finished.
+        UserError: if the folder is not a policy run, is damaged, or its training has not finished.
     """
-    facts = read_run(run, "policy")["inputs"]["policy"]
-    net = GraspNet(from_json(GraspNetConfig, facts["network"]))
+    where, fix = run / CONFIG, "restore it, or train again"
+    facts = entry(read_run(run, "policy")["inputs"], "policy", dict, where, fix)
+    network = entry(facts, "network", dict, where, fix)
+    domains = {domain.name.lower(): domain for domain in Domain}
+    domain = domains[choose(f"domain in {where}", entry(facts, "domain", str, where, fix), domains)]
+    net = GraspNet(build(GraspNetConfig, network, f"the network in {where}", fix))
     load_module(run / POLICY, net, f"the policy of {run}")
     chosen, front_end = choose_device(device), None
     if "front_end" in facts:
-        front_end = load_front_end(run, facts["front_end"], chosen)
-    return NetworkPredictor(net, Domain[facts["domain"].upper()], chosen, front_end)
+        choice = entry(facts, "front_end", dict, where, fix)
+        options = METHODS[choose(f"method in {where}", entry(choice, "method", str, where, fix), METHODS)]
+        checked(options, choice.get("options"), f"the front end in {where}", fix)
+        front_end = load_front_end(run, choice, chosen)
+    return NetworkPredictor(net, domain, chosen, front_end)

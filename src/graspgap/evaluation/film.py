@@ -15,13 +15,13 @@ from jaxtyping import UInt8
 from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 
-from graspgap.config import from_json
 from graspgap.contract import Camera, GraspAttempt, Image, Observation, Pose, apply_command
 from graspgap.evaluation.marks import draw_aim, enlarged
-from graspgap.files import atomic, read_json, write_json
+from graspgap.files import atomic, write_json
 from graspgap.grasping.attempt import run_attempt
 from graspgap.grasping.policies import Decision, Policy
 from graspgap.objects.kinds import kind_of
+from graspgap.settings import read_record
 from graspgap.worlds.protocol import World
 
 FOLDER = "films"
@@ -161,9 +161,14 @@ def save_film(folder: Path, film: FilmedAttempt) -> SavedFilm:
 
 
 def saved_films(folder: Path) -> list[SavedFilm]:
-    """The films of an evaluation, in the order of their attempts."""
+    """The films of an evaluation, in the order of their attempts.
+
+    Raises:
+        UserError: if the facts of one are damaged.
+    """
+    fix = "delete it and film the attempt again"
     found = sorted((folder / FOLDER).glob("*.json"))
-    return [SavedFilm(from_json(FilmFacts, read_json(path, "a film")), path.with_suffix(".webp")) for path in found]
+    return [SavedFilm(read_record(path, FilmFacts, "a film", fix), path.with_suffix(".webp")) for path in found]
 
 
 def first_of_each(attempts: Sequence[tuple[int, bool]], count: int) -> list[int]:

@@ -22,6 +22,7 @@ from graspgap.evaluation.costs import measured_rates, rate_of, used_seconds
 from graspgap.files import LIFELINE, read_json, write_json
 from graspgap.progress import progress
 from graspgap.provenance import usable_cores
+from graspgap.settings import entry
 
 POLL = 0.2
 """Between looks at running stages [s]."""
@@ -60,20 +61,24 @@ def finished_seconds(study: Path, stage: Stage) -> float | None:
     """Seconds that a finished stage took; None if it has not finished.
 
     Raises:
-        UserError: if the folder holds a finished stage of this name with other settings.
+        UserError: if the folder holds a finished stage of this name with other settings, or its record is damaged.
     """
     path = record_path(study, stage)
     if not path.exists():
         return None
-    record = read_json(path, "a study")
-    if _from_home(stage, record["arguments"]) != _from_home(stage, stage.arguments):
+    record, fix = read_json(path, "a study"), "restore it, or delete it to run the stage again"
+    arguments = entry(record, "arguments", list[str], path, fix)
+    seconds = entry(record, "seconds", float, path, fix)
+    if "cpu_seconds" in record:  # for its costs
+        entry(record, "cpu_seconds", float, path, fix)
+    if _from_home(stage, arguments) != _from_home(stage, stage.arguments):
         if stage.grows:
             return None
         raise UserError(
-            f"{study} holds stage '{stage.name}' with other settings ({' '.join(record['arguments'])}): "
+            f"{study} holds stage '{stage.name}' with other settings ({' '.join(arguments)}): "
             "choose another folder for this study"
         )
-    return float(record["seconds"])
+    return float(seconds)
 
 
 def _from_home(stage: Stage, arguments: Sequence[str]) -> list[str]:

@@ -16,6 +16,7 @@ from graspgap.evaluation.results import AttemptRecord, EvaluationResult, save
 from graspgap.files import read_json, write_json
 from graspgap.parallel import choose_workers, run_pieces
 from graspgap.runs import begin_run
+from graspgap.settings import build
 from graspgap.worlds.catalog import WorldChoice, cached_world, is_robot, processes
 from graspgap.worlds.standin_names import TRAINING
 
@@ -50,6 +51,14 @@ class Arm:
 
 
 @dataclass(frozen=True)
+class _Held:
+    """What the file of a piece holds."""
+
+    records: tuple[AttemptRecord, ...]
+    objects: dict[str, list[str]]
+
+
+@dataclass(frozen=True)
 class _Piece:
     out: Path
     attempts: range
@@ -62,10 +71,15 @@ class _Piece:
         return self.out / "pieces" / f"{self.attempts.start:06d}-{self.attempts.stop:06d}.json"
 
     def read(self) -> tuple[list[AttemptRecord], dict[str, list[str]]]:
-        """Its records, and the objects of each scene."""
+        """Its records, and the objects of each scene.
+
+        Raises:
+            UserError: if the file is damaged.
+        """
         found = read_json(self.path, "a piece of evaluation")
         found = {"records": found, "objects": {}} if isinstance(found, list) else found  # written by version 0.1.0
-        return [AttemptRecord(**record) for record in found["records"]], found["objects"]
+        held = build(_Held, found, self.path, "delete it and run the same command again")
+        return list(held.records), held.objects
 
 
 def evaluate(

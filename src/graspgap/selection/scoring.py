@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ from graspgap.selection.adapters import adapter_scores
 from graspgap.selection.policies import policy_scores
 from graspgap.selection.record import NONE, RunScores
 from graspgap.selection.samples import ScoreSettings, whole_attempts
+from graspgap.settings import checked
 from graspgap.training.adapt import ADAPTER, SNAPSHOTS, adapt_frames, load_adapter, shown_through
 
 
@@ -149,7 +151,7 @@ class Scorer:
             looked.real,
             looked.real_frames,
             (_camera(self.sim, self.sim), self.camera or _camera(self.real, self.sim)),
-            from_json(Workspace, self.real.meta["workspace"] or self.sim.meta["workspace"]),
+            _workspace(self.real, self.sim),
             bool("sim" in inputs and training["masks"]),
             self.settings,
         )
@@ -201,7 +203,7 @@ def score_runs(out: Path, runs: Sequence[Candidate], scorer: Scorer) -> list[Run
     weights are the same.
 
     Raises:
-        UserError: if two runs have one name, or a run can't be scored.
+        UserError: if two runs have one name, a run can't be scored, or what was kept of it is damaged.
     """
     names = [f"{run.kind}-{run.name}" for run in runs]
     twice = next((run for run, name in zip(runs, names, strict=True) if names.count(name) > 1), None)
@@ -211,7 +213,7 @@ def score_runs(out: Path, runs: Sequence[Candidate], scorer: Scorer) -> list[Run
     with progress("score", len(runs), unit="runs") as advance:
         for run, name in zip(runs, names, strict=True):
             path = out / "runs" / f"{name}.json"
-            kept = RunScores(**read_json(path, "scores of a run")) if path.exists() else None
+            kept = _kept(path) if path.exists() else None
             if kept is None or kept.sha256 != _hash(run):
                 kept = scorer.score(run)
                 write_json(path, asdict(kept))
@@ -224,5 +226,23 @@ def _hash(run: Candidate) -> str:
     return sha256(run.weights) if run.weights.exists() else ""
 
 
+def _kept(path: Path) -> RunScores:
+    found = read_json(path, "scores of a run")
+    return RunScores(**checked(RunScores, found, path, "delete it and score again"))
+
+
 def _camera(data: Dataset, otherwise: Dataset) -> Camera:
-    return from_json(Camera, data.meta["camera"] or otherwise.meta["camera"])
+    return from_json(Camera, _named("camera", data, otherwise))
+
+
+def _workspace(data: Dataset, otherwise: Dataset) -> Workspace:
+    return from_json(Workspace, _named("workspace", data, otherwise))
+
+
+def _named(what: str, data: Dataset, otherwise: Dataset) -> dict[str, Any]:
+    """What a dataset's meta.json says of its world, or else that of another."""
+    found: dict[str, Any] | None = data.meta[what] or otherwise.meta[what]
+    if found is None:
+        names = " and ".join(dict.fromkeys(f"{each.path}" for each in (data, otherwise)))
+        raise UserError(f"nobody has said the {what} of {names}, which scores of a policy need: give other datasets")
+    return found

@@ -10,6 +10,7 @@ from typing import Any
 
 from graspgap.errors import UserError
 from graspgap.files import write_text
+from graspgap.settings import entry
 
 LOG = "log.jsonl"
 
@@ -26,22 +27,30 @@ class TrainingLog:
 
     def __init__(self, path: Path, done: int, state: Mapping[str, Any] | None = None, every: int = 25) -> None:
         """A log that resumes after `done` steps from the `state` of that time; lines of later steps, from before a
-        crash, are dropped."""
+        crash, are dropped.
+
+        Raises:
+            UserError: if a line is of something else.
+        """
         self.path, self.every = path, every
         self.sums: dict[str, float] = dict(state["sums"]) if state else {}
         self.count: int = state["count"] if state else 0
         self.entries: list[dict[str, Any]] = []
         """What was kept of an earlier run."""
         if path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+            for number, line in enumerate(lines, start=1):
                 try:
-                    entry = json.loads(line)
-                except json.JSONDecodeError:
+                    row = json.loads(line)
+                except (ValueError, RecursionError):  # also numbers with thousands of digits
                     break
-                if entry["step"] > done:
+                where, fix = f"line {number} of {path}", "delete the file and run again"
+                if entry(row, "step", int, where, fix) > done:
                     break
-                self.entries.append(entry)
-        write_text(path, "".join(json.dumps(entry) + "\n" for entry in self.entries))
+                if "health" in row:
+                    entry(row, "health", dict[str, float], where, fix)
+                self.entries.append(row)
+        write_text(path, "".join(json.dumps(row) + "\n" for row in self.entries))
 
     def state(self) -> dict[str, Any]:
         """The sums of the steps since the last line, which a checkpoint keeps."""
@@ -61,11 +70,11 @@ class TrainingLog:
         """Write the line after `step`; returns its numbers by name."""
         means = {name: round(total / self.count, 5) for name, total in self.sums.items()}
         finite = {name: float(f"{value:.4g}") for name, value in health.items() if math.isfinite(value)}
-        entry: dict[str, Any] = {"step": step + 1} | means
-        entry |= {"health": finite} if finite else {}
-        entry |= {"warnings": list(warnings)} if warnings else {}
+        row: dict[str, Any] = {"step": step + 1} | means
+        row |= {"health": finite} if finite else {}
+        row |= {"warnings": list(warnings)} if warnings else {}
         with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
+            file.write(json.dumps(row) + "\n")
         self.sums, self.count = {}, 0
         return means | {f"health/{name}": value for name, value in finite.items()}
 
@@ -76,8 +85,8 @@ def read_warnings(path: Path) -> list[str]:
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             row = json.loads(line)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             continue
-        if isinstance(row, dict):
-            found += [f"step {row.get('step')}: {warning}" for warning in row.get("warnings", ())]
+        if isinstance(row, dict) and isinstance(row.get("warnings"), list):
+            found += [f"step {row.get('step')}: {warning}" for warning in row["warnings"]]
     return found

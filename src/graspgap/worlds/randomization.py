@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 
 from graspgap.config import from_json
 from graspgap.errors import UserError, choose
-from graspgap.settings import read_toml
+from graspgap.settings import Bounds, read_toml
 
 Range = tuple[float, float]
 """Smallest and largest value of an even draw."""
@@ -111,6 +112,22 @@ class RandomizationConfig:
     dynamics: DynamicsConfig = field(default_factory=DynamicsConfig)
 
 
+_LENGTH, _GAIN, _SHARE = Bounds(0, 10), Bounds(0, 10), Bounds(0, 1)
+_SIZE, _FACTOR = Bounds(0.001, 10), Bounds(0.01, 100)
+LIMITS = {
+    "camera_position": _LENGTH, "camera_target": _LENGTH, "camera_fov": Bounds(0, 20), "camera_roll": Bounds(0, 180),
+    "camera_barrel": Bounds(-0.2, 0.4), "light_height": Bounds(0.1, 10), "light_side": _LENGTH,
+    "light_strength": _GAIN, "light_count": Bounds(1, 16), "ambient": _GAIN, "tint": _SHARE, "shadow": _SHARE,
+    "gloss": _SHARE, "color": _SHARE, "textured": _SHARE, "frequency": Bounds(0, 1000), "tiled": _SHARE,
+    "tile_size": _SIZE, "background": _SHARE, "background_size": _SIZE, "noise": _SHARE, "shot_noise": _SHARE,
+    "vignette": _SHARE, "defocus": Bounds(0, 20), "exposure": _GAIN, "balance": _SHARE, "jpeg": Bounds(0, 100),
+    "mass": _FACTOR, "object_friction": _FACTOR, "finger_friction": _FACTOR, "bin_friction": _FACTOR,
+    "damping": _FACTOR, "grip_force": _FACTOR, "finger_speed": _FACTOR, "speed": _FACTOR, "latency": Bounds(0, 10),
+    "calibration": _SHARE, "calibration_yaw": Bounds(0, math.pi),
+}  # fmt: skip
+"""Between which values the numbers of a file may lie: beyond them they mean nothing, or nothing that a cell could be.
+The default camera sees 22 degrees; more barrel distortion would fold the picture."""
+
 PRESETS = ("none", "mild", "medium", "heavy", "appearance", "dynamics", "both")
 """Each is the file of its name in `presets`."""
 
@@ -141,7 +158,8 @@ def read_randomization(path: Path) -> RandomizationConfig:
     A table that is missing is switched off; a key that is missing keeps the field's default.
 
     Raises:
-        UserError: if the file can't be read, names an unknown table or key, or a value is not of the field's kind.
+        UserError: if the file can't be read, names an unknown table or key, or a value is not of the field's kind or
+            out of its `LIMITS`.
     """
     tables = read_toml(path, "--randomize", "a preset or a TOML file")
     defaults = asdict(RandomizationConfig())
@@ -151,7 +169,10 @@ def read_randomization(path: Path) -> RandomizationConfig:
             raise UserError(f"'{name}' in {path} is no table: write [{name}] and a line for each range")
         for key, value in table.items():
             choose(f"key of [{name}] in {path}", key, defaults[name])
-            _check(f"{key} in {path}", value, defaults[name][key])
+            what = f"{key} in {path}"
+            _check(what, value, defaults[name][key])
+            if key in LIMITS:
+                _check_limits(what, value, LIMITS[key])
     return from_json(RandomizationConfig, {name: {"enabled": True} | table for name, table in tables.items()})
 
 
@@ -161,9 +182,16 @@ def _check(what: str, value: Any, default: Any) -> None:
         fine = isinstance(value, list) and len(value) == 2 and all(map(_is_number, value)) and value[0] <= value[1]
         if not fine:
             raise UserError(f"{what} is {value}, expected a range: write [smallest, largest]")
+        if isinstance(default[0], int) and not all(isinstance(number, int) for number in value):
+            raise UserError(f"{what} is {value}, expected whole numbers: write {[round(number) for number in value]}")
     elif isinstance(default, bool) != isinstance(value, bool) or not (isinstance(value, bool) or _is_number(value)):
         expected = "true or false" if isinstance(default, bool) else "a finite number"
         raise UserError(f"{what} is {value}, expected {expected}")
+
+
+def _check_limits(what: str, value: Any, limits: Bounds) -> None:
+    if not all(number in limits for number in (value if isinstance(value, list) else [value])):
+        raise UserError(f"{what} is {value}, out of range: give {limits}")
 
 
 def _is_number(value: Any) -> bool:

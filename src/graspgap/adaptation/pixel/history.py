@@ -44,8 +44,10 @@ class History(nn.Module):
     @torch.no_grad()
     def mix(self, pictures: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """The rule of SimGAN (Shrivastava et al. 2017, section 2.3): the second half of the batch comes from the pool,
-        and half of the given pictures take random slots. While the pool fills, pictures come out as they are."""
-        count, capacity, half = int(self.count), len(self.pictures), len(pictures) // 2
+        and half of the given pictures take random slots; a pool that holds fewer gives and takes all it has. While the
+        pool fills, pictures come out as they are."""
+        count, capacity = int(self.count), len(self.pictures)
+        half = min(len(pictures) // 2, capacity)
         if count < capacity:
             room = min(capacity - count, len(pictures))
             self.pictures[count : count + room] = pictures[:room]

@@ -55,7 +55,7 @@ class PixelDaConfig(PixelConfig):
 
     def fitted(self, image_size: int, camera: Camera) -> PixelDaConfig:
         """As `PixelConfig.fitted`."""
-        return replace(self, image_size=image_size, grasp=replace(self.grasp, image_size=image_size, camera=camera))
+        return replace(self, image_size=image_size, grasp=self.grasp.fitted(image_size, camera))
 
     def build(self) -> PixelDa:
         """As `PixelConfig.build`."""

@@ -41,7 +41,7 @@ class SimGanConfig(PixelConfig):
     refiner_turns: int = 2
     """Turns of the refiner for each of the discriminator (the paper's K_g and K_d; for hands 2 and 1)."""
     history: int = 256
-    """Refined pairs that are kept; half of the discriminator's refined batch is drawn from them."""
+    """Refined pairs that are kept; half of the discriminator's refined batch is drawn from them. 0 for none."""
     learning_rate: float = 1e-3
     """The paper's, there of plain gradient descent with batches of 512; here Adam's (0.5, 0.999), in a quarter for the
     discriminator."""
