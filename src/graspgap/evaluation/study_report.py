@@ -50,9 +50,8 @@ def write_report(out: Path, compared: Sequence[tuple[str, str]] = (), **more: An
     main = main_cells(cells)
     for number, figure in enumerate(result_figures(main), start=1):
         save_png(figure.png, out / "figures" / f"{number}-{figure.title.lower().replace(' ', '-')}.png")
-    own = {"title": f"graspgap: {out.name}", "results": results, "galleries": galleries(out)}
-    more = own | {"costs": mean_costs(costs_below(out))} | more
-    more["comparisons"] = chosen_comparisons(compared, main)
+    more = {"title": f"graspgap: {out.name}", "results": results, "galleries": galleries(out)} | more
+    more |= {"comparisons": chosen_comparisons(compared, main), "costs": mean_costs(costs_below(out))}
     return build_report(ReportInput(**more), out)
 
 
@@ -87,6 +86,7 @@ def write_study_report(out: Path, study: Study, stages: Sequence[Stage]) -> Path
     for run in logs:
         warnings += [f"{run}, {warning}." for warning in read_warnings(out / run / LOG)]
     warnings += film_study(out)
+    update_costs(out, stages)
     configurations = {
         str(path.parent.relative_to(out)): read_json(path, "a run") for path in sorted(out.glob("*/*/" + CONFIG))
     }
@@ -96,7 +96,6 @@ def write_study_report(out: Path, study: Study, stages: Sequence[Stage]) -> Path
         title=f"graspgap study: {read_json(out / CONFIG, 'a study')['config']['preset']}",
         grids=adaptation_grids(out, stages),
         logs=logs,
-        costs=mean_costs(update_costs(out, stages)),
         timings={name: value for name, value in seconds.items() if value is not None},
         configurations=configurations,
         warnings=warnings,

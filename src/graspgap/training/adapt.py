@@ -288,12 +288,13 @@ def load_adapter(run: Path, device: torch.device, image_size: int) -> PixelMetho
     Raises:
         UserError: if the folder is not an adapter run, its training has not finished, or its pictures had another size.
     """
-    learned = int(read_run(run, "adapter")["config"].get("image_size", AdapterTrainingConfig.image_size))
+    config = read_run(run, "adapter")["config"]
+    learned = config.get("image_size", AdapterTrainingConfig.image_size)
     if learned != image_size:
         raise UserError(
             f"{run} has learned from pictures of {learned} pixels, and these have {image_size}: give an adapter of "
             "pictures of this size"
         )
-    method = build_method(adapter_choice(run))
+    method = build_method(config)
     load_module(run / ADAPTER, method, f"the adapter of {run}")
     return method.to(device).eval()
