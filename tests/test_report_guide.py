@@ -22,8 +22,9 @@ from graspgap.evaluation.heat_map import Entry, HeatTable, heat_map, heat_table,
 from graspgap.evaluation.pictures import predicted_masks
 from graspgap.evaluation.readme import filled
 from graspgap.evaluation.report import ReportInput, object_figures, render
-from graspgap.evaluation.results import EvaluationResult
+from graspgap.evaluation.results import EvaluationResult, save
 from graspgap.evaluation.stages import Stage, record_path
+from graspgap.evaluation.study_report import write_report
 from graspgap.evaluation.tables import pool
 from graspgap.evaluation.training_costs import mean_costs, update_costs
 from graspgap.files import write_json
@@ -143,6 +144,8 @@ def test_costs_come_from_the_stages_of_a_study_and_outlive_them(tmp_path: Path) 
     assert filled(f"<!-- costs {tmp_path.name} -->\n<!-- end -->", tmp_path.parent).splitlines()[3] == (
         "| graspgan | 10% | 0.1 | 0.5 |"
     )
+    save(result("graspgan", 1, [*SIM, "graspgan"], labels=0.1), tmp_path / "trials/p0")
+    assert "Training took 35 s, 5 s of it for the adapter" in write_report(tmp_path).read_text()
     (tmp_path / "costs.csv").write_text("arm,seed\na,b\n")
     with pytest.raises(UserError, match=r"costs\.csv is damaged"):
         update_costs(tmp_path, stages)
