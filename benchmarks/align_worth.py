@@ -19,33 +19,24 @@ from __future__ import annotations
 from common import CORES, begin, save, table
 
 # isort: split
-import csv
 import json
 import os
 import shutil
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tyro
 from scipy.spatial.transform import Rotation
 
-from align import errors, true_pixels
-from graspgap.cli.align import Config as AlignConfig
-from graspgap.cli.align import run as run_align
+from align import clicked_camera, off
 from graspgap.contract import Camera
-from graspgap.datasets.view import save_png
 from graspgap.evaluation.results import FILE_NAME, find_results
 from graspgap.evaluation.stages import Stage, run_stages
 from graspgap.evaluation.tables import compare, p_text, pool
 from graspgap.files import write_json, write_text
-from graspgap.seeding import generator
-from graspgap.worlds.camera_file import read_camera
-from graspgap.worlds.catalog import WorldChoice, make_world
 from graspgap.worlds.standin import NOMINAL_CAMERA, TRUE_CAMERA, TRUE_CELL
-from graspgap.worlds.tabletop import TabletopWorld
 
 ARMS = ("aligned", "nominal", "wrong")
 OFF, TURNED = 0.06, 4.0
@@ -91,35 +82,14 @@ def wrong_camera() -> Camera:
     return Camera(tuple(position.tolist()), tuple(target.tolist()), NOMINAL_CAMERA.fov, TRUE_CAMERA.roll)
 
 
-def align(folder: Path, config: Config) -> None:
-    """Take pictures of the stand-in with the gripper at random poses, click with noise, and run `graspgap align`."""
-    world = make_world(WorldChoice("standin", image_size=config.size))
-    assert isinstance(world, TabletopWorld)
-    rng = generator(config.data_seed, "align worth")
-    world.reset(int(rng.integers(2**31)), 0)
-    low, high = world.spec.workspace.low, world.spec.workspace.high
-    rows: list[list[Any]] = [["picture", "u", "v", "x", "y", "z", "yaw"]]
-    for number in range(config.pictures):
-        world.cell.place_arm(np.array([*rng.uniform(low, high), rng.uniform(-1.5, 1.5)], dtype=np.float32))
-        pose = world.cell.pose().astype(np.float64)
-        pixel = true_pixels(world.cell.true_pose()[:3].astype(np.float64), config.size)
-        pixel += rng.normal(0, config.click, 2)
-        name = f"{number + 1:02d}.png"
-        save_png(world.observe().image_now, folder / name)
-        rows.append([name, *np.round(pixel, 1).tolist(), *np.round(pose, 5).tolist()])
-    with (folder / "points.csv").open("w", newline="") as file:
-        csv.writer(file).writerows(rows)
-    run_align(AlignConfig(folder, points=folder / "points.csv"))
-
-
 def cameras(config: Config) -> dict[str, Path]:
     """A camera file for each arm, made once."""
     folder = config.out / "cameras"
     paths = {name: folder / f"{name}.json" for name in ARMS}
     folder.mkdir(parents=True, exist_ok=True)
     if not paths["aligned"].exists():
-        align(folder, config)
-        write_text(paths["aligned"], (folder / "camera.json").read_text())
+        found = clicked_camera(folder, "standin", config.data_seed, config.pictures, config.click, config.size)
+        write_text(paths["aligned"], found.read_text())
     for name, camera in (("nominal", NOMINAL_CAMERA), ("wrong", wrong_camera())):
         write_json(paths[name], asdict(camera))
     return paths
@@ -145,22 +115,6 @@ def plan(config: Config, files: dict[str, Path]) -> list[Stage]:
     return stages
 
 
-def off(file: Path, size: int) -> dict[str, float]:
-    """How far a camera is from the true one, in what it sees and where it stands."""
-    camera = read_camera(file).camera
-    space = make_world(WorldChoice("standin", image_size=16)).spec.workspace
-    pixels, floor = errors(camera, size, np.array(space.low), np.array(space.high))
-    true = np.add(TRUE_CAMERA.position, TRUE_CELL.calibration[:3])
-    turn = Rotation.from_matrix(camera.rotation() @ TRUE_CAMERA.rotation().T).magnitude()
-    return {
-        "of_64_px": round(pixels * 64 / size, 2),
-        "floor_error_mm": round(1e3 * floor, 1),
-        "camera_error_mm": round(1e3 * float(np.linalg.norm(np.subtract(camera.position, true))), 1),
-        "turned_degrees": round(float(np.degrees(turn)), 2),
-        "fov": round(camera.fov, 2),
-    }
-
-
 def main() -> None:
     """Align, collect, train, evaluate, compare, save."""
     config = tyro.cli(Config, description=__doc__)
@@ -168,7 +122,7 @@ def main() -> None:
     if CORES:
         os.sched_setaffinity(0, CORES)
     files = cameras(config)
-    views = [{"camera": arm, **off(file, config.size)} for arm, file in files.items()]
+    views = [{"camera": arm, **off(file, "standin", config.size)} for arm, file in files.items()]
     print(table(views))
     run_stages(config.out, plan(config, files), config.workers)
     for path in (config.out / "trials").glob(f"*/{FILE_NAME}"):
