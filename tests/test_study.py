@@ -172,6 +172,8 @@ def _small(tmp_path: Path, **changed: str) -> Path:
         ({"more": '[[tried]]\narms = ["simonly"]\n'}, "did you mean 'sim-only'"),
         ({"data": '[data.sim]\nattempts = 40\n[data.few]\nattempts = 50\ndrawn_from = "sim"\n'}, "at least as many"),
         ({"arm": '[arms]\nname = "a"\n'}, "expected tables: write"),
+        ({"top": 'about = "x"\ntrain_steps = 4\ntrials = 6\nseeds = [1, -1]\n'}, "seeds in .* holds -1, expected"),
+        ({"top": 'about = "x"\ntrain_steps = 4\ntrials = 6\nseeds = [1, 1]\n'}, "seeds in .* holds 1, expected diff"),
         (
             {"top": 'about = "x"\ntrain_steps = 4\ntrials = 6\nscore = true\n'},
             "needs one real dataset that arms read, and they read none",
@@ -277,6 +279,40 @@ def test_another_camera_of_the_same_name_is_another_study(
     assert study(23.0) == 2
     assert "holds stage 'data/sim' with another camera 'found'" in capsys.readouterr().err
     assert ((out / RESOLVED).read_bytes(), camera_file(out, "found").read_bytes()) == kept
+
+
+def test_the_seeds_of_a_study_are_folders_with_a_report_of_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, ran = tmp_path / "out", []
+
+    def tried(folder: Path, stages: list[Stage], workers: int, only: str) -> None:
+        ran.append((folder, {stage.option("--seed") for stage in stages if stage.name == "data/sim"}))
+        for arm, successes in (("sim-only", 9), ("other", 24)):
+            seed = int(folder.name.removeprefix("seed"))
+            records = [AttemptRecord(k, k // 3, k < successes, None, 4, None, 0.1) for k in range(30)]
+            found = EvaluationResult(arm, 0.0, 0, 100 * seed, 1000 + seed, "standin", records, ["simulation"])
+            save(found, folder / "trials" / arm)
+
+    monkeypatch.setattr("graspgap.cli.study.run_stages", tried)
+    top = 'about = "x"\ntrain_steps = 4\ntrials = 6\nseeds = [0, 2]\ncompare = [["sim-only", "other"]]\n'
+    arms = '[[arms]]\nname = "sim-only"\nsim = "sim"\n[[arms]]\nname = "other"\nsim = "sim"\n'
+    file = str(_small(tmp_path, top=top, arm=arms))
+    assert main(["study", str(out), "--preset", file, "--plan"]) == 0
+    assert [line for line in capsys.readouterr().out.splitlines() if "seed2: 0 of " in line]
+    assert not out.exists()
+    assert main(["study", str(out), "--preset", file]) == 0
+    assert ran == [(out / "seed0", {"0"}), (out / "seed2", {"2"})]
+    assert "48/60" in (out / "table.md").read_text()
+    assert "24/30" in (out / "seed2" / "table.md").read_text()
+    report = (out / "report.html").read_text()
+    assert "sim-only against other" in report
+    assert main(["report", str(out)]) == 0
+    assert (out / "report.html").read_text() == report
+    assert main(["study", str(tmp_path / "seed5"), "--preset", file, "--seed", "5"]) == 0
+    assert ran[2:] == [(tmp_path / "seed5", {"5"})]
+    assert main(["study", str(tmp_path / "seed5"), "--preset", file]) == 2
+    assert "holds one seed of a study: give its --seed" in capsys.readouterr().err
 
 
 CHAIN = [

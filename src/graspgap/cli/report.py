@@ -30,8 +30,7 @@ def run(config: Config) -> None:
         identity = read_run(config.out, "study")["config"]
         entry(identity, "preset", str, path, fix)  # for the study
         seed = entry(identity, "seed", int, path, fix)
-        study = study_of(config.out)
-        report = write_study_report(config.out, study, plan(study, config.out, seed))
+        report = write_study_report(config.out, plan(study_of(config.out), config.out, seed))
     else:
         report = write_report(config.out)
     print(f"report: {report}")

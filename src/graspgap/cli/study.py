@@ -16,8 +16,8 @@ from graspgap.evaluation.report import duration
 from graspgap.evaluation.results import find_results
 from graspgap.evaluation.stages import Stage, expected_seconds, finished_seconds, needed, run_stages
 from graspgap.evaluation.study import plan, write_cameras
-from graspgap.evaluation.study_file import RESOLVED, read_study
-from graspgap.evaluation.study_report import write_study_report
+from graspgap.evaluation.study_file import RESOLVED, Study, read_study
+from graspgap.evaluation.study_report import write_report, write_study_report
 from graspgap.files import write_json
 from graspgap.parallel import choose_workers
 from graspgap.runs import begin_run
@@ -39,8 +39,9 @@ class Config:
     `second` (its main arms in the second stand-in), `ablations`, `unknowns`, `transfer` (between `sim` and `bullet`,
     about half an hour, extra `bullet`), `paper` (the original's size, for a cluster); `tiny` and `transfer-tiny` only
     prove that they run. Or a TOML file of your own: docs/studies.md."""
-    seed: int = 0
-    """Seed of all data, training and evaluation."""
+    seed: int | None = None
+    """Seed of all data, training and evaluation, run in OUT itself; default: the study's seeds, each in OUT/seedN, with
+    a report of all in OUT (0, in OUT itself, if it names none)."""
     workers: int = 0
     """Cores to use; 0: all."""
     only: str = ""
@@ -54,27 +55,37 @@ class Config:
 def run(config: Config) -> None:
     """Run what has not finished, write the report, print the table."""
     study = read_study(config.preset)
-    at_least("--seed", config.seed, 0)
+    at_least("--seed", config.seed or 0, 0)
     workers = choose_workers(config.workers)
     study = study.scaled(config.scale)
-    stages = plan(study, config.out, config.seed)
+    folders = study.folders(config.out, config.seed)
     if config.plan:
         print(f"{config.preset}: {study.about}")
-        _show(config.out, stages, config.only, min(workers, 2))
+        for out, seed in folders:
+            _show(out, plan(study, out, seed), config.only, min(workers, 2))
         return
+    for out, seed in folders:
+        _run_seed(config, study, out, seed, workers)
+    if len(folders) > 1 and find_results(config.out):
+        _tell(config.out, write_report(config.out))
+
+
+def _run_seed(config: Config, study: Study, out: Path, seed: int, workers: int) -> None:
+    stages = plan(study, out, seed)
     name = config.preset if config.scale == 1 else f"{config.preset}, scaled by {config.scale:g}"
-    begin_run(config.out, "study", _Identity(name, config.seed))
-    write_cameras(config.out, study, stages)
-    write_json(config.out / RESOLVED, to_json(study))
-    run_stages(config.out, stages, workers, config.only)
-    if config.only and not find_results(config.out):
-        print(
-            f"{config.out}: done, as far as --only {config.only} goes; no policy has been tried, so nothing to report"
-        )
+    begin_run(out, "study", _Identity(name, seed))
+    write_cameras(out, study, stages)
+    write_json(out / RESOLVED, to_json(study))
+    run_stages(out, stages, workers, config.only)
+    if config.only and not find_results(out):
+        print(f"{out}: done, as far as --only {config.only} goes; no policy has been tried, so nothing to report")
         return
-    report = write_study_report(config.out, study, stages)
-    Console().print((config.out / "table.md").read_text(encoding="utf-8"), markup=False, soft_wrap=True)
-    print(f"table:  {config.out / 'table.csv'}\nreport: {report}")
+    _tell(out, write_study_report(out, stages))
+
+
+def _tell(out: Path, report: Path) -> None:
+    Console().print((out / "table.md").read_text(encoding="utf-8"), markup=False, soft_wrap=True)
+    print(f"table:  {out / 'table.csv'}\nreport: {report}")
 
 
 def _show(out: Path, stages: Sequence[Stage], only: str, slots: int) -> None:
@@ -90,6 +101,6 @@ def _show(out: Path, stages: Sequence[Stage], only: str, slots: int) -> None:
     Console().print(table)
     total = sum(seconds[stage.name] for stage in left)
     print(
-        f"{len(done)} of {len(stages)} stages are done; {len(left)} are left: about {duration(total)} of one core's "
-        f"work, {duration(total / slots)} with {slots} at a time"
+        f"{out}: {len(done)} of {len(stages)} stages are done; {len(left)} are left: about {duration(total)} of one "
+        f"core's work, {duration(total / slots)} with {slots} at a time"
     )

@@ -126,10 +126,13 @@ class Study:
     adapter_steps: int = 1500
     adapters: dict[str, StudyAdapter] = field(default_factory=dict)
     tried: tuple[StudyTrials, ...] = (StudyTrials(),)
+    seeds: tuple[int, ...] = ()
+    """Seeds to run, each the whole study with data, trainings and scenes of its own, in OUT/seedN; none: seed 0, in OUT
+    itself."""
     trial_seed: int = 1000
     """Evaluation seed of study seed 0; development uses other ones."""
     training_seeds: int = 1
-    """Policies per arm and label fraction."""
+    """Policies per arm and label fraction, of one seed's data."""
     image_size: int = 64
     adapt_options: tuple[str, ...] = ()
     """More words for every `graspgap adapt`."""
@@ -141,6 +144,18 @@ class Study:
     """More words for it."""
     compare: tuple[tuple[str, str], ...] = ()
     """Pairs of arms to compare besides those that differ in an ingredient."""
+
+    def folders(self, out: Path, seed: int | None) -> list[tuple[Path, int]]:
+        """Where each seed is run: this one in `out` itself; None: the study's own.
+
+        Raises:
+            UserError: if `out` would hold folders of seeds and has one seed in itself.
+        """
+        if seed is None and self.seeds:
+            if (out / RESOLVED).exists():
+                raise UserError(f"{out} holds one seed of a study: give its --seed to go on, or choose another folder")
+            return [(out / f"seed{each}", each) for each in self.seeds]
+        return [(out, seed or 0)]
 
     def scaled(self, share: float) -> Study:
         """The same study with this share of the attempts and steps, to try it out.
@@ -240,6 +255,9 @@ def _check(study: Study, where: str) -> None:
         raise UserError(
             f"training_seeds in {where} is {study.training_seeds}, expected at most {MOST_SEEDS}: correct it"
         )
+    for seed in study.seeds:
+        if seed < 0 or study.seeds.count(seed) > 1:
+            raise UserError(f"seeds in {where} holds {seed}, expected different numbers of 0 or more: correct it")
     for kind, named in (("data", study.data), ("adapters", study.adapters), ("cameras", study.cameras)):
         for name in named:
             if not re.fullmatch(NAMES, name):

@@ -17,7 +17,7 @@ from graspgap.evaluation.ranking import ranking_markdown, ranking_table, scatter
 from graspgap.evaluation.report import GridRow, ImageGrid, ReportFigure, ReportInput, build_report, result_figures
 from graspgap.evaluation.results import find_results
 from graspgap.evaluation.stages import Stage, finished_seconds, needed
-from graspgap.evaluation.study_file import Study
+from graspgap.evaluation.study_file import RESOLVED, study_of
 from graspgap.evaluation.tables import Cell, Comparison, compare, pool, results_markdown, write_csv
 from graspgap.evaluation.training_costs import costs_below, mean_costs, update_costs
 from graspgap.files import read_json, write_text
@@ -32,11 +32,11 @@ MASKS = (
 )
 
 
-def write_report(out: Path, compared: Sequence[tuple[str, str]] = (), **more: Any) -> Path:
+def write_report(out: Path, **more: Any) -> Path:
     """Write `table.csv`, `table.md`, the result figures and `report.html` from all evaluations below `out`; where there
     are none yet, what is known of the adapter and policy runs there.
 
-    `compared`: pairs of arms to compare besides those that differ in an ingredient.
+    `more`: fields of `ReportInput` besides.
 
     Raises:
         UserError: if there is nothing.
@@ -51,7 +51,7 @@ def write_report(out: Path, compared: Sequence[tuple[str, str]] = (), **more: An
     for number, figure in enumerate(result_figures(main), start=1):
         save_png(figure.png, out / "figures" / f"{number}-{figure.title.lower().replace(' ', '-')}.png")
     more = {"title": f"graspgap: {out.name}", "results": results, "galleries": galleries(out)} | more
-    more |= {"comparisons": chosen_comparisons(compared, main), "costs": mean_costs(costs_below(out))}
+    more |= {"comparisons": chosen_comparisons(_compared_below(out), main), "costs": mean_costs(costs_below(out))}
     return build_report(ReportInput(**more), out)
 
 
@@ -75,7 +75,7 @@ def _write_runs_report(out: Path) -> Path:
     )
 
 
-def write_study_report(out: Path, study: Study, stages: Sequence[Stage]) -> Path:
+def write_study_report(out: Path, stages: Sequence[Stage]) -> Path:
     """The report of a study, with its timings, training curves, pictures and configurations."""
     seconds = {stage.name: finished_seconds(out, stage) for stage in stages}
     missing = [stage.name for stage in needed(stages, {name for name, took in seconds.items() if took is not None})]
@@ -92,7 +92,6 @@ def write_study_report(out: Path, study: Study, stages: Sequence[Stage]) -> Path
     }
     return write_report(
         out,
-        compared=study.compare,
         title=f"graspgap study: {read_json(out / CONFIG, 'a study')['config']['preset']}",
         grids=adaptation_grids(out, stages),
         logs=logs,
@@ -101,6 +100,12 @@ def write_study_report(out: Path, study: Study, stages: Sequence[Stage]) -> Path
         warnings=warnings,
         **selection(out),
     )
+
+
+def _compared_below(out: Path) -> list[tuple[str, str]]:
+    """Pairs of arms that the study in `out`, or those of its seeds there, ask to compare."""
+    folders = sorted({path.parent for pattern in (RESOLVED, f"*/{RESOLVED}") for path in out.glob(pattern)})
+    return list(dict.fromkeys(pair for folder in folders for pair in study_of(folder).compare))
 
 
 def chosen_comparisons(pairs: Sequence[tuple[str, str]], cells: Sequence[Cell]) -> list[Comparison]:
