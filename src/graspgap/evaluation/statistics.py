@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -205,22 +206,28 @@ def bootstrap_rates(samples: Sequence[Sample], resamples: int, seed: int) -> Flo
     An attempt's weight is how often its scene was drawn times how often its training seed was (Owen 2007, "The
     pigeonhole bootstrap"). A sample none of whose scenes was drawn has the rate NaN.
     """
-    rng = generator(seed, "bootstrap")
     scenes, index = np.unique(np.concatenate([sample.scenes for sample in samples]), return_inverse=True)
-    counts = _counts(rng, resamples, len(scenes))
+    seeds = [np.unique(sample.seeds, return_inverse=True) for sample in samples]
+    drawn, redrawn = _drawn(seed, resamples, len(scenes), tuple(len(names) for names, _ in seeds))
     ends = np.cumsum([sample.outcomes.size for sample in samples])[:-1]
     rates = np.empty((resamples, len(samples)))
     for column, (sample, own) in enumerate(zip(samples, np.split(index, ends), strict=True)):
-        seeds, seed_index = np.unique(sample.seeds, return_inverse=True)
-        shape = (len(scenes), len(seeds))
-        attempts, successes = np.zeros(shape), np.zeros(shape)
+        names, seed_index = seeds[column]
+        attempts, successes = np.zeros((2, len(scenes), len(names)))
         np.add.at(attempts, (own, seed_index), 1)
         np.add.at(successes, (own, seed_index), sample.outcomes)
-        repeats = _counts(rng, resamples, len(seeds))
-        total = np.einsum("rs,st,rt->r", counts, attempts, repeats, optimize=True)
-        won = np.einsum("rs,st,rt->r", counts, successes, repeats, optimize=True)
+        total, won = (((drawn @ each) * redrawn[column]).sum(axis=1) for each in (attempts, successes))
         rates[:, column] = np.divide(won, total, out=np.full(resamples, math.nan), where=total > 0)
     return rates
+
+
+@lru_cache(maxsize=8)
+def _drawn(
+    seed: int, resamples: int, scenes: int, seeds: tuple[int, ...]
+) -> tuple[Float[np.ndarray, "resamples scenes"], list[Float[np.ndarray, "resamples seeds"]]]:
+    """How often each scene is drawn, and each training seed of each sample: the same for samples of the same size."""
+    rng = generator(seed, "bootstrap")
+    return _counts(rng, resamples, scenes), [_counts(rng, resamples, number) for number in seeds]
 
 
 def _counts(rng: np.random.Generator, resamples: int, clusters: int) -> Float[np.ndarray, "resamples clusters"]:
