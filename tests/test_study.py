@@ -480,6 +480,18 @@ def test_the_tiny_study_survives_a_kill_and_ends_in_a_report(tmp_path: Path) -> 
     assert {path.name: path.read_bytes() for path in moved.glob("stages/*.json")} == records
 
 
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.parametrize(
+    "name", ["README.md", "results/README.md", *sorted(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))]
+)
+def test_every_table_of_the_repository_is_what_its_result_files_say(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("graspgap.evaluation.readme.save_png", lambda png, path: None)  # pictures stay as they are
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert filled(text, (ROOT / name).parent) == text
+
+
 def test_tables_of_a_markdown_file_come_from_result_files(tmp_path: Path) -> None:
     records = [AttemptRecord(k, k // 3, k % 4 == 0, None, 4, None, 0.1) for k in range(40)]
     save(EvaluationResult("sim-only", 0.0, 0, 0, 1000, "standin", records), tmp_path / "results" / "a")

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from graspgap.errors import UserError
@@ -59,6 +60,8 @@ def filled(text: str, base: Path) -> str:
         UserError: if a folder holds no results, or a benchmark's file lacks a column.
     """
 
+    _below.cache_clear()
+
     def fill(match: re.Match[str]) -> str:
         start, kind, words, end = match.groups()
         body = OTHERS[kind](base, words) if kind in OTHERS else MAKERS[kind](_results(base, words))
@@ -68,10 +71,16 @@ def filled(text: str, base: Path) -> str:
 
 
 def _results(base: Path, folders: str) -> list[EvaluationResult]:
-    results = [result for name in folders.split(",") for result in find_results(base / name)]
+    results = [result for name in folders.split(",") for result in _below(base / name)]
     if not results:
         raise UserError(f"{base / folders} holds no results.json, expected by a table of the Markdown file")
     return results
+
+
+@cache
+def _below(folder: Path) -> list[EvaluationResult]:
+    """Several tables are made of one folder's results."""
+    return find_results(folder)
 
 
 def _figure(draw: Callable[[list[Cell]], ReportFigure | None]) -> Callable[[Path, str], str]:
