@@ -71,14 +71,8 @@ def wilson_interval(successes: int, attempts: int, confidence: float = 0.95) -> 
         raise ValueError(f"{successes} successes of {attempts} attempts")
     if attempts == 0:
         return Interval(math.nan, 0.0, 1.0)
-    z = float(stats.norm.ppf(0.5 + confidence / 2))
-    rate = successes / attempts
-    shrink = 1 + z * z / attempts
-    centre = (rate + z * z / (2 * attempts)) / shrink
-    half = z / shrink * math.sqrt(rate * (1 - rate) / attempts + z * z / (4 * attempts**2))
-    low = 0.0 if successes == 0 else centre - half
-    high = 1.0 if successes == attempts else centre + half
-    return Interval(rate, low, high)
+    found = stats.binomtest(successes, attempts).proportion_ci(confidence, method="wilson")
+    return Interval(successes / attempts, float(found.low), float(found.high))
 
 
 @dataclass(frozen=True)
@@ -101,8 +95,9 @@ def mcnemar_test(first: Bool[np.ndarray, " n"], second: Bool[np.ndarray, " n"]) 
     """
     only_first = int(np.sum(first & ~second))
     only_second = int(np.sum(~first & second))
-    tail = stats.binom.cdf(min(only_first, only_second), only_first + only_second, 0.5)
-    return PairedTest(len(first), only_first, only_second, min(1.0, 2 * float(tail)))
+    differ = only_first + only_second
+    p = float(stats.binomtest(only_first, differ).pvalue) if differ else 1.0
+    return PairedTest(len(first), only_first, only_second, p)
 
 
 def holm(p: Sequence[float]) -> list[float]:
