@@ -23,7 +23,7 @@ from graspgap.evaluation.results import AttemptRecord, EvaluationResult
 from graspgap.evaluation.results import save as save_result
 from graspgap.evaluation.statistics import rank_correlation
 from graspgap.evaluation.study import plan
-from graspgap.evaluation.study_file import read_study
+from graspgap.evaluation.study_file import RESOLVED, read_study
 from graspgap.evaluation.study_report import selection
 from graspgap.files import read_json, write_json
 from graspgap.selection.record import RunScores, find_scores, ranked, ranked_markdown, save
@@ -289,6 +289,36 @@ def test_the_study_of_scores_tells_correlation_and_regret(tmp_path: Path) -> Non
     text = filled(f"<!-- selection {tmp_path} -->\n<!-- end -->", Path("/"))
     assert "| entropy | policies | 8 | +1.00 |" in text
     assert (tmp_path / "selection.md").read_text().rstrip() in text
+
+
+def test_scores_of_several_seeds_are_compared_within_each_and_averaged(tmp_path: Path) -> None:
+    entropy = {"seed0": (0.6, 0.5, 0.4, 0.3), "seed3": (6.0, 3.0, 5.0, 4.0)}  # on a scale of its own
+    for number, (folder, values) in enumerate(entropy.items()):
+        write_json(tmp_path / folder / RESOLVED, {})
+        names = [f"{arm}-seed{300 * number}" for arm in ("a", "b", "c", "only here" if number else "d")]
+        for name, count in zip(names, (2, 4, 6, 8), strict=True):
+            trial(tmp_path / folder, name, count)
+        nothing = [replace(made_up("none", "adapter", colour_distance=0.1), sim=sim) for sim in ("x", "y")]
+        own = [replace(made_up("a", entropy=0.1), name=f"p{sim}-seed{300 * number}", sim=sim) for sim in ("x", "y")]
+        for each in own:
+            trial(tmp_path / folder, each.name, 1)
+        runs = [made_up(name, entropy=value) for name, value in zip(names, values, strict=True)]
+        save(tmp_path / folder / "scores", [*runs, *nothing, *own], {})
+    studies = [scored_runs(tmp_path / folder) for folder in entropy]
+    found = {(each.kind, each.score): each for each in rankings(*studies)}
+    ranking = found["policy", "entropy"]
+    assert ranking.runs == 5  # a, b, c and two that no adapter made
+    separate = []
+    for runs in studies:
+        kept = [each for each in runs if each.run.kind == "policy" and each.run.name[:2] not in ("d-", "on")]
+        separate.append(next(each for each in rankings(kept) if each.score == "entropy"))
+    assert ranking.correlation.value == pytest.approx(np.mean([each.correlation.value for each in separate]))
+    assert separate[0].correlation.value != separate[1].correlation.value
+    assert ranking.regret == pytest.approx(np.mean([each.regret for each in separate]))
+    assert ranking.pick == "px"
+    assert found["adapter", "colour_distance"].runs == 2  # simulation as it is, once for each dataset
+    text = filled(f"<!-- selection {tmp_path} -->\n<!-- end -->", Path("/"))
+    assert f"| entropy | policies | 5 | {ranking.correlation.value:+.2f} |" in text
 
 
 def test_a_folder_without_scores_has_no_study_of_them(tmp_path: Path) -> None:

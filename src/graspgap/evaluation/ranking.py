@@ -19,6 +19,7 @@ from graspgap.errors import UserError
 from graspgap.evaluation.figures import Scatter
 from graspgap.evaluation.results import FILE_NAME, load
 from graspgap.evaluation.statistics import Interval, rank_correlation
+from graspgap.evaluation.study_file import MOST_SEEDS, RESOLVED
 from graspgap.evaluation.tables import markdown
 from graspgap.selection.record import RunScores, find_scores, goodness, words
 from graspgap.selection.table import KINDS
@@ -49,7 +50,7 @@ class Ranking:
     regret: float
     """The best run's success rate less that of the run that the score prefers; of several, their mean."""
     pick: str
-    """The preferred run."""
+    """The preferred run; of several studies, that of each."""
 
 
 def scored_runs(folder: Path) -> list[ScoredRun]:
@@ -69,46 +70,68 @@ def scored_runs(folder: Path) -> list[ScoredRun]:
     return found
 
 
-def rankings(runs: Sequence[ScoredRun]) -> list[Ranking]:
-    """One for each score that at least two runs have, adapters first, best correlation first; then chance."""
+def rankings(*studies: Sequence[ScoredRun]) -> list[Ranking]:
+    """One for each score that at least two runs have, adapters first, best correlation first; then chance.
+
+    Of several studies, the seeds of one: means over them, of the recipes that each has a run of. Scores are compared
+    within a study, as each has a judge of its own.
+    """
     found = []
     for kind, table in KINDS.items():
-        own = [each for each in runs if each.run.kind == kind]
-        rates = np.array([each.rate for each in own])
-        if len(own) < 2:
+        own = [_by_recipe([each for each in runs if each.run.kind == kind], len(studies)) for runs in studies]
+        recipes = [recipe for recipe in own[0] if all(recipe in runs for runs in own)]
+        if len(recipes) < 2:
             continue
+        rates = np.array([[runs[recipe].rate for recipe in recipes] for runs in own])
+        best = rates.max(axis=1)
         of_kind = []
         for name, score in table.items():
-            good = np.array([goodness(each.run, name, score) for each in own])
-            known = np.isfinite(good)
+            good = np.array([[goodness(runs[recipe].run, name, score) for recipe in recipes] for runs in own])
+            known = np.isfinite(good).all(axis=0)
             if known.sum() < 2:
                 continue
-            top = np.flatnonzero(good == good.max())
-            regret = float(rates.max() - rates[top].mean())
-            correlation = rank_correlation(good[known], rates[known])
-            of_kind.append(Ranking(kind, name, int(known.sum()), correlation, regret, own[int(top[0])].run.name))
+            top = [np.flatnonzero(row == row.max()) for row in good]
+            regret = float(np.mean(best - [row[places].mean() for row, places in zip(rates, top, strict=True)]))
+            correlation = rank_correlation(good[:, known], rates[:, known])
+            picks = ", ".join(dict.fromkeys(recipes[places[0]][0] for places in top))
+            of_kind.append(Ranking(kind, name, int(known.sum()), correlation, regret, picks))
         of_kind.sort(key=lambda each: math.inf if math.isnan(each.correlation.value) else -each.correlation.value)
         chance = Interval(0.0, -1.0, 1.0)
-        found += [*of_kind, Ranking(kind, CHANCE, len(own), chance, float(rates.max() - rates.mean()), "")]
+        found += [*of_kind, Ranking(kind, CHANCE, len(recipes), chance, float(np.mean(best - rates.mean(axis=1))), "")]
     return found
 
 
-def ranking_table(runs: Sequence[ScoredRun]) -> list[list[str]]:
+def _by_recipe(runs: Sequence[ScoredRun], studies: int) -> dict[tuple[str, int], ScoredRun]:
+    """The runs by their names (of several studies, without the study's seed) and how many before have the same: no
+    adapter at all is scored on each simulated dataset."""
+    found: dict[tuple[str, int], ScoredRun] = {}
+    for each in runs:
+        name = each.run.name
+        base, seed, number = name.rpartition("-seed")
+        if studies > 1 and seed and number.isdigit():
+            policy = int(number) % MOST_SEEDS
+            name = f"{base}-seed{policy}" if policy else base
+        found[name, sum(name == other for other, _ in found)] = each
+    return found
+
+
+def ranking_table(*studies: Sequence[ScoredRun]) -> list[list[str]]:
     """`rankings` in words, a header row first."""
     header = ["score", "ranks", "runs", "Spearman", "95% interval", "regret (points)", "picks"]
-    return [header, *(_row(each) for each in rankings(runs))]
+    return [header, *(_row(each) for each in rankings(*studies))]
 
 
 def ranking_markdown(folder: Path) -> str:
-    """`ranking_table` of a folder in Markdown.
+    """`ranking_table` of a study's folder, or of one with studies of several seeds, in Markdown.
 
     Raises:
         UserError: if nothing below it was both scored and tried.
     """
-    runs = scored_runs(folder)
-    if not runs:
+    seeds = sorted(path.parent for path in folder.glob(f"*/{RESOLVED}"))
+    studies = [runs for runs in map(scored_runs, seeds or [folder]) if runs]
+    if not studies:
         raise UserError(f"{folder} holds no policy with both scores and trials: run 'graspgap score' and 'evaluate'")
-    header, *rows = ranking_table(runs)
+    header, *rows = ranking_table(*studies)
     return markdown(header, "llrrrrl", rows)
 
 

@@ -314,22 +314,24 @@ def auc(scores: Float[np.ndarray, " n"], outcomes: Bool[np.ndarray, " n"]) -> fl
 
 
 def rank_correlation(
-    first: Float[np.ndarray, " n"],
-    second: Float[np.ndarray, " n"],
+    first: Float[np.ndarray, "*studies n"],
+    second: Float[np.ndarray, "*studies n"],
     confidence: float = 0.95,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Interval:
-    """Spearman's rank correlation of pairs, with the interval of a bootstrap over the pairs.
+    """Spearman's rank correlation of pairs, with the interval of a bootstrap over the pairs; of several studies of
+    the same things their mean, and the same things are drawn for all.
 
     NaN where all values of one side are equal, and the interval is [-1, 1] for fewer than four pairs. With few pairs
     it promises too much: about 20 are needed for it to hold what it says.
     """
-    value = float(_spearman(first[None], second[None])[0])
-    if len(first) < 4 or math.isnan(value):
+    first, second = np.atleast_2d(first), np.atleast_2d(second)
+    value, count = float(_spearman(first, second).mean()), first.shape[-1]
+    if count < 4 or math.isnan(value):
         return Interval(value, -1.0, 1.0)
-    draws = generator(seed, "pairs").integers(len(first), size=(resamples, len(first)))
-    low, high = _ends(_spearman(first[draws], second[draws]), len(first), confidence)
+    draws = generator(seed, "pairs").integers(count, size=(resamples, count))
+    low, high = _ends(_spearman(first[:, draws], second[:, draws]).mean(axis=0), count, confidence)
     return Interval(value, low, high)
 
 
