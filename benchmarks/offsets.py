@@ -1,4 +1,4 @@
-"""The image offset of reality's camera that policies with the consistency loss measured, beside the true one.
+"""The image offset of reality's camera that policies with the consistency loss and `dbn` measured, beside the true one.
 
     pip install -e ".[bullet]" -c constraints.txt
     python benchmarks/offsets.py STUDY --world standin2
@@ -37,6 +37,8 @@ class Config:
     study: Positional[Path]
     world: str = "standin2"
     """`standin` or `standin2`."""
+    name: str = ""
+    """Of the file of results, `offsets_NAME`; empty: the world."""
 
 
 def text(offset: Any) -> str:
@@ -55,13 +57,13 @@ def main() -> None:
     truth = (camera.project(points) - standin.NOMINAL_CAMERA.project(points)).mean(axis=0)
     rows = []
     for run in sorted((config.study / "policies").iterdir()):
-        if "consistency" not in read_run(run, "policy")["config"]["methods"]:
+        if not {"consistency", "dbn"} <= read_run(run, "policy")["config"]["methods"].keys():
             continue
         net = load_predictor(run, "cpu").net
         rows.append({"policy": run.name, "measured": text(net.offset[Domain.REALITY].tolist()), "true": text(truth)})
     print(table(rows))
     settings = {"study": "/".join(config.study.resolve().parts[-2:]), "world": config.world, "poses": len(points)}
-    print(save(f"offsets_{config.world}", settings, rows, load))
+    print(save(f"offsets_{config.name or config.world}", settings, rows, load))
 
 
 if __name__ == "__main__":
