@@ -49,6 +49,14 @@ def test_every_stage_comes_after_what_it_reads(name: str) -> None:
         seen.add(stage.name)
 
 
+def test_an_adapter_s_arms_are_tried_before_the_next_adapter_is_trained() -> None:
+    stages = [stage.name for stage in plan(read_study("bench"), Path("out"), 0)]
+    adapters = [number for number, name in enumerate(stages) if name.startswith("adapters/")]
+    last = max(number for number, name in enumerate(stages) if name.startswith("trials/graspgan-seed"))
+    assert adapters[0] < last < adapters[1]
+    assert stages.index("policies/sim-only-seed0") > adapters[-1]
+
+
 @pytest.mark.parametrize("name", ["demo", "demo-long"])
 def test_a_study_has_the_arms_that_attribution_needs(name: str) -> None:
     stages = plan(read_study(name), Path("out"), seed=0)

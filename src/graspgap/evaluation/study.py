@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -66,13 +67,16 @@ def collect_stage(out: Path, name: str, world: str, attempts: int, seed: int, mo
 
 
 def _seed_stages(study: Study, out: Path, seed: int, training_seed: int) -> list[Stage]:
-    """Adapters, policies and attempts of one training seed."""
+    """Adapters, policies and attempts of one training seed: each adapter, then what is made with it, so that a study
+    that was stopped has whole arms; last the arms without one, which wait for nothing and so leave no core idle."""
     stages: list[Stage] = []
-    adapters = {study.adapter(arm)[0]: arm for arm in study.arms if arm.adapter}
-    stages += [_adapt(study, out, adapters[name], training_seed) for name in sorted(adapters)]
     adapting: dict[tuple[str, str], str] = {}
-    # Arms that wait for the adapter come last: by then it is there.
-    for arm in sorted(study.arms, key=lambda arm: bool(arm.adapter)):
+    adapters = list(dict.fromkeys(study.adapter(arm)[0] for arm in study.arms if arm.adapter))
+    made: set[str] = set()
+    for arm in sorted(study.arms, key=lambda arm: adapters.index(study.adapter(arm)[0]) if arm.adapter else math.inf):
+        if arm.adapter and study.adapter(arm)[0] not in made:
+            made.add(study.adapter(arm)[0])
+            stages.append(_adapt(study, out, arm, training_seed))
         for fraction in arm.real_labels:
             key = (study.adapter(arm)[0], arm.sim)
             train = _train(study, out, arm, fraction, training_seed, adapting.get(key, ""))
