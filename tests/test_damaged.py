@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import struct
 import zlib
 from collections.abc import Callable
@@ -38,6 +39,7 @@ from graspgap.deployment.align.points import read_points
 from graspgap.deployment.calibration import load_calibration
 from graspgap.deployment.load import open_predictor
 from graspgap.deployment.onnx_predictor import CHECK
+from graspgap.deployment.predictor import POLICY
 from graspgap.errors import LONGEST, UserError
 from graspgap.evaluation.film import FilmFacts, saved_films
 from graspgap.evaluation.results import AttemptRecord, EvaluationResult, load, save
@@ -45,9 +47,11 @@ from graspgap.evaluation.stages import Stage, finished_seconds, record_path
 from graspgap.evaluation.study_file import FOLDER, read_study
 from graspgap.evaluation.trials import Arm, TrialSettings, evaluate
 from graspgap.files import read_json, sha256
+from graspgap.networks import Segmenter, SegmenterConfig
 from graspgap.runs import begin_run, read_run
 from graspgap.selection import scoring
 from graspgap.selection.record import RunScores
+from graspgap.selection.samples import ScoreSettings
 from graspgap.tensors import load_checkpoint, save_checkpoint
 from graspgap.training.log import TrainingLog, read_warnings
 from graspgap.worlds.camera_file import read_camera
@@ -434,6 +438,101 @@ def test_a_policy_that_lacks_a_fact(tmp_path: Path, name: str) -> None:
     inputs = {} if name == "policy" else {"policy": without(values["inputs"]["policy"], name)}
     put_json(run / "config.json", values | {"inputs": inputs})
     refused(lambda: open_predictor(run), f"config.json is damaged .it has no '{name}'.: restore it, or train again")
+
+
+@pytest.mark.parametrize(("inputs", "words"), [({}, "it has no 'policy'"), ({"policy": 3}, "'policy' in it is 3")])
+def test_commands_that_read_the_record_of_a_policy_first(
+    tmp_path: Path, inputs: dict[str, Any], words: str, sim_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnxscript", reason="extra onnx")
+    run = write_policy(tmp_path / "run", NETWORK)
+    put_json(run / "config.json", json.loads((run / "config.json").read_text()) | {"inputs": inputs})
+    for command in (
+        ["export", "onnx", str(run), str(tmp_path / "onnx")],
+        ["train", str(run), "--sim", str(sim_data), "--image-size", "32", "--workers", "1"],
+    ):
+        assert main(command) == 2
+        assert f"config.json is damaged ({words}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [(3, "it is no table"), ({}, "it has no 'frames'"), ({"frames": "16"}, "'frames' in it is '16'")],
+)
+def test_the_check_of_an_export_with_other_values(tmp_path: Path, found: Any, words: str) -> None:
+    pytest.importorskip("onnxscript", reason="extra onnx")
+    from graspgap.deployment.onnx_export import ExportConfig, export_onnx, recorded_policy
+
+    run, out, config = write_policy(tmp_path / "run", NETWORK), tmp_path / "out", ExportConfig()
+    begin_run(out, "export", config, {"policy": recorded_policy(run), "sha256": sha256(run / POLICY)})
+    put_json(out / CHECK, found)
+    refused(lambda: export_onnx(run, out, config), f"check.json is damaged .{words}.*: delete it and export again")
+
+
+@pytest.mark.parametrize("join", ["project", "add"])
+def test_an_adapter_for_pictures_of_which_nobody_knows_the_camera(
+    tmp_path: Path, join: str, sim_data: Path, real_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(sim_data, data)
+    meta(data, camera=None)
+    words = ["adapt", str(tmp_path / "run"), "--sim", str(data), "--real", str(real_data), "--image-size", "32"]
+    words += ["--steps", "1", "--batch", "2", "--workers", "1", "--methods.graspgan.discriminators.scales", "1"]
+    code = main([*words, "--methods.graspgan.grasp.join", join])
+    err = capsys.readouterr().err
+    if join == "add":  # nothing looks through the camera
+        assert code == 0
+        return
+    assert code == 2
+    assert f"nobody has said the camera of {data}, through which the grasp network of 'graspgan' sees" in err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "words"),
+    [
+        ("config", "steps", "it has no 'steps'"),
+        ("inputs", "sim", "it has no 'sim'"),
+        ("config", "seed", "it has no 'seed'"),
+    ],
+)
+def test_scores_of_an_adapter_that_lacks_a_fact(
+    tmp_path: Path, part: str, name: str, words: str, sim_data: Path, real_data: Path
+) -> None:
+    run = tmp_path / "run"
+    words_of_run = ["adapt", str(run), "--sim", str(sim_data), "--real", str(real_data), "--image-size", "32"]
+    assert main([*words_of_run, "--workers", "1", "--method", "histogram"]) == 0
+    values = json.loads((run / "config.json").read_text())
+    put_json(run / "config.json", values | {part: without(values[part], name)})
+
+    def score() -> None:
+        settings = ScoreSettings(pictures=32, classifier_steps=1)
+        sim, real = open_dataset(sim_data), open_dataset(real_data)
+        judge = Segmenter(SegmenterConfig())
+        scorer = scoring.Scorer(sim, real, 0.2, settings, torch.device("cpu"), judge)
+        for path in scoring.with_snapshots(run):
+            scorer.score(scoring.Candidate("adapter", path))
+
+    refused(score, f"config.json is damaged .{words}.: restore it, or train again")
+
+
+@pytest.mark.parametrize(
+    ("part", "changes", "words"),
+    [
+        ("config", {"seed": None}, "'seed' in it is None, expected whole number"),
+        ("config", {"methods": []}, r"'methods' in it is \[\], expected a table"),
+        ("inputs", {"sim": 3}, "'sim' in it is 3, expected a table"),
+        ("inputs", {"adapter": 3}, "'adapter' in it is 3, expected text"),
+    ],
+)
+def test_scores_of_a_policy_with_other_facts(
+    tmp_path: Path, part: str, changes: dict[str, Any], words: str, sim_data: Path, real_data: Path
+) -> None:
+    run = write_policy(tmp_path / "run", NETWORK)
+    values = json.loads((run / "config.json").read_text())
+    put_json(run / "config.json", values | {part: values[part] | changes})
+    scorer = scoring.Scorer(open_dataset(sim_data), open_dataset(real_data), 0.2, ScoreSettings(), torch.device("cpu"))
+    refused(lambda: scorer.score(scoring.Candidate("policy", run)), f"config.json is damaged .{words}")
 
 
 @pytest.mark.parametrize("found", [[], [1], {}, {"kind": "study"}, {"kind": "study", "config": {"seed": 0}}])

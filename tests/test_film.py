@@ -226,6 +226,10 @@ def test_what_can_not_be_filmed_is_refused_in_one_line(evaluation: Path, capsys:
     assert "isn't at runs/gone any more: say where it is with --policy" in refused(
         "--attempts", "5", "--policy", "runs/gone"
     )
+    config = (evaluation / "config.json").read_text()
+    change(evaluation / "config.json", '"policy": "scripted"', '"other": "scripted"')
+    assert "config.json is damaged (it has no 'policy'): evaluate again" in refused("--attempts", "5")
+    (evaluation / "config.json").write_text(config)
     record = load(evaluation).records[5]
     (evaluation / "results.json").write_text(
         (evaluation / "results.json").read_text().replace('"steps": 4', '"steps": 3')
@@ -234,13 +238,19 @@ def test_what_can_not_be_filmed_is_refused_in_one_line(evaluation: Path, capsys:
     assert "attempt 5 of" in (err := refused("--attempts", "5"))
     assert "came out differently from its record" in err
     change(evaluation / "results.json", '"attempts_per_scene": 3', '"attempts_each": 3')
-    assert "TrialSettings has no field 'attempts_each'" in refused("--attempts", "5")
+    err = refused("--attempts", "5")
+    assert "the record of how" in err
+    assert "'attempts_each' is unknown: did you mean 'attempts_per_scene'" in err
+    change(evaluation / "results.json", '"attempts_each": 3', '"attempts_per_scene": 0')
+    assert "0 attempts start from each scene: expected" in refused("--attempts", "5")
+    change(evaluation / "results.json", '"image_size": 32', '"image_size": "32"')
+    assert "'image_size' in [world] in it is '32', expected whole number" in refused("--attempts", "5")
     change(evaluation / "results.json", '"evaluation": {', '"nothing": {')
     assert "doesn't say how it was made" in refused("--attempts", "5")
 
 
 def test_a_robots_attempts_can_not_be_made_again(evaluation: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(filming, "is_robot", lambda choice: True)
+    monkeypatch.setattr("graspgap.worlds.catalog.is_robot", lambda choice: True)
     with pytest.raises(filming.UserError, match="evaluate with --films"):
         film_evaluation(evaluation, [5])
 

@@ -51,7 +51,9 @@ def settings(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_robot_of_another_package_is_collected_from_and_evaluated(tmp_path: Path, settings: Path) -> None:
+def test_a_robot_of_another_package_is_collected_from_and_evaluated(
+    tmp_path: Path, settings: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = ["--world", "robot", "--world-config", str(settings), *SMALL]
     assert main(["collect", str(tmp_path / "data"), *words, "--attempts", "7"]) == 0
     data = open_dataset(tmp_path / "data")
@@ -59,6 +61,11 @@ def test_a_robot_of_another_package_is_collected_from_and_evaluated(tmp_path: Pa
     assert json.loads(data.meta["config"]["world"]["settings"]) == {"port": 1, "safety": {"speed": 0.1}}
     assert [shard["rows"] for shard in data.meta["shards"]] == [5, 2]
     assert data.meta["world"] == "paper-reality"
+    with monkeypatch.context() as patched:
+        for name in ("reset", "move", "grasp"):
+            patched.setattr(PaperRobot, name, lambda *_: pytest.fail("a replay moved the robot"))
+        assert main(["replay", str(tmp_path / "data"), "0"]) == 2
+    assert "attempts of world 'robot' can't be made again, as no real ones can" in capsys.readouterr().err
     words = ["--world", f"robot:{settings}", *SMALL, "--policy", "random", "--attempts", "2"]
     assert main(["evaluate", str(tmp_path / "trials"), *words]) == 0
     assert len(list((tmp_path / "trials" / "pieces").iterdir())) == 2  # each attempt is kept as soon as it is judged

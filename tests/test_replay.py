@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -11,9 +13,11 @@ from graspgap.cli.main import main
 from graspgap.collection.collect import CollectSettings, collect
 from graspgap.collection.policies import PolicyChoice
 from graspgap.collection.replay import replay, require_equal
+from graspgap.contract import Camera
 from graspgap.datasets.recombine import merge
 from graspgap.errors import UserError
 from graspgap.worlds.catalog import WorldChoice
+from graspgap.worlds.randomization import preset
 from graspgap.worlds.standin_names import STANDINS
 
 
@@ -69,3 +73,64 @@ def test_a_policy_that_is_gone_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="runs/gone"):
         replay(data, 0)
     assert pq.read_table(data / "data" / "shard-00000.parquet").num_rows == 1
+
+
+@pytest.mark.parametrize(
+    ("part", "changes", "words"),
+    [
+        ("world", {"colour": "red"}, r"key of \[world\] in it 'colour' is unknown"),
+        ("world", {"image_size": "32"}, r"'image_size' in \[world\] in it is '32', expected whole number"),
+        ("world", {"ranges": {"looks": {}}}, r"key of \[ranges\] in \[world\] in it 'looks' is unknown"),
+        ("world", {"camera": {"position": [1.0]}}, r"'position' in \[camera\] .* expected a list of 3 numbers"),
+        ("world", {"camera": 3}, r"'camera' in \[world\] in it is 3, expected a table"),
+        ("policy", {"noise": None}, r"'noise' in \[policy\] in it is None, expected number"),
+        ("", {"world": 3}, "'world' in it is 3, expected a table"),
+        ("", {"steps_per_attempt": "4"}, "'steps_per_attempt' in it is '4', expected whole number"),
+        ("", {"steps": 4}, "key of it 'steps' is unknown"),
+    ],
+)
+def test_settings_of_another_version_are_refused(
+    tmp_path: Path, part: str, changes: dict[str, Any], words: str
+) -> None:
+    data = collected(tmp_path / "data", attempts=1)
+    meta = json.loads((data / "meta.json").read_text())
+    (meta["config"][part] if part else meta["config"]).update(changes)
+    (data / "meta.json").write_text(json.dumps(meta))
+    with pytest.raises(UserError, match=rf"the record of how .*data was made is damaged \(.*{words}.*\): replay it"):
+        replay(data, 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"attempts_per_scene": 0}, "0 attempts start from each scene: expected"),
+        ({"world": {"name": "lerobot", "settings": "{"}}, "the settings of world 'lerobot' are no table of JSON"),
+        ({"world": {"name": "lerobot", "settings": "[]"}}, "the settings of world 'lerobot' are no table of JSON"),
+    ],
+)
+def test_settings_that_make_no_attempt_are_refused(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
+    data = collected(tmp_path / "data", attempts=1)
+    meta = json.loads((data / "meta.json").read_text())
+    meta["config"].update(changes)
+    (data / "meta.json").write_text(json.dumps(meta))
+    with pytest.raises(UserError, match=words):
+        replay(data, 0)
+
+
+def test_ranges_and_a_camera_in_a_record_are_taken(tmp_path: Path) -> None:
+    out = tmp_path / "data"
+    world = WorldChoice("sim", image_size=32, camera=Camera(fov=30.0), ranges=preset("heavy"))
+    collect(out, CollectSettings(world, PolicyChoice("random"), attempts_per_scene=2), 1, workers=1)
+    assert replay(out, 0).differences == []
+
+
+@pytest.mark.parametrize("changes", [{}, {"attempts": "3"}])
+def test_a_collection_with_damaged_facts_says_how_to_go_on(tmp_path: Path, changes: dict[str, Any]) -> None:
+    path = collected(tmp_path / "data") / "meta.json"
+    made = path.read_text()
+    path.write_text(json.dumps(changes))
+    with pytest.raises(UserError, match=r"meta\.json is damaged .*'attempts'.*: delete it and run the same"):
+        collected(tmp_path / "data")
+    path.unlink()
+    collected(tmp_path / "data")
+    assert json.loads(path.read_text()) == json.loads(made)

@@ -18,6 +18,7 @@ import tyro
 
 from graspgap.adaptation.feature import FEATURES, check_features
 from graspgap.adaptation.pixel import METHODS
+from graspgap.cli.hidden import OPTIONS
 from graspgap.cli.main import main
 from graspgap.config import to_json
 from graspgap.errors import UserError
@@ -142,7 +143,7 @@ def test_every_command_of_a_study_is_one_of_ours(name: str) -> None:
         key = tuple(word for word in words if word.startswith("--"))
         if (command, key) not in kinds:  # one of each shape: reading takes a while
             kinds.add((command, key))
-            tyro.cli(module.Config, args=[*words, *(["--workers", "1"] if stage.workers else [])])
+            tyro.cli(module.Config, args=[*words, *(["--workers", "1"] if stage.workers else [])], registry=OPTIONS)
 
 
 def _small(tmp_path: Path, **changed: str) -> Path:

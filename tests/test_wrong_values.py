@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from graspgap.adaptation.pixel.history import History
 from graspgap.cli.checks import check_numbers
 from graspgap.cli.main import main
 from graspgap.errors import UserError
+from graspgap.runs import read_run
 from graspgap.settings import Bounds, in_range
 from graspgap.tensors import choose_device
 from graspgap.training.grasp import GraspTrainingConfig
@@ -141,6 +143,60 @@ def test_adapt_words(
 def test_rounds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for value in ("-1", "nan"):
         assert_refused(capsys, tmp_path, ["rounds", str(tmp_path), "--noise", value], f"--noise {value}", "give 0")
+
+
+DATA = ("--sim", "sim", "--real", "real")
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "value"),
+    [
+        ("train", "training.steps", "3"),
+        ("train", "training.seed", "3"),
+        ("train", "training.precision", "bf16"),
+        ("train", "training.network.image-size", "32"),
+        ("train", "training.network.camera.fov", "30"),
+        ("adapt", "methods.simgan.image-size", "32"),
+        ("adapt", "methods.graspgan.grasp.image-size", "32"),
+        ("adapt", "methods.pixelda.grasp.camera.roll", "3"),
+        ("score", "settings.seed", "3"),
+    ],
+)
+def test_a_setting_that_the_command_sets_itself_is_no_option(
+    command: str, option: str, value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([command, str(tmp_path / "out"), *DATA, f"--{option}", value])
+    assert caught.value.code == 2
+    assert f"Unrecognized options: --{option}" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "offered"),
+    [
+        ("train", {"--steps", "--seed", "--training.batch", "--training.network.head", "--methods.dann.hidden"}),
+        ("adapt", {"--image-size", "--methods.cyclegan.history", "--methods.graspgan.grasp.join"}),
+        ("score", {"--seed", "--settings.batch", "--settings.judge-steps"}),
+    ],
+)
+def test_help_shows_no_setting_that_the_command_sets_itself(
+    command: str, offered: set[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--help"])
+    assert caught.value.code == 0
+    shown = set(re.findall(r"--[a-z][a-z0-9.-]+", capsys.readouterr().out))
+    assert offered <= shown
+    own = re.compile(r"--.+\.(steps|seed|precision|image-size|camera\..+)")
+    assert [option for option in shown if own.fullmatch(option)] == []
+
+
+def test_a_hidden_setting_is_what_the_command_makes_it(tmp_path: Path, sim_data: Path, real_data: Path) -> None:
+    words = ["adapt", str(tmp_path / "run"), "--sim", str(sim_data), "--real", str(real_data), *SMALL]
+    assert main([*words, "--method", "histogram", "--methods.histogram.references", "7"]) == 0
+    options = read_run(tmp_path / "run", "adapter")["config"]["options"]
+    assert options == {"references": 7, "image_size": 32}
 
 
 def test_defaults_are_fine() -> None:

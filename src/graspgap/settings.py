@@ -152,6 +152,8 @@ def _check(what: str, name: str, value: Any, hint: Any, where: str) -> None:
         _require_table(what, name, value)
         for key, each in value.items():
             _check(f"'{key}' of {what}", f"{name[:-1]}.{key}]", each, inner[1], where)
+    elif origin in (Union, UnionType) and isinstance(value, dict) and any(map(dataclasses.is_dataclass, inner)):
+        _check(what, name, value, next(filter(dataclasses.is_dataclass, inner)), where)
     elif origin in (tuple, list) and dataclasses.is_dataclass(inner[0]):
         if not isinstance(value, list):
             raise UserError(f"{what} is {value!r}, expected tables: write [{name}] before each")
@@ -197,6 +199,8 @@ def _words(hint: Any) -> str:
         return f"a list of {'' if ... in inner else f'{len(inner)} '}{_words(inner[0])}s"
     if get_origin(hint) is list:
         return f"a list of {_words(inner[0])}s"
+    if dataclasses.is_dataclass(hint):
+        return "a table"
     if get_origin(hint) is dict:
         return f"a table of {_words(inner[1])}s"
     known = {str: "text", int: "whole number", float: "number", bool: "true or false", dict: "a table", list: "a list"}

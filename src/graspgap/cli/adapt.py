@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import torch
@@ -11,12 +11,13 @@ from tyro.conf import Positional
 from graspgap import processes
 from graspgap.adaptation.pixel import METHODS, PixelConfig, PixelMethod
 from graspgap.cli.checks import at_least, check_numbers, share_below_one
+from graspgap.cli.hidden import hide
 from graspgap.cli.place import Place
-from graspgap.config import from_json
 from graspgap.contract import Camera
-from graspgap.datasets import open_dataset
-from graspgap.errors import choose
+from graspgap.datasets import Dataset, open_dataset
+from graspgap.errors import UserError, choose
 from graspgap.evaluation.pictures import GRID, save_adaptation_grid
+from graspgap.networks import GraspNetConfig
 from graspgap.networks.presets import with_networks
 from graspgap.parallel import choose_workers
 from graspgap.runs import begin_run
@@ -25,6 +26,9 @@ from graspgap.training.adapt import ADAPTER, AdapterTrainingConfig, load_adapter
 from graspgap.training.engine import choose_precision
 from graspgap.training.loop import Watch
 from graspgap.training.trackers import chosen_trackers
+
+hide(PixelConfig, "image_size")
+hide(GraspNetConfig, "image_size", "camera")
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ def _train(config: Config, device: torch.device, precision: str, trackers: tuple
     options = with_networks(config.methods[config.method], config.networks, config.method)
     sim, real = sim_data.simulated(extras=options.needs_canonical), real_data.unlabelled()
     options.check(sim)
-    options = options.fitted(config.image_size, from_json(Camera, sim_data.meta["camera"]))
+    options = options.fitted(config.image_size, _camera(sim_data, options, config.method))
     training = AdapterTrainingConfig(
         config.method,
         options,
@@ -124,3 +128,18 @@ def _train(config: Config, device: torch.device, precision: str, trackers: tuple
     if not (trained and grid.exists()):
         draw(grid, load_adapter(config.out, device, config.image_size) if trained else method)
     print(f"{config.out}: adapter trained; look at {grid}")
+
+
+def _camera(sim: Dataset, options: PixelConfig, method: str) -> Camera:
+    """The one that a grasp network beside the adapter sees through; any, where nothing looks through it.
+
+    Raises:
+        UserError: if nobody has said it, and such a network needs it.
+    """
+    networks = [value for one in fields(options) if isinstance(value := getattr(options, one.name), GraspNetConfig)]
+    if sim.camera is None and any(network.join == "project" for network in networks):
+        raise UserError(
+            f"nobody has said the camera of {sim.path}, through which the grasp network of '{method}' sees: collect it "
+            f"with --camera FILE, or give --methods.{method}.grasp.join add"
+        )
+    return sim.camera or Camera()

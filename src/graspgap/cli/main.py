@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import tyro
 
 from graspgap import __version__
+from graspgap.cli.hidden import OPTIONS
 from graspgap.errors import EXIT_CODE, UserError, choose
 from graspgap.files import LIFELINE
 
@@ -94,7 +95,8 @@ def _run(words: list[str]) -> int:
         return 0
     name, rest = _command(words)
     module = importlib.import_module(f"graspgap.cli.{name.replace(' ', '_').replace('-', '_')}")
-    config = tyro.cli(module.Config, args=rest, prog=f"graspgap {name}", description=COMMANDS[name])
+    about = COMMANDS[name]
+    config = tyro.cli(module.Config, args=rest, prog=f"graspgap {name}", description=about, registry=OPTIONS)
     module.run(config)
     return 0
 

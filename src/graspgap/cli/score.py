@@ -11,6 +11,7 @@ from rich.console import Console
 from tyro.conf import Positional, UseAppendAction
 
 from graspgap.cli.checks import at_least
+from graspgap.cli.hidden import hide
 from graspgap.cli.place import Place
 from graspgap.cli.train import HELD_OUT
 from graspgap.datasets import Dataset, open_dataset
@@ -29,6 +30,8 @@ from graspgap.worlds.camera_file import read_camera
 from graspgap.zoo import resolved
 
 Runs = Annotated[tuple[tuple[Path, ...], ...], UseAppendAction]
+
+hide(ScoreSettings, "seed")
 
 
 @dataclass(frozen=True)

@@ -13,21 +13,21 @@ from graspgap import processes
 from graspgap.adaptation.feature import FEATURES, FeatureConfig, check_features
 from graspgap.adaptation.pixel import PixelMethod
 from graspgap.cli.checks import at_least, check_numbers
+from graspgap.cli.hidden import hide
 from graspgap.cli.place import Place
-from graspgap.config import from_json
 from graspgap.contract import Camera
 from graspgap.datasets import Dataset, LabelledView, open_dataset
 from graspgap.deployment.calibration import CALIBRATION
 from graspgap.deployment.front_end import FrontEnd
-from graspgap.deployment.predictor import POLICY, load_predictor
+from graspgap.deployment.predictor import POLICY, load_predictor, recorded_policy
 from graspgap.errors import UserError
 from graspgap.evaluation.held_out import FIGURES, save_held_out_metrics
 from graspgap.evaluation.pictures import save_prediction_grid
-from graspgap.networks import GraspNet
+from graspgap.networks import GraspNet, GraspNetConfig
 from graspgap.networks.normalization import Domain
 from graspgap.networks.presets import resized
 from graspgap.parallel import choose_workers
-from graspgap.runs import begin_run, read_run
+from graspgap.runs import begin_run
 from graspgap.tensors import choose_device
 from graspgap.training.adapt import adapted_view, adapter_choice, load_adapter, shown_through
 from graspgap.training.engine import choose_precision
@@ -46,6 +46,9 @@ from graspgap.zoo import MODELS, resolved
 
 HELD_OUT = 0.1
 """Share of the scenes of each dataset kept from training, for calibration and AUC."""
+
+hide(GraspTrainingConfig, "methods", "steps", "precision", "seed")
+hide(GraspNetConfig, "image_size", "camera")
 
 
 @dataclass(frozen=True)
@@ -197,7 +200,7 @@ def _camera(config: Config, sim: Dataset | None, real: Dataset | None) -> Camera
         raise UserError("training has no data: give --sim DATA, --real DATA, or both")
     if config.camera and not real:
         raise UserError("--camera says where the real pictures were taken from: give --real DATA too")
-    simulated, seen = _nominal(sim), _nominal(real)
+    simulated, seen = sim.camera if sim else None, real.camera if real else None
     if config.camera:
         seen = read_camera(config.camera).camera
     if sim and real and seen not in (None, simulated):
@@ -209,16 +212,11 @@ def _camera(config: Config, sim: Dataset | None, real: Dataset | None) -> Camera
     return simulated or seen
 
 
-def _nominal(data: Dataset | None) -> Camera | None:
-    camera = data and data.meta["camera"]
-    return from_json(Camera, camera) if camera else None
-
-
 def _front_end_facts(config: Config, method: PixelMethod | None) -> dict[str, Any]:
     """What the policy run must tell of its front end, where it has one. A trained run has its own copy, whatever has
     become of the adapter's folder."""
     if (config.out / POLICY).exists():
-        known = read_run(config.out, "policy")["inputs"]["policy"]
+        known = recorded_policy(config.out)
         return {name: known[name] for name in ("front_end",) if name in known}
     return {"front_end": adapter_choice(config.adapter)} if config.adapter and method and method.front_end else {}
 

@@ -16,6 +16,7 @@ from graspgap.grasping.attempt import run_attempt
 from graspgap.locations import Location, is_private
 from graspgap.parallel import BACKENDS, choose_workers, run_pieces
 from graspgap.runs import begin_run
+from graspgap.settings import entry
 from graspgap.worlds.catalog import WorldChoice, cached_world, processes
 
 
@@ -71,7 +72,8 @@ def collect(
     policy.check(world.spec)
     begin_run(out, "dataset", settings, {"policy": policy.identity})
     meta = out / "meta.json"
-    held = read_json(meta, "a dataset")["attempts"] if meta.exists() else 0
+    fix = "delete it and run the same command again"
+    held = entry(read_json(meta, "a dataset"), "attempts", int, meta, fix) if meta.exists() else 0
     if held > attempts:
         raise UserError(f"{out} holds {held} attempts, --attempts {attempts} would lose some: give {held} or more")
     facts = to_json(settings)

@@ -12,7 +12,6 @@ import pyarrow as pa
 
 from graspgap.collection.collect import CollectSettings
 from graspgap.collection.policies import make_policy
-from graspgap.config import from_json
 from graspgap.contract import Image
 from graspgap.datasets import open_dataset, shards
 from graspgap.datasets.check import read_meta
@@ -23,7 +22,8 @@ from graspgap.datasets.view import image_grid
 from graspgap.errors import UserError
 from graspgap.grasping.attempt import run_attempt
 from graspgap.provenance import versions
-from graspgap.worlds.catalog import cached_world
+from graspgap.settings import build
+from graspgap.worlds.catalog import cached_world, require_repeatable
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,8 @@ def replay(folder: Path, attempt: int, seed: int | None = None) -> Replay:
     """Make attempt number `attempt` of a collected dataset again; `seed` tells attempts of a merged dataset apart.
 
     Raises:
-        UserError: if the dataset holds no such attempt, or several, doesn't say how it was made, or its policy is gone.
+        UserError: if the dataset holds no such attempt, or several, doesn't say how it was made, or in the words of
+            another version, or its policy is gone.
     """
     data = open_dataset(folder)
     recorded, meta = _row(data, attempt, seed), data.meta
@@ -65,7 +66,9 @@ def replay(folder: Path, attempt: int, seed: int | None = None) -> Replay:
     if not found or any(each != found[0] for each in found):
         why = "were not collected by graspgap" if not found else "have several settings"
         raise UserError(f"attempts of seed {recorded['seed']} in {folder} {why}: nothing says how to make them again")
-    settings = from_json(CollectSettings, found[0])
+    fix = "replay it with the version of graspgap that made it, or collect it again"
+    settings = build(CollectSettings, found[0], f"the record of how {folder} was made", fix)
+    require_repeatable(settings.world, "read its pictures from the dataset")
     world = cached_world(settings.world)
     policy = make_policy(settings.policy, settings.steps_per_attempt)
     policy.check(world.spec)

@@ -15,6 +15,8 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Int64
 
+from graspgap.config import from_json
+from graspgap.contract import Camera
 from graspgap.datasets import mapped, shards
 from graspgap.datasets.check import check_shards, read_meta
 from graspgap.datasets.schema import groups_of
@@ -64,6 +66,12 @@ class Dataset:
     def image_size(self) -> int:
         """Pictures are image_size x image_size pixels."""
         return int(self.meta["image_size"])
+
+    @property
+    def camera(self) -> Camera | None:
+        """Nominal camera of the world; None: nobody has said where the pictures were taken from."""
+        found = self.meta["camera"]
+        return None if found is None else from_json(Camera, found)
 
     @property
     def scenes(self) -> Int64[np.ndarray, "m"]:

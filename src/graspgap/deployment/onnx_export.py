@@ -26,7 +26,7 @@ from graspgap.contract import Observation, Workspace, command_between
 from graspgap.deployment.calibration import CALIBRATION
 from graspgap.deployment.load import TrainedPredictor
 from graspgap.deployment.onnx_predictor import CHECK, HEAD, TRUNK, OnnxPredictor
-from graspgap.deployment.predictor import POLICY, load_predictor
+from graspgap.deployment.predictor import POLICY, load_predictor, recorded_policy
 from graspgap.errors import UserError
 from graspgap.files import atomic, read_json, sha256, write_json
 from graspgap.grasping.cem import uniform_targets
@@ -34,8 +34,9 @@ from graspgap.grasping.policies import ServoPolicy
 from graspgap.networks import GraspNet
 from graspgap.networks.normalization import Domain
 from graspgap.networks.projection import Projection
-from graspgap.runs import begin_run, read_run
+from graspgap.runs import begin_run
 from graspgap.seeding import generator
+from graspgap.settings import checked
 from graspgap.worlds.catalog import WorldChoice, cached_world
 
 EXPORTABLE = {"network", "domain"}
@@ -51,6 +52,15 @@ class ExportConfig:
     frames: int = 16
     """Pictures of the world `sim` that both networks look at."""
     seed: int = 0
+
+
+@dataclass(frozen=True)
+class _Report:
+    """What `check.json` holds."""
+
+    frames: int
+    largest_difference: float
+    same_decisions: int
 
 
 class _Trunk(nn.Module):
@@ -104,14 +114,14 @@ def export_onnx(run: Path, out: Path, config: ExportConfig) -> dict[str, Any]:
             predicts other success than PyTorch.
     """
     _require_packages()
-    facts = read_run(run, "policy")["inputs"]["policy"]
+    facts = recorded_policy(run)
     beyond = sorted(facts.keys() - EXPORTABLE)
     if beyond:
         raise UserError(f"the policy of {run} has '{beyond[0]}', which can't be exported yet: serve it with PyTorch")
     predictor = load_predictor(run)
     begin_run(out, "export", config, {"policy": facts, "sha256": sha256(run / POLICY)})
     if (out / CHECK).exists():
-        return dict(read_json(out / CHECK, "an ONNX export"))
+        return checked(_Report, read_json(out / CHECK, "an ONNX export"), out / CHECK, "delete it and export again")
     write_networks(predictor.net, predictor.domain, out)
     if (run / CALIBRATION).exists():
         with atomic(out / CALIBRATION) as temporary:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +22,8 @@ from graspgap.tensors import choose_device, load_module
 
 POLICY = "policy.safetensors"
 """The averaged weights of a policy run."""
+FIX = "restore it, or train again"
+"""Of a damaged record."""
 
 
 class NetworkPredictor:
@@ -70,23 +73,32 @@ class NetworkPredictor:
         return score
 
 
+def recorded_policy(run: Path) -> dict[str, Any]:
+    """What the record of a policy run says of its policy: `network`, `domain` and, where it has one, `front_end`.
+
+    Raises:
+        UserError: if the folder is not a policy run, or its record says nothing of a policy.
+    """
+    found: dict[str, Any] = entry(read_run(run, "policy")["inputs"], "policy", dict, run / CONFIG, FIX)
+    return found
+
+
 def load_predictor(run: Path, device: str = "cpu") -> NetworkPredictor:
     """The policy of a finished `graspgap train` run.
 
     Raises:
         UserError: if the folder is not a policy run, is damaged, or its training has not finished.
     """
-    where, fix = run / CONFIG, "restore it, or train again"
-    facts = entry(read_run(run, "policy")["inputs"], "policy", dict, where, fix)
-    network = entry(facts, "network", dict, where, fix)
+    facts, where = recorded_policy(run), run / CONFIG
+    network = entry(facts, "network", dict, where, FIX)
     domains = {domain.name.lower(): domain for domain in Domain}
-    domain = domains[choose(f"domain in {where}", entry(facts, "domain", str, where, fix), domains)]
-    net = GraspNet(build(GraspNetConfig, network, f"the network in {where}", fix))
+    domain = domains[choose(f"domain in {where}", entry(facts, "domain", str, where, FIX), domains)]
+    net = GraspNet(build(GraspNetConfig, network, f"the network in {where}", FIX))
     load_module(run / POLICY, net, f"the policy of {run}")
     chosen, front_end = choose_device(device), None
     if "front_end" in facts:
-        choice = entry(facts, "front_end", dict, where, fix)
-        options = METHODS[choose(f"method in {where}", entry(choice, "method", str, where, fix), METHODS)]
-        checked(options, choice.get("options"), f"the front end in {where}", fix)
+        choice = entry(facts, "front_end", dict, where, FIX)
+        options = METHODS[choose(f"method in {where}", entry(choice, "method", str, where, FIX), METHODS)]
+        checked(options, choice.get("options"), f"the front end in {where}", FIX)
         front_end = load_front_end(run, choice, chosen)
     return NetworkPredictor(net, domain, chosen, front_end)

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from graspgap.collection.policies import UNTRAINED, ChosenPolicy, PolicyChoice, make_policy
-from graspgap.config import from_json
 from graspgap.errors import UserError
 from graspgap.evaluation.film import (
     FilmedAttempt,
@@ -20,12 +19,13 @@ from graspgap.evaluation.film import (
 )
 from graspgap.evaluation.results import AttemptRecord, EvaluationResult, load
 from graspgap.evaluation.trials import TrialSettings
-from graspgap.files import read_json
 from graspgap.progress import progress
-from graspgap.runs import CONFIG
-from graspgap.worlds.catalog import cached_world, is_robot
+from graspgap.runs import CONFIG, read_run
+from graspgap.settings import build, entry
+from graspgap.worlds.catalog import cached_world, require_repeatable
 from graspgap.zoo import resolved
 
+AGAIN = "evaluate again, with --films"
 CLOSE = 1e-3
 """Two predictions closer than this count as equal: an ONNX export and its policy differ by less."""
 
@@ -63,15 +63,9 @@ def _settings(folder: Path, result: EvaluationResult, policy: str) -> TrialSetti
     """The settings of the evaluation, with the policy where it is now."""
     found = result.config.get("evaluation")
     if not isinstance(found, dict):
-        raise UserError(f"{folder} doesn't say how it was made: evaluate again, with --films")
-    try:
-        settings = from_json(TrialSettings, found)
-    except ValueError as error:
-        raise UserError(f"{folder} was made by another version ({error}): evaluate again, with --films") from None
-    if is_robot(settings.world):
-        raise UserError(
-            f"attempts of world '{settings.world.name}' can't be made again, as no real ones can: evaluate with --films"
-        )
+        raise UserError(f"{folder} doesn't say how it was made: {AGAIN}")
+    settings = build(TrialSettings, found, f"the record of how {folder} was made", AGAIN)
+    require_repeatable(settings.world, "evaluate with --films")
     settings = replace(settings, policy=PolicyChoice(policy or settings.policy.name, settings.policy.noise))
     name = settings.policy.name
     if name not in UNTRAINED and not resolved(Path(name)).is_dir():
@@ -83,7 +77,8 @@ def _policy(folder: Path, settings: TrialSettings) -> ChosenPolicy:
     """The policy, which must be the one that was evaluated, where that is known."""
     chosen = make_policy(settings.policy, settings.steps_per_attempt)
     if (folder / CONFIG).exists():
-        identity = read_json(folder / CONFIG, "an evaluation")["inputs"]["policy"]
+        inputs = read_run(folder, "evaluation")["inputs"]
+        identity = entry(inputs, "policy", str, folder / CONFIG, AGAIN)
         if identity != chosen.identity:
             raise UserError(f"{settings.policy.name} isn't the policy of {folder}, its weights differ: give that one")
     chosen.check(cached_world(settings.world).spec)

@@ -26,10 +26,15 @@ def run_attempt(
     policy says so.
 
     Raises:
-        UserError: if `steps` is not in 2..10.
+        UserError: if `steps` is not in 2..10, `seed` is negative, or `per_scene` is below 1.
     """
     if not 2 <= steps <= MAX_SERVO_STEPS:
         raise UserError(f"servo steps are {steps}, expected 2 to {MAX_SERVO_STEPS}: change --steps-per-attempt")
+    if seed < 0 or per_scene < 1:
+        raise UserError(
+            f"the seed is {seed}, and {per_scene} attempts start from each scene: expected a seed of 0 or more, and 1 "
+            "attempt or more"
+        )
     scene = attempt // per_scene
     draw = generator(seed, attempt, "attempt")
     world_seed = int(draw.integers(2**31))

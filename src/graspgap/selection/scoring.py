@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -21,13 +21,15 @@ from graspgap.errors import UserError
 from graspgap.files import read_json, sha256, write_json
 from graspgap.networks import Segmenter
 from graspgap.progress import progress
-from graspgap.runs import read_run
+from graspgap.runs import CONFIG, read_run
 from graspgap.selection.adapters import adapter_scores
 from graspgap.selection.policies import policy_scores
 from graspgap.selection.record import NONE, RunScores
 from graspgap.selection.samples import ScoreSettings, whole_attempts
-from graspgap.settings import checked
+from graspgap.settings import checked, entry
 from graspgap.training.adapt import ADAPTER, SNAPSHOTS, adapt_frames, load_adapter, shown_through
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,18 @@ def with_snapshots(run: Path) -> list[Path]:
     """
     if str(run) == NONE:
         return [run]
-    steps = read_run(run, "adapter")["config"]["steps"]
+    steps = _fact(run, read_run(run, "adapter")["config"], "steps", int)
     found = sorted((run / SNAPSHOTS).glob("[0-9]*"), key=lambda path: int(path.name))
     return [*(path for path in found if int(path.name) != steps), run]
+
+
+def _fact(run: Path, table: Any, name: str, kind: type[T]) -> T:
+    """What the record of a run holds under `name` in a table of it.
+
+    Raises:
+        UserError: if there is no such value.
+    """
+    return entry(table, name, kind, run / CONFIG, "restore it, or train again")
 
 
 @dataclass(frozen=True)
@@ -121,9 +132,9 @@ class Scorer:
         if method and method.front_end:
             real = shown_through(FrontEnd(method), real, self.device)
         values = adapter_scores(self.judge, sim, frames, made, real, real_frames, self.settings, self.device)
-        source = sim.provenance() if plain else facts["inputs"]["sim"]
-        seed = self.settings.seed if plain else facts["config"]["seed"]
-        return self._record(run, looked, values, source["meta_sha256"], seed)
+        source = sim.provenance() if plain else _fact(run.path, facts["inputs"], "sim", dict)
+        seed = self.settings.seed if plain else _fact(run.path, facts["config"], "seed", int)
+        return self._record(run, looked, values, _fact(run.path, source, "meta_sha256", str), seed)
 
     def _policy(self, run: Candidate) -> RunScores:
         facts = read_run(run.path, "policy")
@@ -135,13 +146,16 @@ class Scorer:
                 f"{run.path} was trained on pictures of {size} pixels, and {self.sim.path} has {self.sim.image_size}: "
                 "give the datasets that it was trained on"
             )
-        adapter = Path(inputs["adapter"]) if inputs["adapter"] else None
+        seed, methods = _fact(run.path, training, "seed", int), _fact(run.path, training, "methods", dict)
+        masks = _fact(run.path, training, "masks", float)
+        sources = {name: _fact(run.path, inputs, name, dict) for name in ("sim", "real") if name in inputs}
+        adapter = Path(_fact(run.path, inputs, "adapter", str)) if inputs.get("adapter") else None
         if adapter and not adapter.exists():
             raise UserError(
                 f"{run.path} was trained with adapter {adapter}, which is not there: run this where that path leads "
                 "to it, or bring it back"
             )
-        looked = self.looked(training["seed"])
+        looked = self.looked(seed)
         method = load_adapter(adapter, self.device, size) if adapter else None
         values = policy_scores(
             policy,
@@ -152,19 +166,18 @@ class Scorer:
             looked.real_frames,
             (_camera(self.sim, self.sim), self.camera or _camera(self.real, self.sim)),
             _workspace(self.real, self.sim),
-            bool("sim" in inputs and training["masks"]),
+            bool("sim" in sources and masks),
             self.settings,
         )
-        source = inputs.get("sim", {}).get("meta_sha256", "")
         return self._record(
             run,
             looked,
             values,
-            source,
-            training["seed"],
+            sources.get("sim", {}).get("meta_sha256", ""),
+            seed,
             adapter=run_name(adapter) if adapter else NONE,
-            features=list(training["methods"]),
-            real_labels=inputs.get("real", {}).get("labels", 0),
+            features=list(methods),
+            real_labels=sources.get("real", {}).get("labels", 0),
         )
 
     def _shown(self, method: PixelMethod | None, looked: _Looked) -> UInt8[np.ndarray, "f 6 h w"]:

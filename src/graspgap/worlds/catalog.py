@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 from graspgap.config import LATER
 from graspgap.contract import Camera
@@ -174,7 +175,7 @@ def make_world(choice: WorldChoice) -> World:
 def _installed(choice: WorldChoice) -> World:
     name = choice.name
     factory = installed.load_factory(name, list(WORLDS))
-    tables = json.loads(choice.settings or "{}")
+    tables = _tables(choice)
     safety = read_safety(tables.pop("safety", {}))
     world = SafeWorld(installed.build(name, factory, choice, tables), safety)
     spec = world.spec
@@ -192,6 +193,31 @@ def _installed(choice: WorldChoice) -> World:
     if choice.camera not in (None, spec.camera):
         raise UserError(f"world '{name}' doesn't take --camera up: its factory should put choice.camera into its spec")
     return world
+
+
+def _tables(choice: WorldChoice) -> dict[str, Any]:
+    """The values of `--world-config`.
+
+    Raises:
+        UserError: if `settings`, which may be from a record, holds something else.
+    """
+    try:
+        found = json.loads(choice.settings or "{}")
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise UserError(f"the settings of world '{choice.name}' are no table of JSON: make what holds them again")
+    return found
+
+
+def require_repeatable(choice: WorldChoice, fix: str) -> None:
+    """Refuse to make attempts again that were a robot's, before it moves.
+
+    Raises:
+        UserError: if the world is one of a kind; `fix` says what to do instead.
+    """
+    if is_robot(choice):
+        raise UserError(f"attempts of world '{choice.name}' can't be made again, as no real ones can: {fix}")
 
 
 def is_robot(choice: WorldChoice) -> bool:
