@@ -22,7 +22,7 @@ from graspgap.adaptation.feature.aligned import (
     head_features,
     reverse_gradient,
 )
-from graspgap.adaptation.feature.confusion import confusion_loss, nearest_pose, pair_loss
+from graspgap.adaptation.feature.confusion import ConfusionConfig, confusion_loss, nearest_pose, pair_loss
 from graspgap.adaptation.feature.coral import coral_loss
 from graspgap.adaptation.feature.dann import DannConfig
 from graspgap.adaptation.feature.dsn import DsnConfig, difference_loss
@@ -32,7 +32,14 @@ from graspgap.datasets import open_dataset
 from graspgap.errors import UserError
 from graspgap.networks.normalization import Domain
 from graspgap.seeding import generator
-from graspgap.training.grasp import GraspData, GraspTrainer, GraspTrainingConfig, train_grasp
+from graspgap.training.grasp import (
+    GraspData,
+    GraspTrainer,
+    GraspTrainingConfig,
+    policy_domain,
+    policy_facts,
+    train_grasp,
+)
 from trainers import CPU, TRAINING, Stopped, stop_after
 
 ALL = list(FEATURES)
@@ -180,6 +187,34 @@ def test_adda_moves_the_trunk_alone_and_keeps_the_source(views: GraspData) -> No
     assert own == pytest.approx(AddaConfig().rate * discriminator)
 
 
+@pytest.mark.parametrize(("others", "reads"), [(("dbn",), False), (("consistency",), True)])
+def test_addas_second_phase_encodes_simulation_for_others_alone_and_the_policy_is_the_same(
+    views: GraspData, monkeypatch: pytest.MonkeyPatch, others: tuple[str, ...], reads: bool
+) -> None:
+    config = training(adda=AddaConfig(source=0.5), **{name: FEATURES[name]() for name in others})
+
+    def trained() -> tuple[list[bool], dict[str, torch.Tensor]]:
+        trainer, simulated = GraspTrainer(config, views, CPU), []
+        encode = trainer.net.encode
+
+        def counted(pictures: torch.Tensor, domain: Domain = Domain.SIMULATION) -> torch.Tensor:
+            simulated[-1] |= domain is Domain.SIMULATION
+            return encode(pictures, domain)
+
+        monkeypatch.setattr(trainer.net, "encode", counted)
+        for step in range(config.steps):
+            simulated.append(False)
+            trainer.step(step)
+        monkeypatch.undo()
+        return simulated, trainer.finished().state_dict()
+
+    found, policy = trained()
+    assert found == [True] * 5 + [reads] * 3  # the second phase begins with step 4, whose statistics are the source's
+    monkeypatch.setattr(Adda, "reads_simulation", lambda self, progress: True)
+    _, other = trained()
+    assert all(torch.equal(policy[name], value) for name, value in other.items())
+
+
 @pytest.mark.parametrize("similarity", ["dann", "mmd"])
 def test_dsn_rebuilds_pictures(views: GraspData, similarity: str) -> None:
     config = replace(training(dsn=DsnConfig(similarity=similarity)), steps=60)
@@ -209,12 +244,22 @@ def test_a_resumed_method_equals_an_uninterrupted_one(
     [
         (AddaConfig(source=1.0), "no steps for the adaptation"),
         (AddaConfig(source=0.0), "no steps before the adaptation"),
-        (DannConfig(hidden=0), "give 1 or more"),
+        (DannConfig(hidden=0), "--methods.dann.hidden 0 is too small: give 1 or more"),
+        (ConfusionConfig(hidden=-1), "--methods.confusion.hidden -1 is too small: give 1 or more"),
+        (AddaConfig(hidden=0), "--methods.adda.hidden 0 is too small: give 1 or more"),
     ],
 )
 def test_settings_that_would_do_nothing_are_refused(views: GraspData, options: FeatureConfig, words: str) -> None:
     with pytest.raises(UserError, match=words):
         GraspTrainer(training(method=options), views, CPU)
+    with pytest.raises(UserError, match=words):  # before a run begins
+        policy_facts(training(method=options))
+
+
+def test_whose_statistics_a_policy_has_is_known_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, kind in FEATURES.items():
+        monkeypatch.setattr(kind, "build", None)
+        assert policy_domain(training(**{name: kind()})) == (name in ("adda", "dbn", "adabn"))
 
 
 def test_a_feature_named_twice_is_refused() -> None:

@@ -68,7 +68,7 @@ def test_each_turn_gives_gradients_to_its_own_side_alone(sim_data: Path, real_da
     for progress in (0.0, 0.9):
         for side, losses in method.turns(game.batch(0), progress):
             method.zero_grad(set_to_none=True)
-            torch.stack(list(losses.values())).sum().backward()
+            game.engine.descend(side, losses, game.optimizers[side])
             taught = {id(parameter) for parameter in method.parameters() if parameter.grad is not None}
             own = [p for group in game.optimizers[side].param_groups for p in group["params"]]
             assert taught == {id(parameter) for parameter in own}

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -19,11 +20,12 @@ from graspgap.training import health, trackers
 from graspgap.training.adapt import AdapterTrainer, AdapterTrainingConfig, train_adapter
 from graspgap.training.engine import choose_precision
 from graspgap.training.grasp import GraspData, GraspTrainer
-from graspgap.training.health import HealthWatch, picture_health
+from graspgap.training.health import HealthWatch, picture_health, verdict_health
 from graspgap.training.log import TrainingLog, read_warnings
 from graspgap.training.loop import Watch
 from test_gans import OPTIONS
-from trainers import ADAPTER, CPU, TRAINING, Stopped, stop_after
+from test_pixel_methods import TINY
+from trainers import ADAPTER, CPU, TRAINING, Stopped, stop_after, with_canonical
 
 LONG = replace(ADAPTER, steps=50, checkpoint_seconds=1e9)
 
@@ -150,7 +152,7 @@ def said(measurements: list[dict[str, float]]) -> list[str]:
 @pytest.mark.parametrize(
     ("wrong", "long", "words"),
     [
-        ({"verdict_real": 0.95, "verdict_made": 0.05}, health.WON_FOR, "discriminators have won"),
+        ({"told_apart": 0.99}, health.WON_FOR, "discriminators have won"),
         ({"variety": 0.1}, health.LASTS, "lost their variety"),
         ({"saturated": 0.9, "saturated_real": 0.1}, health.LASTS, "90% of made pictures is black or white"),
         ({"gradient_generator": 1e-9}, health.LASTS, "gradient of 'generator' has vanished"),
@@ -176,6 +178,50 @@ def test_pictures_that_are_all_alike_have_no_variety() -> None:
     assert found["variety"] == 0
     assert found["saturated"] == 1
     assert picture_health(source, source, real)["variety"] == pytest.approx(1, rel=0.2)
+
+
+def test_places_told_apart_are_those_on_their_side_of_a_half_whatever_the_distance() -> None:
+    real = [torch.tensor([[0.51, 0.4], [0.6, 7.0]]), torch.tensor([[0.9]])]
+    made = [torch.tensor([[0.5, 0.4], [0.51, -7.0]]), torch.tensor([[0.6]])]
+    found = verdict_health(real, made)
+    assert found["told_apart"] == pytest.approx(((3 / 4 + 1) / 2 + (3 / 4 + 0) / 2) / 2)
+    assert found["verdict_real"] == pytest.approx(((0.51 + 0.4 + 0.6 + 7) / 4 + 0.9) / 2)
+    assert verdict_health([], []) == {}
+    unsure = verdict_health([torch.full((4,), 0.6)], [torch.full((4,), 0.4)])
+    assert unsure["told_apart"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "side"), [("graspgan", "critics"), ("pixelda", "critics"), ("simgan", "critic"), ("rcan", "critics")]
+)
+def test_discriminators_that_learn_alone_win_by_any_loss(
+    views: tuple[SimulatedView, UnlabelledView], name: str, side: str
+) -> None:
+    """By least squares, or by cross-entropy of pairs, of places, and of canonical pictures."""
+    method = replace(TINY[name].fitted(32, ADAPTER.options.grasp.camera), learning_rate=0.01)  # type: ignore[attr-defined]
+    sim, real = views
+    trainer = AdapterTrainer(AdapterTrainingConfig(name, method, batch=8), with_canonical(sim), real, CPU)
+    for step in range(60):
+        trainer.method.train()
+        trainer.seen = trainer.batch(step)
+        if step == 0:
+            assert said([trainer.health()] * health.WON_FOR) == []
+            trainer.method.train()
+        for turn, losses in trainer.method.turns(trainer.seen, 0.5):
+            if turn == side:
+                trainer.engine.descend(side, losses, trainer.optimizers[side])
+    measured = trainer.health()
+    assert measured["verdict_real"] > 0.5 > measured["verdict_made"]
+    assert "discriminators have won" in said([measured] * health.WON_FOR)[0]
+
+
+def test_rcans_pictures_are_compared_with_canonical_ones(views: tuple[SimulatedView, UnlabelledView]) -> None:
+    sim, real = views
+    sim = with_canonical(sim)
+    sim = replace(sim, canonicals=np.zeros_like(sim.images), canonical_before=np.zeros_like(sim.images_before))
+    trainer = AdapterTrainer(AdapterTrainingConfig("rcan", TINY["rcan"], batch=4), sim, real, CPU)
+    trainer.seen = trainer.batch(0)
+    assert trainer.health()["saturated_real"] == 1
 
 
 def test_a_collapse_is_in_the_log_and_on_the_terminal_and_not_said_again_after_a_resume(
@@ -211,6 +257,7 @@ def test_a_log_has_losses_gradients_verdicts_and_pictures(
         "gradient_generator",
         "verdict_real",
         "verdict_made",
+        "told_apart",
         "variety",
         "saturated",
         "saturated_real",

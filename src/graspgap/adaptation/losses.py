@@ -83,11 +83,6 @@ def lsgan_generator(made: list[Float[Tensor, "b 1 _ _"]]) -> Float[Tensor, ""]:
     return torch.stack([(m - 1).square().mean() for m in made]).mean()
 
 
-def mean_verdict(verdicts: list[Float[Tensor, "b 1 _ _"]]) -> Float[Tensor, ""]:
-    """Mean verdict of patch discriminators, every scale weighing the same. No loss: it is for the log."""
-    return torch.stack([verdict.float().mean() for verdict in verdicts]).mean()
-
-
 @full_precision
 def gan_discriminator(real: Float[Tensor, "b *n"], made: Float[Tensor, "b *n"]) -> Float[Tensor, ""]:
     """Sigmoid cross-entropy GAN, the discriminator's side: real verdicts (logits) towards 1, made ones towards 0

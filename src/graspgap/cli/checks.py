@@ -22,7 +22,7 @@ BOUNDS = {
     "augment.contrast": SHARE, "augment.tint": SHARE,
     # networks; after its two convolutions 7 cells leave the grasp network's crop one
     "image-size": COUNT, "width": COUNT, "widths": COUNT, "critic-widths": COUNT, "fine": COUNT, "coarse": COUNT,
-    "head": COUNT, "lateral": COUNT, "hidden": COUNT, "private": COUNT, "scales": COUNT, "halvings": COUNT,
+    "head": COUNT, "lateral": COUNT, "private": COUNT, "scales": COUNT, "halvings": COUNT,
     "last": COUNT, "crop-cells": Bounds(7), "crop-size": POSITIVE, "critic-dropout": SHARE_BELOW_ONE,
     "pixelda.noise": COUNT,
     # of single methods
@@ -31,7 +31,7 @@ BOUNDS = {
     "judge-share": SHARE, "source": SHARE,
 }  # fmt: skip
 """Of settings, by the last word of their option or, before that, the last two. Any other number is 0 or more."""
-CHECKED_ELSEWHERE = ("camera",)
+CHECKED_ELSEWHERE = ("camera", "hidden")
 
 
 def at_least(option: str, value: int, least: int) -> None:
@@ -60,7 +60,9 @@ def check_numbers(option: str, config: Any) -> None:
     """
     for field in fields(config):
         value, name = getattr(config, field.name), f"{option}.{field.name.replace('_', '-')}"
-        if is_dataclass(value) and field.name not in CHECKED_ELSEWHERE:
+        if field.name in CHECKED_ELSEWHERE:
+            continue
+        if is_dataclass(value):
             check_numbers(name, value)
             continue
         words = name.split(".")

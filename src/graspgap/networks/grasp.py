@@ -118,7 +118,7 @@ class GraspNet(nn.Module):
         shift: Float[Tensor, "b 2"] | None = None,
     ) -> Float[Tensor, "b n"]:
         """Logits of n commands for each feature map; arguments as for `embed`."""
-        return self.logit(self.embed(features, poses, commands, domain, shift))[..., 0]
+        return self.success(self.embed(features, poses, commands, domain, shift))
 
     def embed(
         self,
@@ -135,6 +135,10 @@ class GraspNet(nn.Module):
         """
         offset = self.offset[domain].expand(len(features), 2)
         return self.head(features, poses, commands, domain, offset if shift is None else offset + shift)
+
+    def success(self, hidden: Float[Tensor, "b n d"]) -> Float[Tensor, "b n"]:
+        """Logits of success, of what `embed` gives."""
+        return self.logit(hidden)[..., 0]
 
     def forward(
         self,

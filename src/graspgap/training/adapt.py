@@ -28,7 +28,7 @@ from graspgap.seeding import generator
 from graspgap.tensors import load_module, save_module
 from graspgap.training.batches import to_float, to_uint8
 from graspgap.training.engine import Engine
-from graspgap.training.health import picture_health
+from graspgap.training.health import picture_health, verdict_health
 from graspgap.training.loop import CHECKPOINT, Watch, run_steps
 
 ADAPTER = "adapter.safetensors"
@@ -141,12 +141,9 @@ class AdapterTrainer:
         """As `Trainer.health`: gradients, verdicts of the discriminators, and what the pictures are like."""
         found = {f"gradient_{side}": norm for side, norm in self.engine.norms.items()}
         batch, method = self.seen, self.method.eval()
-        made = method.adapt(batch.pictures, batch.masks, batch.noise)
-        for name, pairs in (("verdict_real", batch.real), ("verdict_made", made)):
-            verdict = method.verdict(pairs)
-            if verdict is not None:
-                found[name] = float(verdict)
-        return found | picture_health(made, batch.pictures, batch.real)
+        made, wanted = method.adapt(batch.pictures, batch.masks, batch.noise), method.wanted(batch)
+        found |= verdict_health(method.verdicts(wanted), method.verdicts(made))
+        return found | picture_health(made, batch.pictures, wanted)
 
     def look(self) -> PixelMethod:
         """As `Trainer.look`."""

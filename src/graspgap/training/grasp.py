@@ -142,7 +142,7 @@ class GraspTrainer:
                 raise UserError(f"--features {name} compares reality with simulation: give --sim DATA")
             if not method.divisible:
                 processes.require_one(f"--features {name}")
-        self.separate = any(method.separate for method in self.methods.values())
+        self.separate = any(options.separate for options in config.methods.values())
         self.looks = any(method.looks for method in self.methods.values())
         trained = self.separate and (self.real is not None or self.looks)
         if config.network.own_affine and policy_domain(config) is Domain.REALITY and not trained:
@@ -177,10 +177,14 @@ class GraspTrainer:
         if self.real is not None and supervised:
             batches["real"] = self.real.batch(generator(config.seed, "real", step), config.batch, self.device)
         batches = {name: batch.part(self.share) for name, batch in batches.items()}
+        reads = supervised or any(method.reads_simulation(progress) for method in self.methods.values())
+        unread = None if reads else batches.pop("sim", None)
         if self.frames is not None and self.looks:
             batch = self.frames.batch(generator(config.seed, "unlabelled", step), config.unlabelled, self.device)
             batches["unlabelled"] = batch.part(self.share_of_frames)
         seen = self._see(batches)
+        if unread:
+            seen["sim"] = Seen(unread, unread.pictures.new_empty(0, 0, 0, 0), Domain.SIMULATION)
         labelled = {name: one for name, one in seen.items() if name != "unlabelled" and supervised}
         losses: Losses = self._grasp_losses(labelled)
         if "real" in losses:
@@ -289,12 +293,19 @@ def train_grasp(
 
 def policy_domain(config: GraspTrainingConfig) -> Domain:
     """Whose batch statistics a policy uses in reality."""
-    net = GraspNet(config.network)
-    methods = [options.build(net) for options in config.methods.values()]
-    return Domain.REALITY if any(method.separate or method.recalibrate for method in methods) else Domain.SIMULATION
+    real = any(options.separate or options.recalibrate for options in config.methods.values())
+    return Domain.REALITY if real else Domain.SIMULATION
 
 
 def policy_facts(config: GraspTrainingConfig) -> dict[str, object]:
-    """What a policy run must tell so that its network can be built again, JSON-able."""
+    """What a policy run must tell so that its network can be built again, JSON-able.
+
+    Raises:
+        UserError: if the network or a method can't be built of these settings, which no run should begin with.
+    """
+    with torch.device("meta"):
+        net = GraspNet(config.network)
+        for options in config.methods.values():
+            options.build(net)
     network = json.loads(json.dumps(asdict(config.network)))
     return {"network": network, "domain": policy_domain(config).name.lower()}

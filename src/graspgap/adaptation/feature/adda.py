@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -25,6 +26,8 @@ from graspgap.networks import GraspNet
 @dataclass(frozen=True)
 class AddaConfig(FeatureConfig):
     """Settings of ADDA."""
+
+    separate: ClassVar[bool] = True
 
     source: float = 0.6
     """Share of the steps that learn from labels, before the adaptation begins."""
@@ -53,12 +56,11 @@ class Adda(FeatureMethod):
     """A discriminator, and the source encoder once there is one. Real pictures have batch statistics of their own."""
 
     divisible = True
-    separate = True
 
     def __init__(self, config: AddaConfig, net: GraspNet) -> None:
         super().__init__()
         self.config = config
-        self.discriminator = DomainClassifier(width(net, "trunk"), config.hidden)
+        self.discriminator = DomainClassifier(width(net, "trunk"), config.hidden, "--methods.adda.hidden")
         self.source = copy.deepcopy(net).requires_grad_(False)
         self.begun: Tensor
         self.register_buffer("begun", torch.zeros((), dtype=torch.bool))
@@ -66,6 +68,11 @@ class Adda(FeatureMethod):
     def supervised(self, progress: float) -> bool:
         """Labels are for the first phase."""
         return progress < self.config.source
+
+    def reads_simulation(self, progress: float) -> bool:
+        """Until there is a source encoder, which then looks at simulation's pictures itself. The second phase's first
+        step reads too: its batch statistics are the last that the source encoder takes over."""
+        return not self.begun
 
     def rate(self, progress: float) -> float:
         """The target encoder moves slowly, its discriminator at full speed."""

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from graspgap.adaptation.feature.base import Seen, seen_as_one
-from graspgap.errors import UserError, choose
+from graspgap.errors import choose
 from graspgap.networks import GraspNet
+from graspgap.settings import Bounds, in_range
 
 Both = tuple[Float[Tensor, "b d"], Float[Tensor, "c d"]]
 """Features of simulation and of reality."""
@@ -84,12 +85,11 @@ class DomainClassifier(nn.Sequential):
     """Tells simulation from reality by features: one hidden layer, and logits of being real.
 
     Raises:
-        UserError: if the hidden layer would have no unit.
+        UserError: if the hidden layer would have no unit; names `option`, which sets its width.
     """
 
-    def __init__(self, inputs: int, hidden: int) -> None:
-        if hidden < 1:
-            raise UserError(f"a domain classifier with {hidden} hidden units tells nothing: give 1 or more")
+    def __init__(self, inputs: int, hidden: int, option: str = "hidden") -> None:
+        in_range(option, hidden, Bounds(1))
         super().__init__(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, 1))
 
 

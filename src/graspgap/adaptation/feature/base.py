@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -26,7 +27,7 @@ class Seen:
 
     batch: GraspBatch
     features: Float[Tensor, "b c h2 w2"]
-    """`net.encode(batch.pictures, domain)`, with its gradient."""
+    """`net.encode(batch.pictures, domain)`, with its gradient; no rows where nobody reads them."""
     domain: Domain
     """Whose batch statistics were used."""
 
@@ -43,11 +44,6 @@ class FeatureMethod(nn.Module):
     away afterwards. A discriminator that the grasp network plays against learns from detached features, and is shown
     to the grasp network through `adaptation.frozen`."""
 
-    separate: bool = False
-    """Whether each source of pictures is normalized by itself, and the policy by reality's batch statistics. If no
-    method wants that, all sources of a step are normalized together, in one batch."""
-    recalibrate: bool = False
-    """Whether the policy's batch statistics are those of reality's own pictures, even if training had no `separate`."""
     looks: bool = True
     """Whether `losses` reads reality's pictures while training."""
     needs_simulation: bool = True
@@ -59,6 +55,11 @@ class FeatureMethod(nn.Module):
         """Losses of a step. `sim` (labelled) is there if the method needs it; `real` is unlabelled: its pictures come
         attempt by attempt, `FRAMES` each, and its `success` is NaN. `progress` is in [0, 1)."""
         return {}
+
+    def reads_simulation(self, progress: float) -> bool:
+        """Whether `losses` reads the trunk's features of simulation at this point. Where no method does, and nothing
+        is learned from labels, they aren't worked out: `sim.features` has no rows."""
+        return self.needs_simulation
 
     def supervised(self, progress: float) -> bool:
         """Whether the grasp network learns from labels too at this point of the training."""
@@ -73,6 +74,12 @@ class FeatureMethod(nn.Module):
 @dataclass(frozen=True)
 class FeatureConfig:
     """Settings of a feature-level method."""
+
+    separate: ClassVar[bool] = False
+    """Whether each source of pictures is normalized by itself, and the policy by reality's batch statistics. If no
+    method wants that, all sources of a step are normalized together, in one batch."""
+    recalibrate: ClassVar[bool] = False
+    """Whether the policy's batch statistics are those of reality's own pictures, even if training had no `separate`."""
 
     def build(self, net: GraspNet) -> FeatureMethod:
         """The method, with new weights, for this grasp network."""

@@ -75,7 +75,7 @@ class Confusion(FeatureMethod):
     def __init__(self, config: ConfusionConfig, net: GraspNet) -> None:
         super().__init__()
         self.config = config
-        self.classifier = DomainClassifier(width(net, config.layer), config.hidden)
+        self.classifier = DomainClassifier(width(net, config.layer), config.hidden, "--methods.confusion.hidden")
 
     def losses(self, net: GraspNet, sim: Seen | None, real: Seen, progress: float) -> Losses:
         """The classifier's own loss, and the two of the grasp network."""

@@ -46,7 +46,7 @@ class Dann(FeatureMethod):
     def __init__(self, config: DannConfig, net: GraspNet) -> None:
         super().__init__()
         self.config = config
-        self.classifier = DomainClassifier(width(net, config.layer), config.hidden)
+        self.classifier = DomainClassifier(width(net, config.layer), config.hidden, "--methods.dann.hidden")
 
     def losses(self, net: GraspNet, sim: Seen | None, real: Seen, progress: float) -> Losses:
         """The classifier's loss; the grasp network gets its reversed gradient."""

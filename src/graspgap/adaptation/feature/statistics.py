@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
@@ -18,7 +19,6 @@ class SeparateStatistics(FeatureMethod):
     where they are otherwise one batch.
     With `--training.network.own-affine`, scale and shift are each domain's own too (Chang et al. 2019)."""
 
-    separate = True
     divisible = True
     looks = False
     needs_simulation = False
@@ -27,7 +27,6 @@ class SeparateStatistics(FeatureMethod):
 class RealStatistics(FeatureMethod):
     """AdaBN (Li et al. 2016): after training, batch statistics are taken from pictures of the target domain."""
 
-    recalibrate = True
     divisible = True
     looks = False
     needs_simulation = False
@@ -37,6 +36,8 @@ class RealStatistics(FeatureMethod):
 class DbnConfig(FeatureConfig):
     """Nothing to set."""
 
+    separate: ClassVar[bool] = True
+
     def build(self, net: GraspNet) -> SeparateStatistics:
         """As `FeatureConfig.build`."""
         return SeparateStatistics()
@@ -45,6 +46,8 @@ class DbnConfig(FeatureConfig):
 @dataclass(frozen=True)
 class AdaBnConfig(FeatureConfig):
     """Nothing to set."""
+
+    recalibrate: ClassVar[bool] = True
 
     def build(self, net: GraspNet) -> RealStatistics:
         """As `FeatureConfig.build`."""

@@ -62,13 +62,19 @@ class PixelMethod(nn.Module):
 
     def turns(self, batch: AdapterBatch, progress: float) -> Iterator[tuple[str, Losses]]:
         """The turns of one step, in order: (optimizer, weighted losses). The losses are descended before the next
-        turn begins, so that each side answers to the other's newest weights. `progress` is in [0, 1)."""
+        turn begins, so that each side answers to the other's newest weights, and on that side's weights alone: nothing
+        need be frozen. `progress` is in [0, 1)."""
         raise NotImplementedError
 
-    def verdict(self, pairs: Float[Tensor, "b 6 h w"]) -> Float[Tensor, ""] | None:
-        """What the discriminators think of pairs (I0, It), on average: 1 means real and 0 made. For the log alone; None
-        for a method that has none."""
-        return None
+    def wanted(self, batch: AdapterBatch) -> Float[Tensor, "b 6 h w"]:
+        """The pairs of a batch that made ones are to look like, and that discriminators are taught are real."""
+        return batch.real
+
+    def verdicts(self, pairs: Float[Tensor, "b 6 h w"]) -> list[Float[Tensor, "b ..."]]:
+        """What each discriminator thinks of pairs (I0, It), place by place: 1 means real and 0 made, whatever the loss
+        (a sigmoid cross-entropy GAN gives the probability), so that above 1/2 it takes a place for real. For the log
+        alone; none for a method that has none."""
+        return []
 
     def adapt(
         self, pictures: Float[Tensor, "b 6 h w"], masks: Int[Tensor, "b 2 h w"], noise: Float[Tensor, "b k h w"]

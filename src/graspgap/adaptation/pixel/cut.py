@@ -17,8 +17,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from graspgap.adaptation.frozen import frozen
-from graspgap.adaptation.losses import lsgan_discriminator, lsgan_generator, mean_verdict, patch_nce
+from graspgap.adaptation.losses import lsgan_discriminator, lsgan_generator, patch_nce
 from graspgap.adaptation.pixel.base import AdapterBatch, Losses, PixelConfig, PixelMethod
 from graspgap.contract import Camera
 from graspgap.networks import Discriminators, DiscriminatorsConfig, GeneratorConfig, Translator
@@ -121,8 +120,7 @@ class Cut(PixelMethod):
         made, contrast = self.translated(batch.pictures, batch.noise, mirror)
         judged = self.discriminators(batch.real), self.discriminators(made.detach())
         yield "critics", {"critic": lsgan_discriminator(*judged)}
-        with frozen(self.discriminators):
-            losses = {"adversarial": self.config.adversarial * lsgan_generator(self.discriminators(made))}
+        losses = {"adversarial": self.config.adversarial * lsgan_generator(self.discriminators(made))}
         share = 0.5 if self.config.identity else 1.0
         losses["contrast"] = self.config.contrast * share * contrast
         if self.config.identity:
@@ -159,9 +157,9 @@ class Cut(PixelMethod):
         pairs = zip(queries, keys, strict=True)
         return torch.stack([patch_nce(query, key, self.config.temperature) for query, key in pairs]).mean()
 
-    def verdict(self, pairs: Float[Tensor, "b 6 h w"]) -> Float[Tensor, ""]:
-        """As `PixelMethod.verdict`."""
-        return mean_verdict(self.discriminators(pairs))
+    def verdicts(self, pairs: Float[Tensor, "b 6 h w"]) -> list[Float[Tensor, "b ..."]]:
+        """As `PixelMethod.verdicts`."""
+        return self.discriminators(pairs)
 
     def adapt(
         self, pictures: Float[Tensor, "b 6 h w"], masks: Int[Tensor, "b 2 h w"], noise: Float[Tensor, "b k h w"]

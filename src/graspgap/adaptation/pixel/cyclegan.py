@@ -18,8 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import l1_loss
 
-from graspgap.adaptation.frozen import frozen
-from graspgap.adaptation.losses import lsgan_discriminator, lsgan_generator, mean_verdict
+from graspgap.adaptation.losses import lsgan_discriminator, lsgan_generator
 from graspgap.adaptation.pixel.base import AdapterBatch, Losses, PixelConfig, PixelMethod
 from graspgap.adaptation.pixel.history import History
 from graspgap.contract import Camera
@@ -121,11 +120,10 @@ class CycleGan(PixelMethod):
     def generator_losses(self, batch: AdapterBatch, cycle: Cycle) -> Losses:
         """Weighted losses of both generators."""
         config = self.config
-        with frozen(self.critic_real, self.critic_sim):
-            losses = {
-                "adversarial": config.adversarial * lsgan_generator(self.critic_real(cycle.made)),
-                "adversarial_back": config.adversarial * lsgan_generator(self.critic_sim(cycle.simulated)),
-            }
+        losses = {
+            "adversarial": config.adversarial * lsgan_generator(self.critic_real(cycle.made)),
+            "adversarial_back": config.adversarial * lsgan_generator(self.critic_sim(cycle.simulated)),
+        }
         back = l1_loss(cycle.made_back, batch.pictures) + l1_loss(cycle.simulated_back, batch.real)
         losses["cycle"] = config.cycle * back
         if config.identity:
@@ -143,9 +141,9 @@ class CycleGan(PixelMethod):
             "critic_back": lsgan_discriminator(self.critic_sim(batch.pictures), self.critic_sim(simulated)),
         }
 
-    def verdict(self, pairs: Float[Tensor, "b 6 h w"]) -> Float[Tensor, ""]:
-        """As `PixelMethod.verdict`, of the discriminator of reality."""
-        return mean_verdict(self.critic_real(pairs))
+    def verdicts(self, pairs: Float[Tensor, "b 6 h w"]) -> list[Float[Tensor, "b ..."]]:
+        """As `PixelMethod.verdicts`, of the discriminators of reality."""
+        return self.critic_real(pairs)
 
     def adapt(
         self, pictures: Float[Tensor, "b 6 h w"], masks: Int[Tensor, "b 2 h w"], noise: Float[Tensor, "b k h w"]

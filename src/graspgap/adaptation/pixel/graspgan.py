@@ -24,7 +24,6 @@ from graspgap.adaptation.losses import (
     mask_distance,
     mask_loss,
     masked_pmse,
-    mean_verdict,
 )
 from graspgap.adaptation.pixel.base import AdapterBatch, Losses, PixelConfig, PixelMethod
 from graspgap.config import LATER
@@ -129,15 +128,13 @@ class GraspGan(PixelMethod):
         losses["masks"] = config.masks * (mask_distance if config.mask_l2 else mask_loss)(mask_logits, batch.masks)
         if config.task or config.features:
             features = self.grasp.encode(made, Domain.REALITY)
-            logits = self.grasp.score(features, batch.poses, batch.commands, Domain.REALITY)
-            losses["task"] = config.task * grasp_loss(logits, batch.success)
+            hidden = self.grasp.embed(features, batch.poses, batch.commands, Domain.REALITY)
+            losses["task"] = config.task * grasp_loss(self.grasp.success(hidden), batch.success)
             with torch.no_grad():
                 source = self.grasp.encode(batch.pictures)
                 if config.match_head:
                     source = self.grasp.embed(source, batch.poses, batch.commands)
-            if config.match_head:
-                features = self.grasp.embed(features, batch.poses, batch.commands, Domain.REALITY)
-            losses["features"] = config.features * feature_matching(features, source)
+            losses["features"] = config.features * feature_matching(hidden if config.match_head else features, source)
         return losses
 
     def critic_losses(self, batch: AdapterBatch, made: Float[Tensor, "b 6 h w"]) -> Losses:
@@ -154,9 +151,9 @@ class GraspGan(PixelMethod):
             losses["grasp"] = grasp_loss(source, batch.success) + grasp_loss(adapted, batch.success)
         return losses
 
-    def verdict(self, pairs: Float[Tensor, "b 6 h w"]) -> Float[Tensor, ""]:
-        """As `PixelMethod.verdict`."""
-        return mean_verdict(self.discriminators(pairs))
+    def verdicts(self, pairs: Float[Tensor, "b 6 h w"]) -> list[Float[Tensor, "b ..."]]:
+        """As `PixelMethod.verdicts`."""
+        return self.discriminators(pairs)
 
     def adapt(
         self, pictures: Float[Tensor, "b 6 h w"], masks: Int[Tensor, "b 2 h w"], noise: Float[Tensor, "b k h w"]

@@ -16,7 +16,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from graspgap.adaptation.augment import recoloured
-from graspgap.adaptation.frozen import frozen
 from graspgap.adaptation.losses import mask_disagreement, mask_loss
 from graspgap.adaptation.pixel.base import AdapterBatch, Losses
 from graspgap.adaptation.pixel.cyclegan import Cycle, CycleGan, CycleGanConfig
@@ -79,9 +78,8 @@ class Perceptual(CycleGan):
         """CycleGAN's, and the judge's disagreement with itself."""
         with torch.no_grad():
             sim, real = self.judge(batch.pictures), self.judge(batch.real)
-        with frozen(self.judge):
-            there = perception_loss(sim, self.judge(cycle.made), self.judge(cycle.made_back))
-            back = perception_loss(real, self.judge(cycle.simulated), self.judge(cycle.simulated_back))
+        there = perception_loss(sim, self.judge(cycle.made), self.judge(cycle.made_back))
+        back = perception_loss(real, self.judge(cycle.simulated), self.judge(cycle.simulated_back))
         return super().generator_losses(batch, cycle) | {"perception": self.settings.perception * (there + back)}
 
 

@@ -143,9 +143,9 @@ class PixelDa(PixelMethod):
             },
         )
 
-    def verdict(self, pairs: Float[Tensor, "b 6 h w"]) -> Float[Tensor, ""]:
-        """As `PixelMethod.verdict`."""
-        return self.critic(pairs).sigmoid().mean()
+    def verdicts(self, pairs: Float[Tensor, "b 6 h w"]) -> list[Float[Tensor, "b ..."]]:
+        """As `PixelMethod.verdicts`."""
+        return [self.critic(pairs).sigmoid()]
 
     def adapt(
         self, pictures: Float[Tensor, "b 6 h w"], masks: Int[Tensor, "b 2 h w"], noise: Float[Tensor, "b k h w"]

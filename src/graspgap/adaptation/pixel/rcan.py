@@ -23,7 +23,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from graspgap.adaptation.frozen import frozen
 from graspgap.adaptation.losses import gan_discriminator, gan_generator, pmse
 from graspgap.adaptation.pixel.base import AdapterBatch, Losses, PixelConfig, PixelMethod
 from graspgap.contract import Camera
@@ -100,15 +99,13 @@ class Rcan(PixelMethod):
     def turns(self, batch: AdapterBatch, progress: float) -> Iterator[tuple[str, Losses]]:
         """The critics learn from what the generator makes now, then the generator answers them. `batch.real` is not
         read."""
-        assert batch.canonical is not None
-        config = self.config
+        config, canonical = self.config, self.wanted(batch)
         made, classes, depth = self.generator(batch.pictures, batch.noise)
-        known, guessed = self.discriminators(batch.canonical), self.discriminators(made.detach())
+        known, guessed = self.discriminators(canonical), self.discriminators(made.detach())
         critic = [gan_discriminator(k, g) for k, g in zip(known, guessed, strict=True)]
         yield "critics", {"critic": torch.stack(critic).mean()}
-        with frozen(self.discriminators):
-            verdicts = [gan_generator(verdict) for verdict in self.discriminators(made)]
-        pairs = zip(made.split(3, 1), batch.canonical.split(3, 1), strict=True)
+        verdicts = [gan_generator(verdict) for verdict in self.discriminators(made)]
+        pairs = zip(made.split(3, 1), canonical.split(3, 1), strict=True)
         losses = {
             "adversarial": config.adversarial * torch.stack(verdicts).mean(),
             "pictures": config.pictures * torch.stack([pmse(m, c) for m, c in pairs]).mean(),
@@ -117,6 +114,15 @@ class Rcan(PixelMethod):
         if batch.depth is not None:
             losses["depth"] = config.depth * depth_loss(depth, batch.depth)
         yield "generator", losses
+
+    def wanted(self, batch: AdapterBatch) -> Float[Tensor, "b 6 h w"]:
+        """As `PixelMethod.wanted`: canonical pictures."""
+        assert batch.canonical is not None
+        return batch.canonical
+
+    def verdicts(self, pairs: Float[Tensor, "b 6 h w"]) -> list[Float[Tensor, "b ..."]]:
+        """As `PixelMethod.verdicts`: 1 means canonical."""
+        return [logits.sigmoid() for logits in self.discriminators(pairs)]
 
     def adapt(
         self, pictures: Float[Tensor, "b 6 h w"], masks: Int[Tensor, "b 2 h w"], noise: Float[Tensor, "b k h w"]

@@ -122,9 +122,9 @@ class SimGan(PixelMethod):
         """How much the refiner changes (equation 4 of the paper, with the pictures themselves as features)."""
         return self.config.regularization * functional.l1_loss(refined, batch.pictures)
 
-    def verdict(self, pairs: Float[Tensor, "b 6 h w"]) -> Float[Tensor, ""]:
-        """As `PixelMethod.verdict`."""
-        return self.critic(pairs).softmax(dim=1)[:, REAL].mean()
+    def verdicts(self, pairs: Float[Tensor, "b 6 h w"]) -> list[Float[Tensor, "b ..."]]:
+        """As `PixelMethod.verdicts`."""
+        return [self.critic(pairs).softmax(dim=1)[:, REAL]]
 
     def adapt(
         self, pictures: Float[Tensor, "b 6 h w"], masks: Int[Tensor, "b 2 h w"], noise: Float[Tensor, "b k h w"]
