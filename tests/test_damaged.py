@@ -419,7 +419,7 @@ def test_an_export_with_other_facts(tmp_path: Path, inputs: dict[str, Any], word
         ({"front_end": []}, "'front_end' in it is"),
         ({"front_end": {}}, "has no 'method'"),
         ({"front_end": {"method": "x"}}, "method in .* 'x' is unknown"),
-        ({"front_end": {"method": "cut"}}, "the front end in .* is damaged .it is no table"),
+        ({"front_end": {"method": "cut"}}, "the record of 'cut' in .* is damaged .it is no table"),
         ({"front_end": {"method": "cut", "options": {"x": 1}}}, "'x' is unknown"),
     ],
 )
@@ -494,6 +494,8 @@ def test_an_adapter_for_pictures_of_which_nobody_knows_the_camera(
         ("config", "steps", "it has no 'steps'"),
         ("inputs", "sim", "it has no 'sim'"),
         ("config", "seed", "it has no 'seed'"),
+        ("config", "method", "it has no 'method'"),
+        ("config", "options", "it is no table"),
     ],
 )
 def test_scores_of_an_adapter_that_lacks_a_fact(

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from graspgap.adaptation.pixel import PixelMethod, build_method
+from graspgap.runs import CONFIG
 from graspgap.tensors import levels, load_module, save_module
 
 FRONT_END = "front_end.safetensors"
@@ -45,8 +46,8 @@ def load_front_end(run: Path, choice: dict[str, Any], device: torch.device) -> F
     """The front end of a policy run; `choice` as `build_method` takes it.
 
     Raises:
-        UserError: if its weights are missing, damaged, or of another network.
+        UserError: as `build_method`, or if its weights are missing, damaged, or of another network.
     """
-    method = build_method(choice)
+    method = build_method(choice, run / CONFIG)
     load_module(run / FRONT_END, method, f"the front end of {run}")
     return FrontEnd(method).to(device)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from graspgap.adaptation.pixel import METHODS
 from graspgap.contract import Camera, Observation
 from graspgap.deployment.front_end import FrontEnd, load_front_end
 from graspgap.deployment.pictures import checked_pair
@@ -17,7 +16,7 @@ from graspgap.grasping.policies import Scorer
 from graspgap.networks import GraspNet, GraspNetConfig
 from graspgap.networks.normalization import Domain
 from graspgap.runs import CONFIG, read_run
-from graspgap.settings import build, checked, entry
+from graspgap.settings import build, entry
 from graspgap.tensors import choose_device, load_module
 
 POLICY = "policy.safetensors"
@@ -97,8 +96,5 @@ def load_predictor(run: Path, device: str = "cpu") -> NetworkPredictor:
     load_module(run / POLICY, net, f"the policy of {run}")
     chosen, front_end = choose_device(device), None
     if "front_end" in facts:
-        choice = entry(facts, "front_end", dict, where, FIX)
-        options = METHODS[choose(f"method in {where}", entry(choice, "method", str, where, FIX), METHODS)]
-        checked(options, choice.get("options"), f"the front end in {where}", FIX)
-        front_end = load_front_end(run, choice, chosen)
+        front_end = load_front_end(run, entry(facts, "front_end", dict, where, FIX), chosen)
     return NetworkPredictor(net, domain, chosen, front_end)

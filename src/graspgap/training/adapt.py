@@ -283,7 +283,8 @@ def load_adapter(run: Path, device: torch.device, image_size: int) -> PixelMetho
     """The adapter of a finished `graspgap adapt` run, for pictures of `image_size` pixels a side.
 
     Raises:
-        UserError: if the folder is not an adapter run, its training has not finished, or its pictures had another size.
+        UserError: if the folder is not an adapter run, is damaged, its training has not finished, or its pictures had
+            another size.
     """
     config = read_run(run, "adapter")["config"]
     learned = config.get("image_size", AdapterTrainingConfig.image_size)
@@ -292,6 +293,6 @@ def load_adapter(run: Path, device: torch.device, image_size: int) -> PixelMetho
             f"{run} has learned from pictures of {learned} pixels, and these have {image_size}: give an adapter of "
             "pictures of this size"
         )
-    method = build_method(config)
+    method = build_method(config, run / CONFIG)
     load_module(run / ADAPTER, method, f"the adapter of {run}")
     return method.to(device).eval()

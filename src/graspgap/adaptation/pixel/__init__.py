@@ -13,8 +13,8 @@ from graspgap.adaptation.pixel.perceptual import PerceptualConfig
 from graspgap.adaptation.pixel.pixelda import PixelDaConfig
 from graspgap.adaptation.pixel.rcan import RcanConfig
 from graspgap.adaptation.pixel.simgan import SimGanConfig
-from graspgap.config import from_json
 from graspgap.errors import choose
+from graspgap.settings import build, entry
 
 METHODS: dict[str, type[PixelConfig]] = {
     "graspgan": GraspGanConfig,
@@ -32,13 +32,15 @@ METHODS: dict[str, type[PixelConfig]] = {
 """Names on the command line, and the settings that build each method."""
 
 
-def build_method(choice: dict[str, Any]) -> PixelMethod:
-    """A method with new weights, from what a run's record says of it: `method`, its name, and its `options`.
+def build_method(choice: dict[str, Any], where: object) -> PixelMethod:
+    """A method with new weights, from what a run's record, `where`, says of it: `method`, its name, and its `options`.
 
     Raises:
-        UserError: if there is no such method.
+        UserError: if there is no such method, or its options are of another one.
     """
-    return from_json(METHODS[choose("the method of the run", choice["method"], METHODS)], choice["options"]).build()
+    fix = "restore it, or train again"
+    name = choose(f"method in {where}", entry(choice, "method", str, where, fix), METHODS)
+    return build(METHODS[name], choice.get("options"), f"the record of '{name}' in {where}", fix).build()
 
 
 __all__ = ["METHODS", "AdapterBatch", "Losses", "PixelConfig", "PixelMethod", "build_method"]
