@@ -108,21 +108,26 @@ def errors(truth: Truth, camera: Camera, size: int, low: np.ndarray, high: np.nd
     return _rms(seen - true), _rms(hit - floor)
 
 
-def clicked_camera(
-    folder: Path, world_name: str, seed: int, pictures: int = 15, click: float = 1.5, size: int = 640
-) -> Path:
+def shown(
+    world: TabletopWorld[Any], truth: Truth, rng: np.random.Generator, size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Move the gripper somewhere: its pose as the robot reports it, and the pixel where the true camera sees it."""
+    low, high = world.spec.workspace.low, world.spec.workspace.high
+    world.cell.place_arm(np.array([*rng.uniform(low, high), rng.uniform(-1.5, 1.5)], dtype=np.float32))
+    place = world.cell.true_pose()[:3].astype(np.float64)
+    return world.cell.pose().astype(np.float64), true_pixels(truth, place, size)
+
+
+def clicked_camera(folder: Path, world_name: str, seed: int, pictures: int, click: float, size: int) -> Path:
     """Take pictures of a stand-in with the gripper at random poses, click `click` pixels off, and run `graspgap align`;
     the file of the camera that it finds. Pictures have `size` pixels a side."""
     world = tabletop(world_name, size)
     rng = generator(seed, "align worth")
     world.reset(int(rng.integers(2**31)), 0)
-    low, high = world.spec.workspace.low, world.spec.workspace.high
     rows: list[list[Any]] = [["picture", "u", "v", "x", "y", "z", "yaw"]]
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(pictures):
-        world.cell.place_arm(np.array([*rng.uniform(low, high), rng.uniform(-1.5, 1.5)], dtype=np.float32))
-        pose = world.cell.pose().astype(np.float64)
-        pixel = true_pixels(TRUTHS[world_name], world.cell.true_pose()[:3].astype(np.float64), size)
+        pose, pixel = shown(world, TRUTHS[world_name], rng, size)
         pixel += rng.normal(0, click, 2)
         name = f"{number + 1:02d}.png"
         save_png(world.observe().image_now, folder / name)
@@ -133,7 +138,7 @@ def clicked_camera(
     return folder / "camera.json"
 
 
-def off(file: Path, world_name: str, size: int = 640) -> dict[str, float]:
+def off(file: Path, world_name: str, size: int) -> dict[str, float]:
     """How far a camera is from the true one, in what it sees and where it stands."""
     camera, truth = read_camera(file).camera, TRUTHS[world_name]
     space = tabletop(world_name, 16).spec.workspace
@@ -197,9 +202,9 @@ def _aligned(
     world.reset(int(rng.integers(2**31)), repeat)
     places, clicks = [], []
     for _ in range(count):
-        world.cell.place_arm(np.array([*rng.uniform(low, high), rng.uniform(-1.5, 1.5)], dtype=np.float32))
-        places.append(world.cell.pose()[:3].astype(np.float64))
-        clicks.append(true_pixels(truth, world.cell.true_pose()[:3].astype(np.float64), config.size))
+        pose, pixel = shown(world, truth, rng, config.size)
+        places.append(pose[:3])
+        clicks.append(pixel)
     clicked = np.array(clicks) + rng.normal(0, config.click, (count, 2))
     fit = fit_camera(clicked, np.array(places), config.size, config.size)
     camera = _camera(fit.as_file())

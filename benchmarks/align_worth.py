@@ -30,13 +30,13 @@ import numpy as np
 import tyro
 from scipy.spatial.transform import Rotation
 
-from align import clicked_camera, off
+from align import TRUTHS, clicked_camera, off
 from graspgap.contract import Camera
 from graspgap.evaluation.results import FILE_NAME, find_results
 from graspgap.evaluation.stages import Stage, run_stages
 from graspgap.evaluation.tables import compare, p_text, pool
 from graspgap.files import write_json, write_text
-from graspgap.worlds.standin import NOMINAL_CAMERA, TRUE_CAMERA, TRUE_CELL
+from graspgap.worlds.standin import NOMINAL_CAMERA, TRUE_CAMERA
 
 ARMS = ("aligned", "nominal", "wrong")
 OFF, TURNED = 0.06, 4.0
@@ -74,7 +74,7 @@ class Config:
 def wrong_camera() -> Camera:
     """The true camera, moved and turned, with the operator's field of view. Its error on the floor (7.5 cm) is about
     the median of those of random directions (7.0 cm of 400)."""
-    true = np.add(TRUE_CAMERA.position, TRUE_CELL.calibration[:3])  # in the frame that the robot reports
+    true = TRUTHS["standin"].place
     away = np.subtract(NOMINAL_CAMERA.position, true)
     position = true + OFF * away / np.linalg.norm(away)
     sight = np.subtract(TRUE_CAMERA.target, TRUE_CAMERA.position)

@@ -20,14 +20,13 @@ from typing import Any
 import tyro
 from tyro.conf import Positional
 
+from align import TRUTHS
 from graspgap.datasets import open_dataset
 from graspgap.deployment.predictor import load_predictor
 from graspgap.errors import choose
 from graspgap.networks.normalization import Domain
 from graspgap.runs import read_run
-from graspgap.worlds import standin, standin2
-
-CAMERAS = {"standin": standin.TRUE_CAMERA, "standin2": standin2.TRUE_CAMERA}
+from graspgap.worlds.standin import NOMINAL_CAMERA
 
 
 @dataclass(frozen=True)
@@ -50,11 +49,11 @@ def main() -> None:
     """Measure, print, save."""
     config = tyro.cli(Config, description=__doc__)
     load = begin()
-    camera = CAMERAS[choose("--world", config.world, CAMERAS)]
+    camera = TRUTHS[choose("--world", config.world, TRUTHS)].camera
     poses = open_dataset(config.study / "data" / config.world).unlabelled().poses
     assert poses is not None
     points = poses[:, :3]
-    truth = (camera.project(points) - standin.NOMINAL_CAMERA.project(points)).mean(axis=0)
+    truth = (camera.project(points) - NOMINAL_CAMERA.project(points)).mean(axis=0)
     rows = []
     for run in sorted((config.study / "policies").iterdir()):
         if not {"consistency", "dbn"} <= read_run(run, "policy")["config"]["methods"].keys():

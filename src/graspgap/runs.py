@@ -12,6 +12,8 @@ from graspgap.locations import Location
 from graspgap.provenance import hardware, versions
 
 CONFIG = "config.json"
+RETRAIN = "restore it, or train again"
+"""What to do about a training's damaged record."""
 KINDS = {
     "dataset": "a dataset",
     "adapter": "an adapter run",

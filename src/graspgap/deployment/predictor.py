@@ -15,14 +15,12 @@ from graspgap.errors import choose
 from graspgap.grasping.policies import Scorer
 from graspgap.networks import GraspNet, GraspNetConfig
 from graspgap.networks.normalization import Domain
-from graspgap.runs import CONFIG, read_run
+from graspgap.runs import CONFIG, RETRAIN, read_run
 from graspgap.settings import build, entry
 from graspgap.tensors import choose_device, load_module
 
 POLICY = "policy.safetensors"
 """The averaged weights of a policy run."""
-FIX = "restore it, or train again"
-"""Of a damaged record."""
 
 
 class NetworkPredictor:
@@ -78,7 +76,7 @@ def recorded_policy(run: Path) -> dict[str, Any]:
     Raises:
         UserError: if the folder is not a policy run, or its record says nothing of a policy.
     """
-    found: dict[str, Any] = entry(read_run(run, "policy")["inputs"], "policy", dict, run / CONFIG, FIX)
+    found: dict[str, Any] = entry(read_run(run, "policy")["inputs"], "policy", dict, run / CONFIG, RETRAIN)
     return found
 
 
@@ -89,12 +87,12 @@ def load_predictor(run: Path, device: str = "cpu") -> NetworkPredictor:
         UserError: if the folder is not a policy run, is damaged, or its training has not finished.
     """
     facts, where = recorded_policy(run), run / CONFIG
-    network = entry(facts, "network", dict, where, FIX)
+    network = entry(facts, "network", dict, where, RETRAIN)
     domains = {domain.name.lower(): domain for domain in Domain}
-    domain = domains[choose(f"domain in {where}", entry(facts, "domain", str, where, FIX), domains)]
-    net = GraspNet(build(GraspNetConfig, network, f"the network in {where}", FIX))
+    domain = domains[choose(f"domain in {where}", entry(facts, "domain", str, where, RETRAIN), domains)]
+    net = GraspNet(build(GraspNetConfig, network, f"the network in {where}", RETRAIN))
     load_module(run / POLICY, net, f"the policy of {run}")
     chosen, front_end = choose_device(device), None
     if "front_end" in facts:
-        front_end = load_front_end(run, entry(facts, "front_end", dict, where, FIX), chosen)
+        front_end = load_front_end(run, entry(facts, "front_end", dict, where, RETRAIN), chosen)
     return NetworkPredictor(net, domain, chosen, front_end)

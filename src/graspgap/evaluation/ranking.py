@@ -19,7 +19,7 @@ from graspgap.errors import UserError
 from graspgap.evaluation.figures import Scatter
 from graspgap.evaluation.results import FILE_NAME, load
 from graspgap.evaluation.statistics import Interval, rank_correlation
-from graspgap.evaluation.study_file import MOST_SEEDS, RESOLVED
+from graspgap.evaluation.study_file import MOST_SEEDS, studies_below
 from graspgap.evaluation.tables import markdown
 from graspgap.selection.record import RunScores, find_scores, goodness, words
 from graspgap.selection.table import KINDS
@@ -127,8 +127,7 @@ def ranking_markdown(folder: Path) -> str:
     Raises:
         UserError: if nothing below it was both scored and tried.
     """
-    seeds = sorted(path.parent for path in folder.glob(f"*/{RESOLVED}"))
-    studies = [runs for runs in map(scored_runs, seeds or [folder]) if runs]
+    studies = [runs for runs in map(scored_runs, studies_below(folder) or [folder]) if runs]
     if not studies:
         raise UserError(f"{folder} holds no policy with both scores and trials: run 'graspgap score' and 'evaluate'")
     header, *rows = ranking_table(*studies)

@@ -28,8 +28,8 @@ from graspgap.evaluation.power import power_note
 from graspgap.evaluation.ranking import ranking_markdown
 from graspgap.evaluation.report import ReportFigure, curve_figure, simulation_figure
 from graspgap.evaluation.results import EvaluationResult, find_results
-from graspgap.evaluation.study_file import RESOLVED, study_of
-from graspgap.evaluation.study_report import chosen_comparisons
+from graspgap.evaluation.study_file import RESOLVED, studies_below
+from graspgap.evaluation.study_report import chosen_comparisons, compared_below
 from graspgap.evaluation.tables import Cell, comparisons_markdown, markdown, pool, results_markdown
 from graspgap.evaluation.training_costs import FILE_NAME as COSTS
 from graspgap.evaluation.training_costs import costs_below, costs_markdown
@@ -98,13 +98,11 @@ def _figure(draw: Callable[[list[Cell]], ReportFigure | None]) -> Callable[[Path
 
 
 def _pairs(base: Path, folder: str) -> str:
-    """The pairs that the first study in the folder names."""
+    """The pairs that the study in the folder, or those of its seeds, name."""
     cells = main_cells(pool(_results(base, folder)))
-    studies = sorted((base / folder).rglob(RESOLVED))
-    if not studies:
+    if not studies_below(base / folder):
         raise UserError(f"{base / folder} holds no {RESOLVED}, expected by a table of the Markdown file")
-    study = study_of(studies[0].parent)
-    return comparisons_markdown(chosen_comparisons(study.compare, cells))
+    return comparisons_markdown(chosen_comparisons(compared_below(base / folder), cells))
 
 
 def _benchmark(base: Path, words: str) -> str:

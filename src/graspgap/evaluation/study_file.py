@@ -246,6 +246,11 @@ def study_of(out: Path) -> Study:
     return study
 
 
+def studies_below(folder: Path) -> list[Path]:
+    """The folder, if a study is in it, and those directly below that hold one, as a study's seeds do."""
+    return sorted({path.parent for pattern in (RESOLVED, f"*/{RESOLVED}") for path in folder.glob(pattern)})
+
+
 def _check(study: Study, where: str) -> None:
     """Refuse what names something that the study doesn't hold, and numbers that make no sense."""
     for option in ("adapter_steps", "train_steps", "trials", "training_seeds", "image_size"):

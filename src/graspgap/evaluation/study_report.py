@@ -17,7 +17,7 @@ from graspgap.evaluation.ranking import ranking_markdown, ranking_table, scatter
 from graspgap.evaluation.report import GridRow, ImageGrid, ReportFigure, ReportInput, build_report, result_figures
 from graspgap.evaluation.results import find_results
 from graspgap.evaluation.stages import Stage, finished_seconds, needed
-from graspgap.evaluation.study_file import RESOLVED, study_of
+from graspgap.evaluation.study_file import studies_below, study_of
 from graspgap.evaluation.tables import Cell, Comparison, compare, pool, results_markdown, write_csv
 from graspgap.evaluation.training_costs import costs_below, mean_costs, update_costs
 from graspgap.files import read_json, write_text
@@ -51,7 +51,7 @@ def write_report(out: Path, **more: Any) -> Path:
     for number, figure in enumerate(result_figures(main), start=1):
         save_png(figure.png, out / "figures" / f"{number}-{figure.title.lower().replace(' ', '-')}.png")
     more = {"title": f"graspgap: {out.name}", "results": results, "galleries": galleries(out)} | more
-    more |= {"comparisons": chosen_comparisons(_compared_below(out), main), "costs": mean_costs(costs_below(out))}
+    more |= {"comparisons": chosen_comparisons(compared_below(out), main), "costs": mean_costs(costs_below(out))}
     return build_report(ReportInput(**more), out)
 
 
@@ -102,10 +102,9 @@ def write_study_report(out: Path, stages: Sequence[Stage]) -> Path:
     )
 
 
-def _compared_below(out: Path) -> list[tuple[str, str]]:
+def compared_below(out: Path) -> list[tuple[str, str]]:
     """Pairs of arms that the study in `out`, or those of its seeds there, ask to compare."""
-    folders = sorted({path.parent for pattern in (RESOLVED, f"*/{RESOLVED}") for path in out.glob(pattern)})
-    return list(dict.fromkeys(pair for folder in folders for pair in study_of(folder).compare))
+    return list(dict.fromkeys(pair for folder in studies_below(out) for pair in study_of(folder).compare))
 
 
 def chosen_comparisons(pairs: Sequence[tuple[str, str]], cells: Sequence[Cell]) -> list[Comparison]:

@@ -21,7 +21,7 @@ from graspgap.errors import UserError
 from graspgap.files import read_json, sha256, write_json
 from graspgap.networks import Segmenter
 from graspgap.progress import progress
-from graspgap.runs import CONFIG, read_run
+from graspgap.runs import CONFIG, RETRAIN, read_run
 from graspgap.selection.adapters import adapter_scores
 from graspgap.selection.policies import policy_scores
 from graspgap.selection.record import NONE, RunScores
@@ -75,7 +75,7 @@ def _fact(run: Path, table: Any, name: str, kind: type[T]) -> T:
     Raises:
         UserError: if there is no such value.
     """
-    return entry(table, name, kind, run / CONFIG, "restore it, or train again")
+    return entry(table, name, kind, run / CONFIG, RETRAIN)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from graspgap.adaptation.pixel.pixelda import PixelDaConfig
 from graspgap.adaptation.pixel.rcan import RcanConfig
 from graspgap.adaptation.pixel.simgan import SimGanConfig
 from graspgap.errors import choose
+from graspgap.runs import RETRAIN
 from graspgap.settings import build, entry
 
 METHODS: dict[str, type[PixelConfig]] = {
@@ -38,9 +39,8 @@ def build_method(choice: dict[str, Any], where: object) -> PixelMethod:
     Raises:
         UserError: if there is no such method, or its options are of another one.
     """
-    fix = "restore it, or train again"
-    name = choose(f"method in {where}", entry(choice, "method", str, where, fix), METHODS)
-    return build(METHODS[name], choice.get("options"), f"the record of '{name}' in {where}", fix).build()
+    name = choose(f"method in {where}", entry(choice, "method", str, where, RETRAIN), METHODS)
+    return build(METHODS[name], choice.get("options"), f"the record of '{name}' in {where}", RETRAIN).build()
 
 
 __all__ = ["METHODS", "AdapterBatch", "Losses", "PixelConfig", "PixelMethod", "build_method"]
