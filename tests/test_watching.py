@@ -211,6 +211,9 @@ def test_discriminators_that_learn_alone_win_by_any_loss(
             if turn == side:
                 trainer.engine.descend(side, losses, trainer.optimizers[side])
     measured = trainer.health()
+    if name != "graspgan":  # whose loss isn't one of probabilities
+        for verdict in trainer.method.verdicts(trainer.method.wanted(trainer.seen)):
+            assert 0 <= verdict.min() <= verdict.max() <= 1
     assert measured["verdict_real"] > 0.5 > measured["verdict_made"]
     assert "discriminators have won" in said([measured] * health.WON_FOR)[0]
 
