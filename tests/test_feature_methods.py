@@ -86,6 +86,24 @@ def test_the_strength_slows_the_grasp_network_alone(views: GraspData) -> None:
     torch.testing.assert_close(2 * trunk[0], trunk[1])
 
 
+@pytest.mark.parametrize(
+    ("options", "watched"),
+    [
+        (DannConfig(), {"reversed_dann": "dann"}),
+        (DsnConfig(), {"reversed_similarity": "similarity"}),
+        (DsnConfig(similarity="mmd"), {}),
+        (ConfusionConfig(), {}),
+    ],
+)
+def test_losses_whose_gradient_is_reversed_are_watched(
+    views: GraspData, options: FeatureConfig, watched: dict[str, str]
+) -> None:
+    trainer = GraspTrainer(training(method=options), views, CPU)
+    losses = trainer.step(4)
+    found = {name: value for name, value in trainer.health().items() if not name.startswith("gradient_")}
+    assert found == {name: losses[loss] for name, loss in watched.items()}
+
+
 def test_the_grasp_network_confuses_the_classifier() -> None:
     """One step against the reversed gradient makes the domains harder to tell apart; the same step along it, easier."""
     torch.manual_seed(0)

@@ -50,6 +50,12 @@ def test_every_stage_comes_after_what_it_reads(name: str) -> None:
         seen.add(stage.name)
 
 
+def test_a_stage_takes_as_long_as_its_own_steps() -> None:
+    work = {stage.name: stage.work for stage in plan(read_study("snapshots"), Path("out"), 90)}
+    assert work["adapters/graspgan-100-seed9000"] == ("adapt graspgan", 100)
+    assert work["adapters/graspgan-800-seed9000"] == ("adapt graspgan", 800)
+
+
 def test_an_adapter_s_arms_are_tried_before_the_next_adapter_is_trained() -> None:
     stages = [stage.name for stage in plan(read_study("bench"), Path("out"), 0)]
     adapters = [number for number, name in enumerate(stages) if name.startswith("adapters/")]

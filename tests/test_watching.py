@@ -156,6 +156,7 @@ def said(measurements: list[dict[str, float]]) -> list[str]:
         ({"variety": 0.1}, health.LASTS, "lost their variety"),
         ({"saturated": 0.9, "saturated_real": 0.1}, health.LASTS, "90% of made pictures is black or white"),
         ({"gradient_generator": 1e-9}, health.LASTS, "gradient of 'generator' has vanished"),
+        ({"reversed_dann": 0.009}, health.WON_FOR, "domain classifier of 'dann' has won"),
     ],
 )
 def test_what_goes_wrong_for_long_is_said_once(wrong: dict[str, float], long: int, words: str) -> None:

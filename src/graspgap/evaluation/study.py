@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Sequence
@@ -97,7 +98,7 @@ def _adapt(study: Study, out: Path, arm: StudyArm, seed: int) -> Stage:
     words += ["--method", adapter.method, "--steps", str(study.adapter_steps), "--seed", str(seed)]
     words += [*_image_size(study), *study.adapt_options, *adapter.options]
     after = (f"data/{adapter.sim}", f"data/{adapter.real}")
-    return Stage(name, tuple(words), after, _work(study, f"adapt {adapter.method}", study.adapter_steps))
+    return Stage(name, tuple(words), after, _work(study, f"adapt {adapter.method}", _steps(words)))
 
 
 def _train(study: Study, out: Path, arm: StudyArm, fraction: float, seed: int, follow: str) -> Stage:
@@ -122,7 +123,12 @@ def _train(study: Study, out: Path, arm: StudyArm, fraction: float, seed: int, f
         words += _camera(out, study.data[arm.sim].camera)
     words += [*_image_size(study), *study.train_options, *arm.options]
     kind = f"train {arm.features}".rstrip() + (" adapting" if arm.adapter and not follow else "")
-    return Stage(name, tuple(words), tuple(after), _work(study, kind, study.train_steps))
+    return Stage(name, tuple(words), tuple(after), _work(study, kind, _steps(words)))
+
+
+def _steps(words: Sequence[str]) -> int:
+    """Steps of a training: the last that its words ask for, as the command line has it."""
+    return [int(value) for name, value in itertools.pairwise(words) if name == "--steps" and value.isdigit()][-1]
 
 
 def place(arm: StudyArm, fraction: float) -> str:

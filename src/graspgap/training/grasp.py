@@ -155,6 +155,8 @@ class GraspTrainer:
         self.optimizer = torch.optim.AdamW(
             groups, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
+        self.means: dict[str, float] = {}
+        """Losses of the newest step."""
         self.modules: dict[str, nn.Module] = {
             "net": self.net,
             "average": self.average,
@@ -238,11 +240,14 @@ class GraspTrainer:
         losses = self.losses(step)
         self.engine.descend("net", losses, self.optimizer)
         self.average.update_parameters(self.net)
-        return self.engine.means(losses)
+        self.means = self.engine.means(losses)
+        return self.means
 
     def health(self) -> dict[str, float]:
-        """As `Trainer.health`."""
-        return {f"gradient_{side}": norm for side, norm in self.engine.norms.items()}
+        """As `Trainer.health`: gradients, and losses of domain classifiers whose gradient is reversed."""
+        found = {f"gradient_{side}": norm for side, norm in self.engine.norms.items()}
+        names = {method.reversed for method in self.methods.values()}
+        return found | {f"reversed_{name}": loss for name, loss in self.means.items() if name in names}
 
     def look(self) -> GraspNet:
         """As `Trainer.look`, but with the newest weights: batch statistics of the averaged ones come at the end."""

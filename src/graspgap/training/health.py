@@ -23,6 +23,10 @@ VARIETY = 0.25
 real ones do, whichever differ less. Chosen, as the limits below are: low, so that a warning is rarely wrong."""
 SATURATED = 0.3
 """Saturated noise: so much more of made pictures than of real ones lies within 1% of black or white."""
+DECIDED = 0.01
+"""A domain classifier has won when its cross-entropy is lower: its verdicts are 99% sure and right, and the gradient
+that DANN reverses, 1/2 at the logit of an undecided one, is at most so large. Other adversarial methods descend a loss
+of their own, which doesn't vanish."""
 VANISHED = 1e-6
 """Norm of a side's gradient below which its steps are rounding, or Adam's answer to rounding."""
 EXPLODED, LARGE = 100.0, 10.0
@@ -101,6 +105,13 @@ class HealthWatch:
         for name, norm in health.items():
             if name.startswith("gradient_"):
                 found += self._of_gradient(name.removeprefix("gradient_"), norm)
+            if name.startswith("reversed_") and self._lasts(name, norm < DECIDED, WON_FOR):
+                found.append(
+                    f"the domain classifier of '{name.removeprefix('reversed_')}' has won (loss {norm:.1e}): next to "
+                    "nothing is left of the gradient that is reversed, and features stay as far apart as they are; "
+                    "take pictures that are more alike (--adapter, or a randomized --sim), or a method whose loss "
+                    "doesn't vanish (confusion, adda)"
+                )
         return found
 
     def _of_gradient(self, side: str, norm: float) -> list[str]:

@@ -51,6 +51,9 @@ class FeatureMethod(nn.Module):
     """Whether several processes may share out a batch: every loss is a mean over pictures or attempts, or asks for the
     features of all processes (`processes.whole`)."""
 
+    reversed: str | None = None
+    """Name in `losses` of a domain classifier's cross-entropy whose gradient reaches the grasp network reversed."""
+
     def losses(self, net: GraspNet, sim: Seen | None, real: Seen, progress: float) -> Losses:
         """Losses of a step. `sim` (labelled) is there if the method needs it; `real` is unlabelled: its pictures come
         attempt by attempt, `FRAMES` each, and its `success` is NaN. `progress` is in [0, 1)."""

@@ -42,6 +42,7 @@ class Dann(FeatureMethod):
     """A domain classifier behind a gradient reversal."""
 
     divisible = True
+    reversed = "dann"
 
     def __init__(self, config: DannConfig, net: GraspNet) -> None:
         super().__init__()

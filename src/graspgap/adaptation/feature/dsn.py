@@ -87,6 +87,7 @@ class Dsn(FeatureMethod):
             nn.Conv2d(2 * config.private, 6, 3, padding=1),
         )
         self.classifier = DomainClassifier(width(net, "trunk"), 100)
+        self.reversed = "similarity" if config.similarity == "dann" else None
 
     def losses(self, net: GraspNet, sim: Seen | None, real: Seen, progress: float) -> Losses:
         """Reconstruction and difference of both worlds, and the similarity of what they share."""
