@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,29 @@ def test_an_adapter_of_the_zoo_stays_as_it_is(study: Path, models: Path, sim_dat
     assert sorted(path.name for path in (models / "colours").iterdir()) == before
     (adapted,) = (tmp_path / "policy").glob("adapted-*.npy")
     assert np.load(adapted).shape[1:] == (6, 32, 32)
+
+
+def test_an_adapter_is_listed_with_what_was_trained_with_it(
+    study: Path, models: Path, tmp_path: Path, sim_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the study and the run's name in it; a policy without an adapter belongs to none."""
+    again = tmp_path / "study"
+    shutil.copytree(study, again)
+    words = ["train", str(again / "policies" / "b"), "--sim", str(sim_data), "--steps", "3", *SMALL]
+    assert main([*words, "--adapter", str(again / "adapters" / "histogram")]) == 0
+    config = {"evaluation": {"policy": {"name": str(again / "policies" / "b")}}}
+    records = [AttemptRecord(k, k // 3, k % 2 == 0, None, 4, 0.5, 0.1) for k in range(40)]
+    save(EvaluationResult("b", 0.0, 0, 0, 1003, "standin", records, ["simulation"], config), again / "trials" / "b")
+    for run, name in (("policies/a", "plain"), ("policies/b", "adapted"), ("adapters/histogram", "colours")):
+        add(again, run, name, "For tests.")
+    colours = next(entry for entry in zoo.entries() if entry.name == "colours")
+    assert [policy.name for policy in zoo.trained_with(colours)] == ["adapted"]
+    capsys.readouterr()
+    assert main(["zoo"]) == 0
+    assert capsys.readouterr().out.count("was trained with it") == 1
+    for entry in zoo.entries():
+        if entry.kind == "policy":
+            assert zoo.trained_with(entry) == []
 
 
 def test_an_unknown_name_is_told_the_known_ones(study: Path, models: Path, capsys: pytest.CaptureFixture[str]) -> None:

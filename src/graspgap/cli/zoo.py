@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from tyro.conf import Positional
 
 from graspgap.errors import choose
+from graspgap.evaluation.findings import rate_text
 from graspgap.evaluation.statistics import wilson_interval
 from graspgap.worlds.standin_names import in_words
-from graspgap.zoo import entries
+from graspgap.zoo import Entry, entries, trained_with
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,14 @@ def run(config: Config) -> None:
         print((entry.folder / "README.md").read_text(encoding="utf-8"))
         return
     for entry in found.values():
-        rate = wilson_interval(entry.successes, entry.attempts)
         facts = [entry.kind, f"{entry.size / 1e6:.1f} MB"]
         if entry.attempts:
-            success = f"{100 * rate.value:.1f}% (95% interval {100 * rate.low:.1f} to {100 * rate.high:.1f})"
-            facts += [f"{success} of {entry.attempts} attempts in {in_words(entry.world)}"]
+            facts += [f"{_success(entry)} of {entry.attempts} attempts in {in_words(entry.world)}"]
             facts += [f"{entry.real_labels:,} real labels"]
         print(f"zoo:{entry.name}: {', '.join(facts)}\n    {entry.about}")
+        for policy in trained_with(entry):
+            print(f"    zoo:{policy.name} was trained with it: {_success(policy)}")
+
+
+def _success(entry: Entry) -> str:
+    return rate_text(wilson_interval(entry.successes, entry.attempts))

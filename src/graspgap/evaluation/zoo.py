@@ -59,7 +59,7 @@ def add(study: Path, run: str, name: str, about: str) -> Entry:
     write_json(target / CONFIG, facts)
     settings = read_json(study / CONFIG, "a study")["config"]
     command = f"graspgap study {study.name} --preset {settings['preset']} --seed {settings['seed']}"
-    entry = Entry(name, about, command)
+    entry = Entry(name, about, command, source.name)
     if result:
         entry = replace(
             entry,

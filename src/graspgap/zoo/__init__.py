@@ -29,6 +29,8 @@ class Entry:
     """In a sentence."""
     command: str
     """Of the study that made it."""
+    run: str = ""
+    """Name of its run in that study."""
     world: str = ""
     """Where its success was measured; empty for adapters."""
     attempts: int = 0
@@ -50,6 +52,11 @@ class Entry:
         return str(read_json(self.folder / CONFIG, "the zoo")["kind"])
 
     @property
+    def adapter(self) -> str:
+        """Name of the run of the adapter that a policy was trained with; empty: none."""
+        return str(read_json(self.folder / CONFIG, "the zoo")["inputs"].get("adapter") or "")
+
+    @property
     def size(self) -> int:
         """Of its files [bytes]."""
         return sum(path.stat().st_size for path in self.folder.iterdir())
@@ -59,6 +66,14 @@ def entries() -> list[Entry]:
     """All there are, by name."""
     found: list[dict[str, Any]] = [read_json(path, "the zoo") for path in sorted(MODELS.glob(f"*/{ENTRY}"))]
     return [from_json(Entry, values) for values in found]
+
+
+def trained_with(adapter: Entry) -> list[Entry]:
+    """The zoo's policies that were trained with an adapter of the zoo, in the same study; none of a policy."""
+    if adapter.kind != "adapter":
+        return []
+    policies = [entry for entry in entries() if entry.kind == "policy"]
+    return [entry for entry in policies if (entry.command, entry.adapter) == (adapter.command, adapter.run)]
 
 
 def resolved(run: Path) -> Path:
