@@ -24,7 +24,7 @@ from graspgap.evaluation.results import save as save_result
 from graspgap.evaluation.statistics import rank_correlation
 from graspgap.evaluation.study import plan
 from graspgap.evaluation.study_file import RESOLVED, read_study
-from graspgap.evaluation.study_report import selection
+from graspgap.evaluation.study_report import selection, write_report
 from graspgap.files import read_json, write_json
 from graspgap.selection.record import RunScores, find_scores, ranked, ranked_markdown, save
 from graspgap.selection.scoring import Scorer, run_name, with_snapshots
@@ -279,11 +279,12 @@ def test_the_study_of_scores_tells_correlation_and_regret(tmp_path: Path) -> Non
     chance = np.mean([*successes, 14, 1]) / 20
     assert found["policy", CHANCE].regret == pytest.approx(14 / 20 - chance)
     assert found["adapter", "colour_distance"].pick == "none"
-    header, *rows = ranking_table(scored)
+    header, *rows = ranking_table(rankings(scored))
     assert header[0] == "score"
     assert next(row[0] for row in rows if row[1] == "policies") == "entropy"
-    assert {kind: len(panels) for kind, panels in scatters(scored).items()} == {"adapter": 1, "policy": 4}
-    assert scatters(scored)["policy"][0].title == "entropy (-)"
+    panels = scatters(scored, rankings(scored))
+    assert {kind: len(own) for kind, own in panels.items()} == {"adapter": 1, "policy": 4}
+    assert panels["policy"][0].title == "entropy (-)"
     shown = selection(tmp_path)
     assert [figure.png[1:4] for figure in shown["selection_figures"]] == [b"PNG", b"PNG"]
     text = filled(f"<!-- selection {tmp_path} -->\n<!-- end -->", Path("/"))
@@ -294,7 +295,7 @@ def test_the_study_of_scores_tells_correlation_and_regret(tmp_path: Path) -> Non
 def test_scores_of_several_seeds_are_compared_within_each_and_averaged(tmp_path: Path) -> None:
     entropy = {"seed0": (0.6, 0.5, 0.4, 0.3), "seed3": (6.0, 3.0, 5.0, 4.0)}  # on a scale of its own
     for number, (folder, values) in enumerate(entropy.items()):
-        write_json(tmp_path / folder / RESOLVED, {})
+        write_json(tmp_path / folder / RESOLVED, to_json(read_study("tiny")))
         names = [f"{arm}-seed{300 * number}" for arm in ("a", "b", "c", "only here" if number else "d")]
         for name, count in zip(names, (2, 4, 6, 8), strict=True):
             trial(tmp_path / folder, name, count)
@@ -319,6 +320,9 @@ def test_scores_of_several_seeds_are_compared_within_each_and_averaged(tmp_path:
     assert found["adapter", "colour_distance"].runs == 2  # simulation as it is, once for each dataset
     text = filled(f"<!-- selection {tmp_path} -->\n<!-- end -->", Path("/"))
     assert f"| entropy | policies | 5 | {ranking.correlation.value:+.2f} |" in text
+    page = write_report(tmp_path).read_text(encoding="utf-8")  # of all seeds
+    assert "Choosing without labels" in page
+    assert selection(tmp_path)["selection_figures"] == []
 
 
 def test_a_folder_without_scores_has_no_study_of_them(tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from graspgap.errors import UserError
 from graspgap.evaluation.figures import Scatter
 from graspgap.evaluation.results import FILE_NAME, load
 from graspgap.evaluation.statistics import Interval, rank_correlation
@@ -115,22 +114,20 @@ def _by_recipe(runs: Sequence[ScoredRun], studies: int) -> dict[tuple[str, int],
     return found
 
 
-def ranking_table(*studies: Sequence[ScoredRun]) -> list[list[str]]:
+def scored_studies(folder: Path) -> list[list[ScoredRun]]:
+    """`scored_runs` of the study in `folder`, or of those of several seeds below it, as far as they have any."""
+    return [runs for runs in map(scored_runs, studies_below(folder) or [folder]) if runs]
+
+
+def ranking_table(found: Sequence[Ranking]) -> list[list[str]]:
     """`rankings` in words, a header row first."""
     header = ["score", "ranks", "runs", "Spearman", "95% interval", "regret (points)", "picks"]
-    return [header, *(_row(each) for each in rankings(*studies))]
+    return [header, *map(_row, found)]
 
 
-def ranking_markdown(folder: Path) -> str:
-    """`ranking_table` of a study's folder, or of one with studies of several seeds, in Markdown.
-
-    Raises:
-        UserError: if nothing below it was both scored and tried.
-    """
-    studies = [runs for runs in map(scored_runs, studies_below(folder) or [folder]) if runs]
-    if not studies:
-        raise UserError(f"{folder} holds no policy with both scores and trials: run 'graspgap score' and 'evaluate'")
-    header, *rows = ranking_table(*studies)
+def ranking_markdown(table: Sequence[list[str]]) -> str:
+    """`ranking_table` in Markdown."""
+    header, *rows = table
     return markdown(header, "llrrrrl", rows)
 
 
@@ -144,10 +141,10 @@ def _row(ranking: Ranking) -> list[str]:
     return [words(ranking.score), kind, str(ranking.runs), value, ends, regret, ranking.pick]
 
 
-def scatters(runs: Sequence[ScoredRun]) -> dict[str, list[Scatter]]:
-    """Panels for `figures.score_scatter` by what was scored, best correlation first."""
+def scatters(runs: Sequence[ScoredRun], ranked: Sequence[Ranking]) -> dict[str, list[Scatter]]:
+    """Panels for `figures.score_scatter` by what was scored, in the order of the runs' `rankings`."""
     found: dict[str, list[Scatter]] = {}
-    for ranking in rankings(runs):
+    for ranking in ranked:
         if ranking.score == CHANCE:
             continue
         score = KINDS[ranking.kind][ranking.score]

@@ -25,7 +25,7 @@ from graspgap.evaluation.gap import gap_markdown
 from graspgap.evaluation.orderings import orderings_markdown
 from graspgap.evaluation.paper import claims_markdown, paper_markdown, targets_markdown
 from graspgap.evaluation.power import power_note
-from graspgap.evaluation.ranking import ranking_markdown
+from graspgap.evaluation.ranking import ranking_markdown, ranking_table, rankings, scored_studies
 from graspgap.evaluation.report import ReportFigure, curve_figure, simulation_figure
 from graspgap.evaluation.results import EvaluationResult, find_results
 from graspgap.evaluation.study_file import RESOLVED, studies_below
@@ -125,7 +125,12 @@ def _arms(base: Path, words: str) -> str:
 
 
 def _selection(base: Path, folder: str) -> str:
-    return ranking_markdown(base / folder)
+    studies = scored_studies(base / folder)
+    if not studies:
+        raise UserError(
+            f"{base / folder} holds no policy with both scores and trials: run 'graspgap score' and 'evaluate'"
+        )
+    return ranking_markdown(ranking_table(rankings(*studies)))
 
 
 def _costs(base: Path, folder: str) -> str:

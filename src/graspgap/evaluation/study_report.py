@@ -13,7 +13,7 @@ from graspgap.evaluation.figures import Curves, read_log, save_png, score_scatte
 from graspgap.evaluation.findings import main_cells
 from graspgap.evaluation.gallery import film_study, galleries
 from graspgap.evaluation.pictures import GRID, adaptation_rows
-from graspgap.evaluation.ranking import ranking_markdown, ranking_table, scatters, scored_runs
+from graspgap.evaluation.ranking import ranking_markdown, ranking_table, rankings, scatters, scored_studies
 from graspgap.evaluation.report import GridRow, ImageGrid, ReportFigure, ReportInput, build_report, result_figures
 from graspgap.evaluation.results import find_results
 from graspgap.evaluation.stages import Stage, finished_seconds, needed
@@ -52,6 +52,7 @@ def write_report(out: Path, **more: Any) -> Path:
         save_png(figure.png, out / "figures" / f"{number}-{figure.title.lower().replace(' ', '-')}.png")
     more = {"title": f"graspgap: {out.name}", "results": results, "galleries": galleries(out)} | more
     more |= {"comparisons": chosen_comparisons(compared_below(out), main), "costs": mean_costs(costs_below(out))}
+    more |= selection(out)
     return build_report(ReportInput(**more), out)
 
 
@@ -98,7 +99,6 @@ def write_study_report(out: Path, stages: Sequence[Stage]) -> Path:
         timings={name: value for name, value in seconds.items() if value is not None},
         configurations=configurations,
         warnings=warnings,
-        **selection(out),
     )
 
 
@@ -125,18 +125,20 @@ def _drawing_policy(out: Path, stages: Sequence[Stage], adapter: Stage) -> Netwo
 
 def selection(out: Path) -> dict[str, Any]:
     """The study of the scores below `out`, where something was scored and tried, as arguments of `ReportInput`; also
-    as `selection.md` and figures."""
-    runs = scored_runs(out)
-    if not runs:
+    as `selection.md` and, of one seed, figures."""
+    studies = scored_studies(out)
+    if not studies:
         return {}
-    shown = []
-    for kind, panels in scatters(runs).items():
+    found = rankings(*studies)
+    table, shown = ranking_table(found), []
+    write_text(out / "selection.md", ranking_markdown(table))
+    panels = scatters(studies[0], found) if len(studies) == 1 else {}  # other studies' scores have another judge
+    for kind, own in panels.items():
         title = f"Scores of {'adapters' if kind == 'adapter' else 'policies'} and true success"
         caption = "A point for each run, best correlation first. + : higher should be better; - : lower should be."
-        shown.append(ReportFigure(title, caption, score_scatter(panels)))
+        shown.append(ReportFigure(title, caption, score_scatter(own)))
         save_png(shown[-1].png, out / "figures" / f"selection-{kind}.png")
-    write_text(out / "selection.md", ranking_markdown(out))
-    return {"selection": ranking_table(runs), "selection_figures": shown}
+    return {"selection": table, "selection_figures": shown}
 
 
 def adaptation_grids(out: Path, stages: Sequence[Stage]) -> list[ImageGrid]:
