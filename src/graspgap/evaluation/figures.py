@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from graspgap.evaluation.findings import real_only_curve
 from graspgap.evaluation.statistics import reliability, wilson_interval
 from graspgap.evaluation.tables import Cell
 from graspgap.files import atomic
+from graspgap.training.log import read_entries
 
 FEWEST = 10
 """Attempts that a bin of the reliability diagram needs to be drawn."""
@@ -166,15 +166,9 @@ def _name_lines(axes: Axes, names: Sequence[tuple[float, str, str]], inches: flo
 
 
 def read_log(path: Path) -> Curves:
-    """Numbers of a training log in JSON lines, by metric. Each line holds `step`; a torn last line is left out."""
+    """Numbers of a training log, by metric."""
     curves: dict[str, tuple[list[float], list[float]]] = {}
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if not isinstance(row, dict) or not isinstance(row.get("step"), (int, float)):
-            continue
+    for row in read_entries(path):
         for name, value in row.items():
             if name != "step" and isinstance(value, (int, float)) and not isinstance(value, bool):
                 steps, values = curves.setdefault(name, ([], []))

@@ -79,14 +79,20 @@ class TrainingLog:
         return means | {f"health/{name}": value for name, value in finite.items()}
 
 
-def read_warnings(path: Path) -> list[str]:
-    """What a training log warns of, each with its step; a torn last line is left out."""
+def read_entries(path: Path) -> list[dict[str, Any]]:
+    """The lines of a training log, each with its `step`; torn and foreign ones are left out."""
     found = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             row = json.loads(line)
         except (ValueError, RecursionError):
             continue
-        if isinstance(row, dict) and isinstance(row.get("warnings"), list):
-            found += [f"step {row.get('step')}: {warning}" for warning in row["warnings"]]
+        if isinstance(row, dict) and isinstance(row.get("step"), int):
+            found.append(row)
     return found
+
+
+def read_warnings(path: Path) -> list[str]:
+    """What a training log warns of, each with its step."""
+    told = [row for row in read_entries(path) if isinstance(row.get("warnings"), list)]
+    return [f"step {row['step']}: {warning}" for row in told for warning in row["warnings"]]
