@@ -4,21 +4,23 @@ VENV ?= .venv
 OUT ?= runs/demo
 EXTRAS ?= dev
 BIN := $(VENV)/bin
+comma := ,
+READY := $(VENV)/.ready-$(subst $(comma),-,$(EXTRAS))
 
 .PHONY: demo test lint clean
 
-demo: $(VENV)/.ready
+demo: $(READY)
 	$(BIN)/graspgap study $(OUT) --preset demo
 
-test: $(VENV)/.ready
+test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
-lint: $(VENV)/.ready
+lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-$(VENV)/.ready: pyproject.toml constraints.txt
+$(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip -c constraints.txt
 	$(BIN)/python -m pip install --quiet -e '.[$(EXTRAS)]' -c constraints.txt

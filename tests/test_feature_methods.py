@@ -74,6 +74,12 @@ def test_the_schedule_is_ganins() -> None:
     assert ganin_schedule(1) == ganin_schedule(7) == pytest.approx(0.9999, abs=1e-4)
 
 
+def test_a_batch_of_one_has_nothing_to_compare(views: GraspData) -> None:
+    with pytest.raises(UserError, match=r"--training.batch 1 gives feature-level methods nothing to compare"):
+        GraspTrainer(replace(training(coral=FEATURES["coral"]()), batch=1), views, CPU)
+    assert GraspTrainer(replace(TRAINING, batch=1), views, CPU)
+
+
 def test_the_strength_slows_the_grasp_network_alone(views: GraspData) -> None:
     """Ganin's lambda is not a weight of the loss: the classifier always learns at full strength."""
     classifier, trunk = [], []

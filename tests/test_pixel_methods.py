@@ -185,6 +185,12 @@ def test_matched_histograms_are_equal_and_keep_the_order() -> None:
         assert (made.flatten().argsort() == source.flatten().argsort()).all()
 
 
+def test_pixelda_normalizes_over_a_batch_of_more_than_one(sim: SimulatedView, real: UnlabelledView) -> None:
+    with pytest.raises(UserError, match="--batch 1 is too few for --method pixelda"):
+        AdapterTrainer(replace(training("pixelda"), batch=1), sim, real, CPU)
+    AdapterTrainer(replace(training("cyclegan"), batch=1), sim, real, CPU).step(0)
+
+
 def test_both_pictures_of_a_pair_are_matched_together(sim: SimulatedView, real: UnlabelledView) -> None:
     """Where I0 and It show the same colour, the matched ones do too, up to ties."""
     trainer = AdapterTrainer(training("histogram"), sim, real, CPU)

@@ -256,6 +256,13 @@ def test_attempts_that_are_not_the_same_are_not_compared() -> None:
     by_arm = {cell.arm: cell for cell in cells}
     assert compare(by_arm["a"], by_arm["b"]) is None
     assert compare(by_arm["a"], by_arm["c"]) is None
+    longer = result("d", 3)
+    scenes = [replace(record, scene=record.attempt // 6) for record in longer.records]  # of 6 attempts each
+    found = compare(by_arm["a"], pool([replace(longer, records=scenes)])[0])
+    assert found is not None
+    assert found.attempts < longer.attempts
+    others = replace(longer, config={"evaluation": {"world": {"objects": "tools"}}})
+    assert compare(by_arm["a"], pool([others])[0]) is None
 
 
 @pytest.mark.parametrize(("fraction", "text"), [(0.02, "2%"), (0.005, "0.5%"), (1.0, "100%"), (0.125, "12.5%")])

@@ -120,6 +120,24 @@ def test_the_page_leads_from_advice_to_what_supports_it() -> None:
     assert all(isinstance(advice, Advice) for advice in guide(pool(study())))
 
 
+def test_adapting_the_pictures_is_paid_by_all_who_share_them(tmp_path: Path) -> None:
+    """Not by the first policy alone, in whose training it happens."""
+    adapter, sim = tmp_path / "adapters/a", str(tmp_path / "data/sim")
+    stages = [Stage("adapters/a", ("adapt", str(adapter)))]
+    for name, kind, seconds in (("first", "train adapting", 70.0), ("second", "train dbn", 30.0)):
+        policy = str(tmp_path / "policies" / name)
+        words = ("train", policy, "--sim", sim, "--adapter", str(adapter))
+        stages.append(Stage(f"policies/{name}", words, work=(kind, 10)))
+        trial = ("evaluate", str(tmp_path / "trials" / name), "--policy", policy, "--arm.name", name)
+        stages.append(Stage(f"trials/{name}", trial))
+        write_json(record_path(tmp_path, stages[-2]), {"arguments": [], "seconds": seconds})
+    write_json(record_path(tmp_path, stages[0]), {"arguments": [], "seconds": 200.0})
+    write_json(adapter / "adapted-x.json", {"sim": sim, "cpu_seconds": 40.0})
+    write_json(adapter / "adapted-y.json", {"sim": "another", "cpu_seconds": 5.0})
+    costs = mean_costs(update_costs(tmp_path, stages))
+    assert costs == {("first", 0.0): Cost(240.0, 30.0), ("second", 0.0): Cost(240.0, 30.0)}
+
+
 def test_costs_come_from_the_stages_of_a_study_and_outlive_them(tmp_path: Path) -> None:
     def stage(name: str, *words: str) -> Stage:
         return Stage(name, (words[0], str(tmp_path / name), *words[1:]))

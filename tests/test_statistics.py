@@ -271,6 +271,18 @@ def test_the_spread_between_seeds_is_what_chance_leaves(spread: float) -> None:
     assert np.mean(found) == pytest.approx(spread, abs=0.02)  # chance alone would be 0.06
 
 
+def test_the_spread_between_seeds_that_share_scenes_leaves_out_what_makes_a_scene_easy() -> None:
+    spread, found = 0.06, []
+    rng = np.random.default_rng(1)
+    for _ in range(300):
+        easy = rng.normal(0, 0.3, 60)  # for every seed
+        rates = np.clip(0.5 + rng.normal(0, spread, (3, 1)) + easy, 0, 1)
+        outcomes = rng.random((3, 60, 3)) < rates[..., None]
+        scenes, seeds = np.tile(np.repeat(np.arange(60), 3), 3), np.repeat(np.arange(3), 180)
+        found.append(seed_spread(Sample(outcomes.ravel(), scenes, seeds)) ** 2)
+    assert math.sqrt(np.mean(found)) == pytest.approx(spread, abs=0.01)
+
+
 def test_the_spread_between_seeds_needs_two_of_them() -> None:
     table = np.array([[1, 0], [0, 0]])
     assert math.isnan(seed_spread(sample_of(table)))

@@ -22,7 +22,7 @@ from graspgap.cli.hidden import OPTIONS
 from graspgap.cli.main import main
 from graspgap.config import to_json
 from graspgap.errors import UserError
-from graspgap.evaluation.costs import rate_of, recorded
+from graspgap.evaluation.costs import rate_of, recorded, used_seconds
 from graspgap.evaluation.readme import filled
 from graspgap.evaluation.results import AttemptRecord, EvaluationResult, save
 from graspgap.evaluation.stages import (
@@ -122,6 +122,16 @@ def test_ingredients_name_what_an_arm_is_made_of() -> None:
     assert ingredients["published-both+graspgan"] == {"simulation", "published objects", "randomization", "graspgan"}
     assert ingredients["prisms-dynamics"] == {"simulation", "dynamics randomization"}
     assert len({frozenset(each) for each in ingredients.values()}) == len(study.arms)  # no two are the same
+    transfer = read_study("transfer")
+    of = {arm.name: set(transfer.ingredients(arm)) for arm in transfer.arms}
+    assert of["from sim-both"] - of["from bullet"] == {"randomization"}
+    assert of["from bullet"] - of["from sim-both"] == {"bullet simulator"}  # so nothing is said of the pair
+    longer = read_study("demo-long")
+    of = {arm.name: set(longer.ingredients(arm)) for arm in longer.arms}
+    assert (of["sim-only"], of["randomized"] - {"randomization"}) == (
+        {"simulation", "16000 attempts"},
+        {"simulation", "8000 attempts"},
+    )
     bench = read_study("bench")
     ingredients = {arm.name: set(bench.ingredients(arm)) for arm in bench.arms}
     assert ingredients["real-only"] == set()
@@ -184,6 +194,14 @@ def _small(tmp_path: Path, **changed: str) -> Path:
         ),
         ({"arm": '[[arms]]\nname = "a"\nsim = "sim"\nreal_labels = [2.0]\n'}, "expected fractions from 0 to 1"),
         ({"more": '[[arms]]\nname = "sim-only"\nsim = "sim"\n'}, "two arms in .* are called 'sim-only'"),
+        (
+            {
+                "data": "[data.sim]\nattempts = 40\n[data.standin]\nattempts = 40\n",
+                "arm": '[[arms]]\nname = "a"\nsim = "sim"\nadapter = "cut"\n',
+                "more": '[adapters.cut-sim]\nmethod = "cut"\n',
+            },
+            r"\[adapters.cut-sim\] in .* has the name of the run of 'cut', which arm 'a' reads",
+        ),
         ({"more": '[[tried]]\narms = ["simonly"]\n'}, "did you mean 'sim-only'"),
         ({"data": '[data.sim]\nattempts = 40\n[data.few]\nattempts = 50\ndrawn_from = "sim"\n'}, "at least as many"),
         ({"arm": '[arms]\nname = "a"\n'}, "expected tables: write"),
@@ -199,6 +217,26 @@ def test_a_wrong_study_file_is_one_clear_line(tmp_path: Path, changed: dict[str,
     with pytest.raises(UserError, match=words) as caught:
         read_study(str(_small(tmp_path, **changed)))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("more", "stage"),
+    [
+        ('[[arms]]\nname = "sim only"\nsim = "sim"\n', "policies/sim-only-seed0"),
+        ('[[arms]]\nname = "random"\nsim = "sim"\n', "trials/random-seed0"),
+        ("[[tried]]\n[[tried]]\n", "trials/random-seed0"),
+    ],
+)
+def test_stages_that_would_share_a_folder_are_refused(tmp_path: Path, more: str, stage: str) -> None:
+    study = read_study(str(_small(tmp_path, more=more)))
+    with pytest.raises(UserError, match=f"two stages of the study would be called '{stage}'"):
+        plan(study, Path("out"), 0)
+
+
+def test_scores_look_through_the_camera_of_their_simulation() -> None:
+    stages = {stage.name: stage for stage in plan(replace(read_study("bench"), score=True), Path("out"), 0)}
+    assert stages["scores/identified"].option("--camera") == str(Path("out/cameras/identified.json"))
+    assert stages["scores/sim"].option("--camera") == ""
 
 
 def test_a_study_file_of_ones_own_is_planned(tmp_path: Path) -> None:
@@ -273,6 +311,8 @@ def test_a_scaled_study_is_the_same_but_smaller() -> None:
     bench = {stage.name: stage for stage in plan(read_study("bench").scaled(0.1), Path("o"), 0)}
     assert bench["policies/sim-only-seed0"].option("--steps") == "120"
     assert [word for word in bench["policies/real-only-1-seed0"].arguments if word in ("240", "2400")] == ["240"]
+    kept = {stage.name: stage.work[1] for stage in plan(read_study("snapshots").scaled(0.1), Path("o"), 90)}
+    assert kept["adapters/graspgan-200-seed9000"] == 20
 
 
 def test_another_camera_of_the_same_name_is_another_study(
@@ -410,12 +450,24 @@ def test_a_finished_stage_is_not_run_again_and_keeps_its_settings(tmp_path: Path
     seconds = finished_seconds(tmp_path, stage)
     assert seconds is not None
     assert 0 < read_json(tmp_path / "stages" / "help.json", "a stage")["cpu_seconds"] < seconds + 1
+    assert used_seconds(record_path(tmp_path, stage)) is not None
     log = tmp_path / "logs" / "help.log"
     log.unlink()
     run_stages(tmp_path, [stage], workers=1)
     assert not log.exists()
     with pytest.raises(UserError, match="other settings"):
         run_stages(tmp_path, [Stage("help", ("--help",))], workers=1)
+
+
+def test_a_stage_that_goes_on_where_it_was_stopped_tells_no_costs(tmp_path: Path) -> None:
+    """Nobody knows what the process took that was killed."""
+    stage = Stage("data/a", ("--version",), work=("collect sim", 10))
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "data-a.log").write_text("collect: 3/10 attempts\n")
+    run_stages(tmp_path, [stage], workers=1)
+    assert finished_seconds(tmp_path, stage) is not None
+    assert used_seconds(record_path(tmp_path, stage)) is None
+    assert recorded(tmp_path) == []
 
 
 def test_a_stage_that_grows_is_run_again_with_other_words(tmp_path: Path) -> None:

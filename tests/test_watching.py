@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,9 @@ def test_an_exploding_gradient_is_said_at_once() -> None:
     (warning,) = said([{"gradient_net": 1.0}] * 6 + [{"gradient_net": 500.0}] * 2)
     assert "'net' has exploded" in warning
     assert said([{"gradient_net": 1e-4}] * 6 + [{"gradient_net": 1.0}]) == []
+    overflow = [{"gradient_net": math.inf}] * 2  # of 16 bits, which is no explosion, and hides none
+    (warning,) = said([{"gradient_net": 1.0}] * 6 + overflow + [{"gradient_net": 500.0}])
+    assert "norm 5.0e+02" in warning
 
 
 def test_pictures_that_are_all_alike_have_no_variety() -> None:

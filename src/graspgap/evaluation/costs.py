@@ -53,14 +53,15 @@ def measured_rates(work: Sequence[tuple[str, float, float]]) -> dict[str, float]
 
 
 def used_seconds(record: Path) -> float | None:
-    """Processor time that a finished stage took [s], or wall time where that isn't known; None if there is no record.
+    """Processor time that a finished stage took [s], or wall time where that isn't known; None if there is no record,
+    or an earlier process had done a part of it.
 
     Processor time stays what it is while something else keeps the machine busy.
     """
     if not record.exists():
         return None
     found = read_json(record, "a study")
-    return float(found.get("cpu_seconds") or found["seconds"])
+    return None if found.get("resumed") else float(found.get("cpu_seconds") or found["seconds"])
 
 
 def recorded(study: Path) -> list[tuple[str, float, float]]:

@@ -11,11 +11,15 @@ RANDOMIZATION = "randomization"
 """Of looks and physics; `appearance randomization` is of looks alone, and so on."""
 OBJECTS = " objects"
 """What follows the name of an object set that is not the world's own."""
+SIMULATOR = " simulator"
+"""What follows the name of a simulated world that is not `sim`."""
+ATTEMPTS = " attempts"
+"""What follows the number of simulated attempts, in a study whose simulated datasets differ in it."""
 
 
 def about_simulation(ingredient: str) -> bool:
-    """Whether it is what simulation shows, which needs no real picture: its objects, looks and physics."""
-    return ingredient == SIMULATION or ingredient.endswith((RANDOMIZATION, OBJECTS))
+    """Whether it is what simulation shows, which needs no real picture: how much, by which simulator."""
+    return ingredient == SIMULATION or ingredient.endswith((RANDOMIZATION, OBJECTS, SIMULATOR, ATTEMPTS))
 
 
 def about_features(ingredient: str) -> bool:

@@ -24,6 +24,8 @@ from graspgap.progress import progress
 from graspgap.provenance import usable_cores
 from graspgap.settings import entry
 
+ADAPTING = " adapting"
+"""What follows the kind of work of a training that adapts the pictures first."""
 POLL = 0.2
 """Between looks at running stages [s]."""
 HEARTBEAT = 20.0
@@ -221,6 +223,7 @@ class _Process:
         self.renewed, self.cpu_seconds = self.start, 0.0
         self.log = study / "logs" / f"{_flat(stage)}.log"
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.resumed = self.log.exists()
         command = [sys.executable, "-m", "graspgap.cli.main", *stage.arguments]
         command += ["--workers", str(workers)] if stage.workers else []
         threads = {name: str(workers) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
@@ -258,6 +261,7 @@ class _Process:
         seconds = round(time.monotonic() - self.start, 1)
         record = {"arguments": list(self.stage.arguments), "work": list(self.stage.work), "seconds": seconds}
         record |= {"cpu_seconds": self.cpu_seconds}
+        record |= {"resumed": True} if self.resumed else {}
         write_json(record_path(self.study, self.stage), record)
         self._close()
         return seconds

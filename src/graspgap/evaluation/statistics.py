@@ -114,22 +114,29 @@ def seed_spread(sample: Sample) -> float:
     """Standard deviation of success rates between training seeds, above what their attempts' own chance explains: the
     random effect of a seed, by the method of moments; 0 where chance explains all, NaN for fewer than two seeds.
 
-    The chance within a seed is that of means of scenes, so a seed needs two scenes.
+    The chance within a seed is that of means of scenes, so a seed needs two scenes. Where all seeds have the same ones,
+    what makes a scene easy or hard for all is no chance.
     """
-    rates, chances = [], []
+    rates, sizes, scenes, residuals = [], [], [], []
     for seed in np.unique(sample.seeds):
         mine = sample.seeds == seed
-        scenes, index = np.unique(sample.scenes[mine], return_inverse=True)
-        if len(scenes) < 2:
+        own, index = np.unique(sample.scenes[mine], return_inverse=True)
+        if len(own) < 2:
             return math.nan
         attempts, won = np.bincount(index), np.bincount(index, weights=sample.outcomes[mine])
-        rate = won.sum() / attempts.sum()
-        rates.append(rate)
-        # Of a ratio of sums over scenes (Cochran 1977, equation 6.13).
-        residuals = won - rate * attempts
-        chances.append(len(scenes) / (len(scenes) - 1) * np.sum(residuals**2) / attempts.sum() ** 2)
+        rates.append(won.sum() / attempts.sum())
+        sizes.append(attempts.sum())
+        scenes.append(own)
+        residuals.append(won - rates[-1] * attempts)
     if len(rates) < 2:
         return math.nan
+    factor = 1.0
+    if all(np.array_equal(own, scenes[0]) for own in scenes):
+        residuals = list(np.array(residuals) - np.mean(residuals, axis=0))
+        factor = len(rates) / (len(rates) - 1)
+    # Of a ratio of sums over scenes (Cochran 1977, equation 6.13).
+    parts = zip(scenes, residuals, sizes, strict=True)
+    chances = [factor * len(own) / (len(own) - 1) * np.sum(rest**2) / size**2 for own, rest, size in parts]
     return math.sqrt(max(0.0, float(np.var(rates, ddof=1) - np.mean(chances))))
 
 

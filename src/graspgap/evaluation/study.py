@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from graspgap.config import to_json
 from graspgap.errors import UserError
 from graspgap.evaluation.costs import USUAL
-from graspgap.evaluation.stages import Stage, finished_seconds
+from graspgap.evaluation.stages import ADAPTING, Stage, finished_seconds
 from graspgap.evaluation.study_file import Study, StudyArm, StudyData, StudyTrials
 from graspgap.files import read_json, write_json
 
@@ -21,13 +22,24 @@ RANDOM = StudyArm("random")
 
 
 def plan(study: Study, out: Path, seed: int) -> list[Stage]:
-    """The stages of a study in the order in which they should start. Seeds share no data, training or attempts."""
+    """The stages of a study in the order in which they should start. Seeds share no data, training or attempts.
+
+    Raises:
+        UserError: if two stages would have one name, and so one folder.
+    """
     stages = _data_stages(study, out, seed)
     stages += [_trials(study, out, seed, tried, RANDOM, 0.0, seed * 100, "") for tried in _trying(study, RANDOM)]
     for number in range(study.training_seeds):
         stages += _seed_stages(study, out, seed, seed * 100 + number)
     if study.score:
         stages += _score_stages(study, out, seed, stages)
+    names = Counter(stage.name for stage in stages)
+    twice = next((name for name, count in names.items() if count > 1), None)
+    if twice:
+        raise UserError(
+            f"two stages of the study would be called '{twice}': give its arms names that differ in letters and digits "
+            "('random' is taken), each real_labels once, and each [[tried]] a name"
+        )
     return stages
 
 
@@ -122,7 +134,7 @@ def _train(study: Study, out: Path, arm: StudyArm, fraction: float, seed: int, f
     if arm.sim and (fraction or arm.features):
         words += _camera(out, study.data[arm.sim].camera)
     words += [*_image_size(study), *study.train_options, *arm.options]
-    kind = f"train {arm.features}".rstrip() + (" adapting" if arm.adapter and not follow else "")
+    kind = f"train {arm.features}".rstrip() + (ADAPTING if arm.adapter and not follow else "")
     return Stage(name, tuple(words), tuple(after), _work(study, kind, _steps(words)))
 
 
@@ -222,7 +234,8 @@ def _score_stages(study: Study, out: Path, seed: int, stages: Sequence[Stage]) -
         words = ["score", str(out / name), "--sim", str(out / data), "--real", str(out / "data" / real)]
         for option, command, first in (("--adapter", "adapt", ["none"]), ("--policy", "train", [])):
             words += [option, *first, *(str(out / run.name) for run in runs if run.arguments[0] == command)]
-        words += ["--seed", str(seed), *study.score_options]
+        words += ["--seed", str(seed), *_camera(out, study.data[data.removeprefix("data/")].camera)]
+        words += study.score_options
         if found:
             words += ["--judge", str(out / found[0].name)]
         after = [data, f"data/{real}", *(stage.name for stage in (*runs, *found))]

@@ -12,7 +12,7 @@ from typing import Any
 from graspgap.config import from_json
 from graspgap.contract import Camera
 from graspgap.errors import UserError, choose
-from graspgap.evaluation.ingredients import OBJECTS, RANDOMIZATION, SIMULATION, STATISTICS
+from graspgap.evaluation.ingredients import ATTEMPTS, OBJECTS, RANDOMIZATION, SIMULATION, SIMULATOR, STATISTICS
 from graspgap.files import read_json
 from graspgap.runs import read_run
 from graspgap.settings import check_table, read_toml
@@ -180,7 +180,12 @@ class Study:
                 replace(each, attempts=max(3, round(share * each.attempts)) if each.attempts else 0)
                 for each in self.tried
             ),
+            adapters={
+                name: replace(each, options=_fewer_steps(each.options, share)) for name, each in self.adapters.items()
+            },
             arms=tuple(replace(arm, options=_fewer_steps(arm.options, share)) for arm in self.arms),
+            adapt_options=_fewer_steps(self.adapt_options, share),
+            train_options=_fewer_steps(self.train_options, share),
         )
 
     def adapter(self, arm: StudyArm) -> tuple[str, StudyAdapter]:
@@ -205,6 +210,9 @@ class Study:
         found += sorted(RANDOMIZATION if kind == "both" else f"{kind} {RANDOMIZATION}" for kind in kinds)
         found += sorted({data.objects + OBJECTS for data in read if data.objects})
         found += sorted({f"{data.camera} camera" for data in read if data.camera})
+        found += sorted({data.world + SIMULATOR for data in read if data.world != "sim"})
+        if len({data.attempts for data in self.data.values() if data.world in ("sim", "bullet")}) > 1:
+            found += sorted({f"{data.attempts}{ATTEMPTS}" for data in read})
         found += [STATISTICS] if set(features) & ONLY_STATISTICS else []
         found += [feature for feature in features if feature not in ONLY_STATISTICS]
         if arm.adapter:
@@ -287,6 +295,12 @@ def _check(study: Study, where: str) -> None:
         _known(f"real of [adapters.{name}] in {where}", adapter.real, study.data)
     names = [arm.name for arm in study.arms]
     for arm in study.arms:
+        run = study.adapter(arm)[0] if arm.adapter else ""
+        if arm.adapter not in study.adapters and run in study.adapters:
+            raise UserError(
+                f"[adapters.{run}] in {where} has the name of the run of '{arm.adapter}', which arm '{arm.name}' reads "
+                "without settings: give it another name"
+            )
         if names.count(arm.name) > 1:
             raise UserError(f"two arms in {where} are called '{arm.name}': give each a name of its own")
         _check_arm(study, arm, f"arm '{arm.name}' in {where}")

@@ -217,15 +217,21 @@ class Comparison:
         return not self.difference.holds(0.0)
 
 
-def compare(first: Cell, second: Cell) -> Comparison | None:
-    """Compare two cells on the attempts of equal training seed, evaluation seed and number.
+def _objects(cell: Cell) -> set[str]:
+    """Object sets that it was tried with; "" is the world's own, and where nothing is recorded."""
+    worlds = [result.config.get("evaluation", {}).get("world", {}) for result in cell.results]
+    return {str(world.get("objects", "")) for world in worlds}
 
-    None if they share no attempts, or were evaluated in different worlds.
+
+def compare(first: Cell, second: Cell) -> Comparison | None:
+    """Compare two cells on the attempts of equal training seed, evaluation seed, number and scene.
+
+    None if they share no attempts, or were evaluated in different worlds or with different objects.
     """
-    if first.world != second.world:
+    if first.world != second.world or _objects(first) != _objects(second):
         return None
-    others = attempts_by_key(second.results)
-    shared = [key for key in attempts_by_key(first.results) if key in others]
+    ours, others = attempts_by_key(first.results), attempts_by_key(second.results)
+    shared = [key for key, record in ours.items() if key in others and others[key].scene == record.scene]
     if not shared:
         return None
     one, other = sample(first.results, shared), sample(second.results, shared)

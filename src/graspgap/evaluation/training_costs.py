@@ -12,9 +12,9 @@ from statistics import fmean
 from graspgap.errors import UserError
 from graspgap.evaluation.costs import used_seconds
 from graspgap.evaluation.guide import Cost
-from graspgap.evaluation.stages import Stage, record_path
+from graspgap.evaluation.stages import ADAPTING, Stage, record_path
 from graspgap.evaluation.tables import markdown, percent
-from graspgap.files import write_text
+from graspgap.files import read_json, write_text
 
 FILE_NAME = "costs.csv"
 
@@ -28,7 +28,7 @@ class TrainingCost:
     """Fraction of the real labels."""
     seed: int
     adapter: float
-    """Processor time of its adapter [s], which other policies may share; 0 without one."""
+    """Processor time of its adapter and of adapting the pictures [s], which other policies may share; 0 without one."""
     policy: float
     """Processor time of its own training [s]."""
 
@@ -42,12 +42,23 @@ def measured_costs(out: Path, stages: Sequence[Stage]) -> list[TrainingCost]:
         if policy is None:
             continue
         adapter = by_folder.get(policy.option("--adapter"))
-        spent = [used_seconds(record_path(out, each)) if each else 0.0 for each in (adapter, policy)]
-        if spent[0] is not None and spent[1] is not None:
-            key = stage.option("--arm.name"), float(stage.option("--arm.real-labels") or 0)
-            seed = int(stage.option("--arm.seed") or 0)
-            found[*key, seed] = TrainingCost(*key, seed, spent[0], spent[1])
+        own = used_seconds(record_path(out, policy))
+        shared = used_seconds(record_path(out, adapter)) if adapter else 0.0
+        if own is None or shared is None:
+            continue
+        if adapter:  # the first policy has the pictures adapted, for the others too
+            adapting = _adapting_seconds(out / adapter.name, policy.option("--sim"))
+            shared, own = shared + adapting, own - (adapting if policy.work[0].endswith(ADAPTING) else 0.0)
+        key = stage.option("--arm.name"), float(stage.option("--arm.real-labels") or 0)
+        seed = int(stage.option("--arm.seed") or 0)
+        found[*key, seed] = TrainingCost(*key, seed, round(shared, 1), round(own, 1))
     return list(found.values())
+
+
+def _adapting_seconds(adapter: Path, sim: str) -> float:
+    """Processor time of adapting the pictures of a simulated dataset; 0 where that isn't known."""
+    notes = [read_json(path, "an adapter") for path in sorted(adapter.glob("adapted-*.json"))]
+    return sum(float(note["cpu_seconds"]) for note in notes if note["sim"] == sim)
 
 
 def update_costs(out: Path, stages: Sequence[Stage]) -> list[TrainingCost]:

@@ -100,5 +100,5 @@ KINDS: dict[str, dict[str, Score]] = {"adapter": ADAPTER_SCORES, "policy": POLIC
 """Scores by what is scored."""
 
 DEFAULTS = {"adapter": "kernel_distance", "policy": "feature_distance"}
-"""The scores that `graspgap score` ranks by, chosen by how they followed true success in a study of all methods
-(docs/choosing.md)."""
+"""The scores that `graspgap score` ranks by: distances of features, the divergence in the bound of Ben-David et al.
+2007. How well they follow true success: docs/choosing.md."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -77,6 +78,11 @@ class AdapterTrainer:
         self.share = processes.share(config.batch, "--batch")
         torch.manual_seed(int(generator(config.seed, "weights").integers(2**31)))
         self.method = config.options.build()
+        if config.batch < self.method.least_batch:
+            raise UserError(
+                f"--batch {config.batch} is too few for --method {config.method}, whose batch normalization needs more "
+                f"than one: give {self.method.least_batch} or more"
+            )
         self.method.prepare(sim, real, config.seed)
         self.method.to(device).train()
         self.optimizers = self.method.optimizers()
@@ -224,9 +230,11 @@ def _adapted_chunks(
 def adapted_view(
     folder: Path, method: PixelMethod, view: SimulatedView, name: str, device: torch.device
 ) -> UInt8[np.ndarray, "f 6 h w"]:
-    """Adapted pictures of every servo step of a view, kept in `folder/adapted-<name>.npy` for the next run."""
+    """Adapted pictures of every servo step of a view, kept in `folder/adapted-<name>.npy` for the next run; what that
+    took stands in a JSON file beside it."""
     path = folder / f"adapted-{name}.npy"
     if not path.exists():
+        begun = time.process_time()
         total, size = len(view.images), view.images.shape[-1]
         header = {"descr": "|u1", "fortran_order": False, "shape": (total, 6, size, size)}
         work = progress("adapt pictures", total, unit="pairs")
@@ -235,6 +243,8 @@ def adapted_view(
             for chunk in _adapted_chunks(method, view, np.arange(total), 0, device):
                 file.write(chunk.tobytes())
                 advance(len(chunk))
+        spent = round(time.process_time() - begun, 1)
+        write_json(path.with_suffix(".json"), {"sim": view.provenance().get("path", ""), "cpu_seconds": spent})
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 

@@ -120,6 +120,8 @@ class GraspTrainer:
         data.check(config.methods)
         self.config, self.device, self.engine = config, device, Engine(device, config.precision)
         self.share = processes.share(config.batch, "--training.batch")
+        if config.methods and config.batch < 2:
+            raise UserError("--training.batch 1 gives feature-level methods nothing to compare: give 2 or more")
         augment = config.augment
         self.sim = self.real = self.frames = None
         if data.sim is not None:

@@ -116,6 +116,8 @@ class HealthWatch:
 
     def _of_gradient(self, side: str, norm: float) -> list[str]:
         found, before = [], self.norms.setdefault(side, [])
+        if not math.isfinite(norm):  # an overflow in 16 bits, which `Engine` passes over; losses are checked themselves
+            return []
         if self._lasts(f"vanished {side}", norm < VANISHED):
             found.append(
                 f"the gradient of '{side}' has vanished (norm {norm:.1e}): nothing moves it any more; check the "
@@ -128,7 +130,7 @@ class HealthWatch:
                     "learning rate, or check the data"
                 )
             self.said.add(f"exploded {side}")
-        elif math.isfinite(norm):
+        else:
             before.append(norm)
         return found
 

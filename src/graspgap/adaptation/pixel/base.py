@@ -47,6 +47,8 @@ class PixelMethod(nn.Module):
 
     noise_channels: int = 0
     """Channels of noise N(0, 1) that `adapt` reads."""
+    least_batch: int = 1
+    """Samples that a step needs."""
     divisible: bool = False
     """Whether several processes may share out a batch: every loss is a mean over samples (`grasp_loss` sees to that for
     missing labels), and what a sample gives depends neither on the others nor on random numbers drawn for the batch."""

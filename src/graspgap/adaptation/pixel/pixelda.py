@@ -91,6 +91,8 @@ class _Critic(nn.Sequential):
 class PixelDa(PixelMethod):
     """The networks of PixelDA. The task network belongs to the critics' side, as in the paper's code."""
 
+    least_batch = 2
+
     def __init__(self, config: PixelDaConfig) -> None:
         super().__init__()
         self.config = config
