@@ -32,6 +32,7 @@ from graspgap.evaluation.stages import (
     expected_seconds,
     finished_seconds,
     needed,
+    record_path,
     run_stages,
 )
 from graspgap.evaluation.study import camera_file, plan
