@@ -267,7 +267,8 @@ class Scatter:
 
 
 def score_scatter(panels: Sequence[Scatter], columns: int = 2) -> bytes:
-    """A panel for each score: success against the score, a point for each run."""
+    """A panel for each score: success against the score, a point for each run; on a logarithmic axis where positive
+    scores differ by a factor of more than 10."""
     rows = math.ceil(len(panels) / columns)
     figure = Figure(figsize=(WIDTH, 1.9 * rows + 0.2), layout=ConstrainedLayoutEngine(h_pad=0.1))
     grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
@@ -276,7 +277,10 @@ def score_scatter(panels: Sequence[Scatter], columns: int = 2) -> bytes:
         axes.scatter(panel.scores, 100 * panel.rates, color=PALETTE[0], s=16)
         axes.set_title(panel.title, fontsize=FONT, loc="left")
         axes.grid(color=FAINT, linewidth=0.6)
-        axes.locator_params(axis="x", nbins=4)
+        if 0 < 10 * panel.scores.min(initial=math.inf) < panel.scores.max(initial=0):
+            axes.set_xscale("log")
+        else:
+            axes.locator_params(axis="x", nbins=4)
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()
     figure.supylabel("successful attempts [%]", fontsize=FONT)
