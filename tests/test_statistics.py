@@ -271,16 +271,17 @@ def test_the_spread_between_seeds_is_what_chance_leaves(spread: float) -> None:
     assert np.mean(found) == pytest.approx(spread, abs=0.02)  # chance alone would be 0.06
 
 
-def test_the_spread_between_seeds_that_share_scenes_leaves_out_what_makes_a_scene_easy() -> None:
-    spread, found = 0.06, []
+def test_the_spread_between_seeds_that_share_scenes_is_that_of_a_two_way_analysis_of_variance() -> None:
+    """What makes a scene easy or hard for all seeds is no chance between them."""
     rng = np.random.default_rng(1)
-    for _ in range(300):
-        easy = rng.normal(0, 0.3, 60)  # for every seed
-        rates = np.clip(0.5 + rng.normal(0, spread, (3, 1)) + easy, 0, 1)
-        outcomes = rng.random((3, 60, 3)) < rates[..., None]
-        scenes, seeds = np.tile(np.repeat(np.arange(60), 3), 3), np.repeat(np.arange(3), 180)
-        found.append(seed_spread(Sample(outcomes.ravel(), scenes, seeds)) ** 2)
-    assert math.sqrt(np.mean(found)) == pytest.approx(spread, abs=0.01)
+    rates = np.clip(np.array([[0.3], [0.5], [0.7]]) + rng.normal(0, 0.2, 20), 0, 1)
+    outcomes = rng.random((3, 20, 4)) < rates[..., None]
+    scenes, seeds = np.tile(np.repeat(np.arange(20), 4), 3), np.repeat(np.arange(3), 80)
+    cells = outcomes.mean(axis=2)
+    rest = cells - cells.mean(axis=0) - cells.mean(axis=1, keepdims=True) + cells.mean()
+    chance = np.sum(rest**2) / (2 * 19) / 20
+    expected = math.sqrt(cells.mean(axis=1).var(ddof=1) - chance)
+    assert seed_spread(Sample(outcomes.ravel(), scenes, seeds)) == pytest.approx(expected)
 
 
 def test_the_spread_between_seeds_needs_two_of_them() -> None:
