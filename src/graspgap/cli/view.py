@@ -10,6 +10,7 @@ import numpy as np
 from graspgap.cli.checks import at_least
 from graspgap.errors import UserError, choose
 from graspgap.objects.model import Split
+from graspgap.worlds.standin_names import SIMULATORS
 
 COLUMNS = 8
 """Pictures in a row."""
@@ -65,7 +66,7 @@ def _view_randomization(config: Config) -> None:
     from graspgap.worlds.catalog import WORLDS, WorldChoice
     from graspgap.worlds.randomization import ranges_of
 
-    name = choose("--world", config.world, ("sim", "bullet"))
+    name = choose("--world", config.world, SIMULATORS)
     ranges = ranges_of(config.randomize)
     choice = WorldChoice(name, config.objects, config.split, config.randomize, config.image_size, ranges=ranges)
     world = WORLDS[name](choice)

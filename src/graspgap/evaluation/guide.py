@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from graspgap.evaluation.findings import labels_worth, main_cells, rate_text, real_only_curve
 from graspgap.evaluation.ingredients import about_simulation
 from graspgap.evaluation.tables import Cell, Comparison, compare, in_points, leader, percent
+from graspgap.worlds.standin_names import SIMULATORS
 
-SIMULATORS = ("sim", "bullet")
 NOT_MEASURED = "Not measured here."
 BARS, CURVE, COSTS = "Success rates", "Success against real labels", "What training costs"
 """Titles of what supports the advice."""

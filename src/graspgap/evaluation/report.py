@@ -31,11 +31,9 @@ from graspgap.evaluation.tables import Cell, Comparison, csv_text, leader, p_tex
 from graspgap.evaluation.transfer import transfer_table
 from graspgap.files import write_text
 from graspgap.provenance import hardware, versions
-from graspgap.worlds.standin_names import in_words, is_standin
+from graspgap.worlds.standin_names import SIMULATORS, in_words, is_standin
 
 FILE_NAME = "report.html"
-SIMULATED_WORLDS = ("sim", "bullet")
-"""Besides the stand-ins."""
 FEWEST_LYING = 200
 """Objects that must have lain in the bin, over all attempts, for a figure of their kinds."""
 RELIABILITY_LIMIT = 4
@@ -179,7 +177,7 @@ def setting(results: Sequence[EvaluationResult]) -> str:
             " A stand-in is a simulation too, one that looks and behaves differently from the one"
             " that policies are trained in; it stands in for a real cell."
         )
-    if all(is_standin(world) or world in SIMULATED_WORLDS for world in worlds):
+    if all(is_standin(world) or world in SIMULATORS for world in worlds):
         where += " No robot was involved in any number or picture on this page."
     return where
 

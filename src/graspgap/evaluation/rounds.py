@@ -9,6 +9,7 @@ from graspgap.collection.policies import UNTRAINED
 from graspgap.config import LATER
 from graspgap.evaluation.ingredients import SIMULATION
 from graspgap.evaluation.stages import Stage
+from graspgap.worlds.standin_names import SIMULATORS
 
 SEED_STEP = 100
 """Between the seeds of the rounds' datasets: attempts of different rounds share no scene."""
@@ -74,7 +75,7 @@ def plan_rounds(config: RoundsConfig, out: Path) -> list[Stage]:
             merge = ("dataset", "merge", str(out / known), *folders)
             stages.append(Stage(known, merge, (name,), ("draw", config.attempts * (number + 1)), workers=False))
         policy = f"policies/round{number}"
-        simulated = config.world in ("sim", "bullet")
+        simulated = config.world in SIMULATORS
         given = ["--sim"] if simulated else ["--real-labels", "1", "--real"]
         words = ["train", str(out / policy), *given, str(out / known), "--steps", str(config.steps)]
         words += ["--image-size", str(config.image_size), "--seed", str(config.seed)]

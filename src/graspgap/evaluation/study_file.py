@@ -16,6 +16,7 @@ from graspgap.evaluation.ingredients import ATTEMPTS, OBJECTS, RANDOMIZATION, SI
 from graspgap.files import read_json
 from graspgap.runs import read_run
 from graspgap.settings import check_table, read_toml
+from graspgap.worlds.standin_names import SIMULATORS
 
 FOLDER = Path(__file__).parent / "presets"
 PRESETS = tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
@@ -211,7 +212,7 @@ class Study:
         found += sorted({data.objects + OBJECTS for data in read if data.objects})
         found += sorted({f"{data.camera} camera" for data in read if data.camera})
         found += sorted({data.world + SIMULATOR for data in read if data.world != "sim"})
-        if len({data.attempts for data in self.data.values() if data.world in ("sim", "bullet")}) > 1:
+        if len({data.attempts for data in self.data.values() if data.world in SIMULATORS}) > 1:
             found += sorted({f"{data.attempts}{ATTEMPTS}" for data in read})
         found += [STATISTICS] if set(features) & ONLY_STATISTICS else []
         found += [feature for feature in features if feature not in ONLY_STATISTICS]

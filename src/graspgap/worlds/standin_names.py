@@ -1,4 +1,4 @@
-"""The stand-ins by name, and what of simulation the first one can have."""
+"""Simulators and stand-ins by name, and what of simulation the first stand-in can have."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from graspgap.errors import choose
 
+SIMULATORS = ("sim", "bullet")
 STANDIN = "standin"
 SECOND = "standin2"
 """Of which results are reported, and which nothing is tuned on."""
