@@ -12,14 +12,15 @@ network, data, steps and seeds; no other setting is an arm's own.
     python benchmarks/digits.py --out runs/digits
 
 Finished arms are kept in the output folder, and a run goes on with what is missing. `--share 0/2` and `--share 1/2`
-divide the work between two processes; the last to end writes the table.
+divide the work between two processes, each with a core of its own; the last to end writes the table.
 """
 
 from __future__ import annotations
 
-from common import begin, save, table
+from common import CORES, begin, save, table
 
 # isort: split
+import os
 import warnings
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -266,6 +267,8 @@ def accuracy(config: Config, arm: Arm, seed: int, folder: Path) -> float:
 def measured(config: Config) -> dict[str, list[float]]:
     """Accuracies of every arm, seed by seed; those that this process is to find and aren't there yet are found now."""
     part, parts = map(int, config.share.split("/"))
+    if CORES:
+        os.sched_setaffinity(0, {sorted(CORES, reverse=True)[part % len(CORES)]})
     arms = [arm for arm in ARMS if not config.arms or arm.name in config.arms]
     work = [(arm, seed) for seed in range(config.seeds) for arm in arms]
     facts = {"source": config.source, "target": config.target, "steps": [config.steps, config.adapter_steps]}

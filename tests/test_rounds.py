@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from graspgap.cli.main import main
+from graspgap.contract import Camera
 from graspgap.datasets import open_dataset
+from graspgap.evaluation.results import find_results
 from graspgap.evaluation.rounds import RoundsConfig, plan_rounds
+from graspgap.files import read_json, write_json
 
 TINY = RoundsConfig(rounds=2, attempts=4, steps=1, trials=0, image_size=32)
 
@@ -49,6 +52,40 @@ def test_rounds_begin_with_a_policy_through_a_camera() -> None:
         assert stages[name].option("--world-config") == "mine.toml"
     random = plan_rounds(replace(TINY, policy="random"), Path("out"))[0]
     assert (random.option("--policy"), random.option("--noise")) == ("random", "")
+
+
+def test_each_round_in_reality_learns_from_simulation_too(
+    tmp_path: Path, sim_data: Path, real_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    adapter, out = tmp_path / "adapter", tmp_path / "rounds"
+    small = ["--image-size", "32", "--workers", "1"]
+    words = ["adapt", str(adapter), "--method", "histogram", "--sim", str(sim_data), "--real", str(real_data)]
+    assert main([*words, *small]) == 0
+    words = ["rounds", str(out), "--rounds", "2", "--attempts", "12", "--steps", "1", "--trials", "2", *small]
+    given = {"--world": "standin", "--sim": str(sim_data), "--adapter": str(adapter), "--features": "dann,dbn"}
+
+    def refused(**changes: str) -> str:
+        options = given | {f"--{name}": value for name, value in changes.items()}
+        assert main([*words, *(word for pair in options.items() if pair[1] for word in pair)]) == 2
+        return capsys.readouterr().err
+
+    camera = tmp_path / "camera.json"
+    write_json(camera, asdict(Camera(fov=31.0)))
+    assert "'sim' is a simulator" in refused(world="sim")
+    assert "give --sim DATA too" in refused(sim="")
+    assert "did you mean 'dann'" in refused(features="dan")
+    assert "counts as reality" in refused(sim=str(real_data))
+    assert "is not an adapter run" in refused(adapter=str(sim_data))
+    assert "different nominal cameras" in refused(camera=str(camera))
+    assert not out.exists()
+    assert main([*words, *(word for pair in given.items() for word in pair)]) == 0
+    policies = [read_json(out / f"policies/round{number}/config.json", "a policy run") for number in range(2)]
+    assert [policy["inputs"]["sim"]["path"] for policy in policies] == [str(sim_data)] * 2
+    assert [policy["inputs"]["adapter"] for policy in policies] == [str(adapter)] * 2
+    assert [list(policy["config"]["methods"]) for policy in policies] == [["dann", "dbn"]] * 2
+    [last] = [result for result in find_results(out) if result.arm == "round 1"]
+    assert last.ingredients == ["simulation", "statistics", "dann", "histogram"]
+    assert last.real_label_count == 24
 
 
 def test_rounds_say_who_made_which_attempts_and_resume(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,7 +48,7 @@ def progress(what: str, total: int, done: int = 0, unit: str = "steps") -> Itera
         now = time.monotonic()
         if now - state["printed"] >= LOG_SECONDS or state["done"] >= total:
             state["printed"] = now
-            left = (total - state["done"]) / max(rate(), 1e-9)
+            left = max(total - state["done"], 0) / max(rate(), 1e-9)  # totals are rounded, parts aren't
             console.print(
                 f"{what}: {state['done']:.0f}/{total} {unit}, {rate():.3g}/s, {left:.0f} s left {note}".rstrip(),
                 highlight=False,

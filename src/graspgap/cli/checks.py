@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from graspgap.contract import Camera
 from graspgap.errors import UserError
 from graspgap.settings import Bounds, in_range
 
@@ -50,6 +51,19 @@ def share_below_one(option: str, value: float) -> None:
         UserError: names the option, the value and the range.
     """
     in_range(option, value, SHARE_BELOW_ONE)
+
+
+def one_camera(sim: object, simulated: Camera | None, real: object, seen: Camera | None) -> None:
+    """Refuse cameras that differ; of unknown ones (None) nobody can tell. `sim` and `real` name what says so.
+
+    Raises:
+        UserError: names both.
+    """
+    if seen not in (None, simulated):
+        raise UserError(
+            f"{sim} and {real} have different nominal cameras, and the network sees through one: collect the "
+            "simulation with --camera FILE that says where the real one is, or give that file to train too"
+        )
 
 
 def check_numbers(option: str, config: Any) -> None:

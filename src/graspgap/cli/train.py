@@ -12,7 +12,7 @@ from tyro.conf import Positional
 from graspgap import processes
 from graspgap.adaptation.feature import FEATURES, FeatureConfig, check_features
 from graspgap.adaptation.pixel import PixelMethod
-from graspgap.cli.checks import at_least, check_numbers
+from graspgap.cli.checks import at_least, check_numbers, one_camera
 from graspgap.cli.hidden import hide
 from graspgap.cli.place import Place
 from graspgap.contract import Camera
@@ -203,12 +203,8 @@ def _camera(config: Config, sim: Dataset | None, real: Dataset | None) -> Camera
     simulated, seen = sim.camera if sim else None, real.camera if real else None
     if config.camera:
         seen = read_camera(config.camera).camera
-    if sim and real and seen not in (None, simulated):
-        what = config.camera or real.path
-        raise UserError(
-            f"{sim.path} and {what} have different nominal cameras, and the network sees through one: collect the "
-            "simulation with --camera FILE that says where the real one is, or give that file to train too"
-        )
+    if sim and real:
+        one_camera(sim.path, simulated, config.camera or real.path, seen)
     return simulated or seen
 
 

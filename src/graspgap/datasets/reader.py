@@ -109,15 +109,21 @@ class Dataset:
             )
 
     def require_simulated(self) -> None:
-        """Refuse a dataset that counts as reality, where all labels would be too much to know.
+        """Refuse a dataset that counts as reality, where all labels would be too much to know, or that lacks what only
+        a simulation has.
 
         Raises:
-            UserError: names the world.
+            UserError: names the world, or what the dataset lacks.
         """
         if self.meta["is_reality"]:
             raise UserError(
                 f"{self.path} was given as --sim, but its world '{self.world}' counts as reality: give it as --real"
             )
+        for what in ("labels", "masks"):
+            if not self.meta[f"has_{what}"]:
+                raise UserError(
+                    f"{self.path}, given as --sim, has no {what}: collect it in a world that gives them, as 'sim' does"
+                )
 
     def limit(self, attempts: int, seed: int = 0) -> Dataset:
         """`attempts` attempts of this dataset by the seeded order, or all where there are fewer; smaller limits are
@@ -181,11 +187,6 @@ class Dataset:
             UserError: if the dataset counts as reality, or has no labels or masks.
         """
         self.require_simulated()
-        for what in ("labels", "masks"):
-            if not self.meta[f"has_{what}"]:
-                raise UserError(
-                    f"{self.path}, given as --sim, has no {what}: collect it in a world that gives them, as 'sim' does"
-                )
         groups = groups_of(self.meta) if extras else ()
         return SimulatedView(**self._read(labels=len(self), masks=len(self), groups=groups))
 

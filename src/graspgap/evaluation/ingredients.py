@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from graspgap.adaptation.feature import FEATURES
 
+ONLY_STATISTICS = frozenset({"adabn", "dbn"})
+"""Feature-level methods that are nothing but batch statistics of reality's own pictures."""
 SIMULATION = "simulation"
 STATISTICS = "statistics"
 """Batch statistics of reality's own pictures."""
@@ -20,6 +22,13 @@ ATTEMPTS = " attempts"
 def about_simulation(ingredient: str) -> bool:
     """Whether it is what simulation shows, which needs no real picture: how much, by which simulator."""
     return ingredient == SIMULATION or ingredient.endswith((RANDOMIZATION, OBJECTS, SIMULATOR, ATTEMPTS))
+
+
+def feature_ingredients(features: str) -> list[str]:
+    """Of the methods that `train --features` is given, joined by commas."""
+    names = [name for name in features.split(",") if name]
+    found = [STATISTICS] if set(names) & ONLY_STATISTICS else []
+    return found + [name for name in names if name not in ONLY_STATISTICS]
 
 
 def about_features(ingredient: str) -> bool:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from graspgap.collection.policies import UNTRAINED
 from graspgap.config import LATER
-from graspgap.evaluation.ingredients import SIMULATION
+from graspgap.evaluation.ingredients import SIMULATION, feature_ingredients
 from graspgap.evaluation.stages import Stage
+from graspgap.training.adapt import adapter_choice
 from graspgap.worlds.standin_names import SIMULATORS
+from graspgap.zoo import resolved
 
 SEED_STEP = 100
 """Between the seeds of the rounds' datasets: attempts of different rounds share no scene."""
@@ -22,7 +24,7 @@ class RoundsConfig:
     """What the rounds are made of."""
 
     rounds: int = 3
-    """Rounds of collection, each followed by training on the attempts of all rounds so far."""
+    """Rounds of collection, each followed by training on the attempts of all rounds so far, and on `sim` if given."""
     attempts: int = 2000
     """Attempts in each round."""
     noise: float = 0.02
@@ -48,6 +50,35 @@ class RoundsConfig:
     """File with the camera, as for `collect`."""
     world_config: str = field(default="", metadata=LATER)
     """TOML file with the settings of an installed world, and its limits in `[safety]`."""
+    sim: str = field(default="", metadata=LATER)
+    """Simulated dataset that each round's policy learns from too, where the world is a real one."""
+    adapter: str = field(default="", metadata=LATER)
+    """Adapter run, or `zoo:NAME`, that makes the pictures of `sim` look real, as for `train`."""
+    features: str = field(default="", metadata=LATER)
+    """Feature-level methods, joined by commas, as for `train`: real attempts of all rounds are what they read."""
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the world is a simulator, whose attempts are no real ones."""
+        return self.world in SIMULATORS
+
+    def learning(self) -> list[str]:
+        """Words of `train` that say what each round learns from, but for the folder of its own attempts, which ends
+        them."""
+        if self.simulated:
+            return ["--sim"]
+        given = {"--sim": self.sim, "--adapter": self.adapter, "--features": self.features}
+        return [word for pair in given.items() if pair[1] for word in pair] + ["--real-labels", "1", "--real"]
+
+    def ingredients(self) -> list[str]:
+        """What its policies are made of besides real labels.
+
+        Raises:
+            UserError: if `adapter` is no adapter run.
+        """
+        found = [SIMULATION] if self.simulated or self.sim else []
+        found += feature_ingredients(self.features)
+        return found + ([adapter_choice(resolved(Path(self.adapter)))["method"]] if self.adapter else [])
 
 
 def plan_rounds(config: RoundsConfig, out: Path) -> list[Stage]:
@@ -75,17 +106,17 @@ def plan_rounds(config: RoundsConfig, out: Path) -> list[Stage]:
             merge = ("dataset", "merge", str(out / known), *folders)
             stages.append(Stage(known, merge, (name,), ("draw", config.attempts * (number + 1)), workers=False))
         policy = f"policies/round{number}"
-        simulated = config.world in SIMULATORS
-        given = ["--sim"] if simulated else ["--real-labels", "1", "--real"]
-        words = ["train", str(out / policy), *given, str(out / known), "--steps", str(config.steps)]
+        words = ["train", str(out / policy), *config.learning(), str(out / known), "--steps", str(config.steps)]
         words += ["--image-size", str(config.image_size), "--seed", str(config.seed)]
         stages.append(Stage(policy, tuple(words), (known,), ("train", config.steps)))
         if config.trials:
             words = ["evaluate", str(out / f"trials/round{number}"), "--policy", str(out / policy), *world]
             words += ["--attempts", str(config.trials), "--seed", str(TRIAL_SEED + config.seed)]
             words += ["--arm.name", f"round {number}", "--arm.seed", str(config.seed)]
-            labels = ("--arm.real-labels", "1", "--arm.real-label-count", str(config.attempts * (number + 1)))
-            words += ["--arm.ingredients", SIMULATION] if simulated else labels
+            if not config.simulated:
+                words += ["--arm.real-labels", "1", "--arm.real-label-count", str(config.attempts * (number + 1))]
+            made_of = config.ingredients()
+            words += ["--arm.ingredients", *made_of] if made_of else []
             stages.append(
                 Stage(f"trials/round{number}", tuple(words), (policy,), (f"evaluate {config.world}", config.trials))
             )

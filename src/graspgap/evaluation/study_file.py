@@ -12,7 +12,14 @@ from typing import Any
 from graspgap.config import from_json
 from graspgap.contract import Camera
 from graspgap.errors import UserError, choose
-from graspgap.evaluation.ingredients import ATTEMPTS, OBJECTS, RANDOMIZATION, SIMULATION, SIMULATOR, STATISTICS
+from graspgap.evaluation.ingredients import (
+    ATTEMPTS,
+    OBJECTS,
+    RANDOMIZATION,
+    SIMULATION,
+    SIMULATOR,
+    feature_ingredients,
+)
 from graspgap.files import read_json
 from graspgap.runs import read_run
 from graspgap.settings import check_table, read_toml
@@ -29,8 +36,6 @@ MOST_SEEDS = 100
 """Policies of one arm: those of the study's next seed have the numbers after them."""
 NAMES = r"[A-Za-z0-9][\w.+-]*"
 """Of datasets, adapters and cameras, which become names of files."""
-ONLY_STATISTICS = frozenset({"adabn", "dbn"})
-"""Feature-level methods that are nothing but batch statistics of reality's own pictures."""
 
 
 @dataclass(frozen=True)
@@ -203,7 +208,6 @@ class Study:
 
     def ingredients(self, arm: StudyArm) -> tuple[str, ...]:
         """What the arm is made of besides real labels. `statistics`: batch statistics of reality's own pictures."""
-        features = [name for name in arm.features.split(",") if name]
         name, adapter = self.adapter(arm)
         read = [self.data[source] for source in ([arm.sim] if arm.sim else []) + ([adapter.sim] if arm.adapter else [])]
         kinds = {data.randomize for data in read} - {"none"}
@@ -214,8 +218,7 @@ class Study:
         found += sorted({data.world + SIMULATOR for data in read if data.world != "sim"})
         if len({data.attempts for data in self.data.values() if data.world in SIMULATORS}) > 1:
             found += sorted({f"{data.attempts}{ATTEMPTS}" for data in read})
-        found += [STATISTICS] if set(features) & ONLY_STATISTICS else []
-        found += [feature for feature in features if feature not in ONLY_STATISTICS]
+        found += feature_ingredients(arm.features)
         if arm.adapter:
             found.append(name if adapter.options or self.data[adapter.real].drawn_from else adapter.method)
         return tuple(dict.fromkeys(found))
