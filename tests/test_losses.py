@@ -25,6 +25,7 @@ def test_pmse_is_the_mean_over_pairs() -> None:
     made, source = torch.randn(2, 3, 3, 4, 4, generator=torch.Generator().manual_seed(0)).double()
     expected = sum(pairwise(m - s) for m, s in zip(made, source, strict=True)) / len(made)
     assert pmse(made, source).item() == pytest.approx(expected, rel=1e-10)
+    assert pmse(made + 0.3, source).item() == pytest.approx(expected, rel=1e-10)  # a shift of all pixels costs nothing
 
 
 def test_masked_pmse_is_the_mean_over_pairs_inside_the_mask() -> None:

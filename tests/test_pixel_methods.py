@@ -202,9 +202,9 @@ def test_both_pictures_of_a_pair_are_matched_together(sim: SimulatedView, real: 
 
 def test_slow_changes_come_from_the_reference_and_phases_stay() -> None:
     torch.manual_seed(0)
-    pictures, references = torch.rand(1, 2, 16, 16), torch.rand(1, 2, 16, 16)
+    pictures, references = (2 * torch.rand(1, 2, 16, 16) - 1 for _ in range(2))
     made = swap_low_frequencies(pictures, references, 2)
-    ours, theirs, result = (torch.fft.fft2(x) for x in (pictures, references, made))
+    ours, theirs, result = (torch.fft.fft2(x + 1) for x in (pictures, references, made))  # amplitudes above black
     window = torch.zeros(16, 16, dtype=torch.bool)
     for row in range(-2, 3):
         for column in range(-2, 3):
@@ -213,6 +213,12 @@ def test_slow_changes_come_from_the_reference_and_phases_stay() -> None:
     torch.testing.assert_close(result.abs()[..., ~window], ours.abs()[..., ~window], atol=1e-3, rtol=1e-3)
     torch.testing.assert_close(result / result.abs(), ours / ours.abs(), atol=1e-2, rtol=1e-2)
     torch.testing.assert_close(swap_low_frequencies(pictures, pictures, 5), pictures, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("own", "reference"), [(-0.4, 0.5), (0.4, -0.5), (-0.4, -0.5)])
+def test_the_mean_comes_from_the_reference_with_its_sign(own: float, reference: float) -> None:
+    pictures, references = torch.full((1, 6, 8, 8), own), torch.full((1, 6, 8, 8), reference)
+    torch.testing.assert_close(swap_low_frequencies(pictures, references, 0), references)
 
 
 def test_a_composite_has_a_simulated_foreground_and_a_real_background(sim: SimulatedView, real: UnlabelledView) -> None:

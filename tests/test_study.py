@@ -163,9 +163,12 @@ def test_every_command_of_a_study_is_one_of_ours(name: str) -> None:
             tyro.cli(module.Config, args=[*words, *(["--workers", "1"] if stage.workers else [])], registry=OPTIONS)
 
 
+TOP = 'about = "x"\ntrain_steps = 4\ntrials = 6\n'
+
+
 def _small(tmp_path: Path, **changed: str) -> Path:
     parts = {
-        "top": 'about = "x"\ntrain_steps = 4\ntrials = 6\n',
+        "top": TOP,
         "data": "[data.sim]\nattempts = 40\n",
         "arm": '[[arms]]\nname = "sim-only"\nsim = "sim"\n',
     } | changed
@@ -178,6 +181,9 @@ def _small(tmp_path: Path, **changed: str) -> Path:
     ("changed", "words"),
     [
         ({"top": 'about = "x"\ntrain_steps = 4\n'}, "has no 'trials': add it"),
+        ({"top": TOP + 'compare = [["sim-only", "sim-onyl"]]\n'}, "did you mean 'sim-only'"),
+        ({"top": TOP + 'compare = [["sim-only", "sim-only@0.1"]]\n'}, "no such share of labels"),
+        ({"top": TOP + 'compare = [["sim-only", "sim-only@much"]]\n'}, "write sim-only@0.02 for 2%"),
         ({"top": 'about = "x"\ntrain_steps = "4"\ntrials = 6\n'}, "'train_steps' in .* is '4', expected whole number"),
         ({"top": 'about = "x"\ntrain_steps = 4\ntrials = 6\ntraining_seeds = 101\n'}, "is 101, expected at most 100"),
         ({"data": "[data.sim]\nattempt = 40\n"}, "did you mean 'attempts'"),
@@ -300,6 +306,20 @@ def test_pairs_that_a_study_names_are_compared() -> None:
     (found,) = chosen_comparisons(study.compare, cells)
     assert (found.first, found.second) == ("prisms", "published")
     assert found.difference.value == pytest.approx(0.1)
+    labelled = replace(tried("prisms", 36), real_labels=0.02, real_label_count=20)
+    (found,) = chosen_comparisons([("prisms@0.02", "prisms"), ("other@0.5", "prisms")], [*cells, *pool([labelled])])
+    assert (found.first, found.second) == ("prisms, 2% real labels", "prisms")
+    assert found.difference.value == pytest.approx(0.1)
+
+
+def test_addas_policies_have_batch_statistics_of_their_own_and_older_results_are_read_so() -> None:
+    study = read_study("methods")
+    (adda,) = [arm for arm in study.arms if arm.name == "adda"]
+    assert study.ingredients(adda) == ("simulation", "statistics", "adda")
+    result = EvaluationResult("adda", 0.0, 0, 0, 1000, "standin", [AttemptRecord(0, 0, True, None, 4, None, 0.1)])
+    for named, known in (["adda"], {"adda", "statistics"}), (["dann"], {"dann"}):
+        (cell,) = pool([replace(result, ingredients=["simulation", *named])])
+        assert cell.ingredients == {"simulation"} | known
 
 
 def test_a_scaled_study_is_the_same_but_smaller() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from graspgap.adaptation.feature import FEATURES
 
 ONLY_STATISTICS = frozenset({"adabn", "dbn"})
@@ -9,6 +11,8 @@ ONLY_STATISTICS = frozenset({"adabn", "dbn"})
 SIMULATION = "simulation"
 STATISTICS = "statistics"
 """Batch statistics of reality's own pictures."""
+KEEPING_THEM = frozenset(name for name, kind in FEATURES.items() if kind.separate or kind.recalibrate)
+"""Feature-level methods whose policies have `STATISTICS`, whatever else they do."""
 RANDOMIZATION = "randomization"
 """Of looks and physics; `appearance randomization` is of looks alone, and so on."""
 OBJECTS = " objects"
@@ -19,6 +23,11 @@ ATTEMPTS = " attempts"
 """What follows the number of simulated attempts, in a study whose simulated datasets differ in it."""
 
 
+def completed(ingredients: Collection[str]) -> frozenset[str]:
+    """With the batch statistics that methods among them bring along, which older results don't name."""
+    return frozenset(ingredients) | ({STATISTICS} if KEEPING_THEM & set(ingredients) else set())
+
+
 def about_simulation(ingredient: str) -> bool:
     """Whether it is what simulation shows, which needs no real picture: how much, by which simulator."""
     return ingredient == SIMULATION or ingredient.endswith((RANDOMIZATION, OBJECTS, SIMULATOR, ATTEMPTS))
@@ -27,7 +36,7 @@ def about_simulation(ingredient: str) -> bool:
 def feature_ingredients(features: str) -> list[str]:
     """Of the methods that `train --features` is given, joined by commas."""
     names = [name for name in features.split(",") if name]
-    found = [STATISTICS] if set(names) & ONLY_STATISTICS else []
+    found = [STATISTICS] if set(names) & KEEPING_THEM else []
     return found + [name for name in names if name not in ONLY_STATISTICS]
 
 

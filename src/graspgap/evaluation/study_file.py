@@ -20,6 +20,7 @@ from graspgap.evaluation.ingredients import (
     SIMULATOR,
     feature_ingredients,
 )
+from graspgap.evaluation.tables import named_place
 from graspgap.files import read_json
 from graspgap.runs import read_run
 from graspgap.settings import check_table, read_toml
@@ -149,7 +150,8 @@ class Study:
     score_options: tuple[str, ...] = ()
     """More words for it."""
     compare: tuple[tuple[str, str], ...] = ()
-    """Pairs of arms to compare besides those that differ in an ingredient."""
+    """Pairs of arms to compare besides those that differ in an ingredient; `ARM@0.02` is an arm with 2% of the real
+    labels."""
 
     def folders(self, out: Path, seed: int | None) -> list[tuple[Path, int]]:
         """Where each seed is run: this one in `out` itself; None: the study's own.
@@ -314,9 +316,12 @@ def _check(study: Study, where: str) -> None:
     if study.score and len(study.realities()) != 1:
         read = ", ".join(study.realities()) or "none"
         raise UserError(f"score in {where} needs one real dataset that arms read, and they read {read}: correct it")
-    for pair in study.compare:
-        for name in pair:
-            _known(f"an arm of compare in {where}", name, names)
+    places = {(arm.name, share) for arm in study.arms for share in arm.real_labels}
+    for name in itertools.chain(*study.compare):
+        place = named_place(name)
+        _known(f"an arm of compare in {where}", place[0], names)
+        if place not in places:
+            raise UserError(f"compare in {where} names '{name}', and that arm has no such share of labels: correct it")
 
 
 def _check_arm(study: Study, arm: StudyArm, what: str) -> None:

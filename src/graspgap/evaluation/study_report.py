@@ -18,7 +18,7 @@ from graspgap.evaluation.report import GridRow, ImageGrid, ReportFigure, ReportI
 from graspgap.evaluation.results import find_results
 from graspgap.evaluation.stages import Stage, finished_seconds, needed
 from graspgap.evaluation.study_file import studies_below, study_of
-from graspgap.evaluation.tables import Cell, Comparison, compare, pool, results_markdown, write_csv
+from graspgap.evaluation.tables import Cell, Comparison, compare, named_place, pool, results_markdown, write_csv
 from graspgap.evaluation.training_costs import costs_below, mean_costs, update_costs
 from graspgap.files import read_json, write_text
 from graspgap.runs import CONFIG, read_run
@@ -108,9 +108,10 @@ def compared_below(out: Path) -> list[tuple[str, str]]:
 
 
 def chosen_comparisons(pairs: Sequence[tuple[str, str]], cells: Sequence[Cell]) -> list[Comparison]:
-    """Of these pairs of arms, without real labels, as far as both were tried."""
-    known = {cell.arm: cell for cell in cells if not cell.real_labels}
-    found = [compare(known[first], known[second]) for first, second in pairs if {first, second} <= known.keys()]
+    """Of these pairs, each arm as `named_place` reads it, as far as both were tried."""
+    known = {(cell.arm, cell.real_labels): cell for cell in cells}
+    places = [(named_place(first), named_place(second)) for first, second in pairs]
+    found = [compare(known[first], known[second]) for first, second in places if {first, second} <= known.keys()]
     return [item for item in found if item is not None]
 
 

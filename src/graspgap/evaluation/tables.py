@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from graspgap.errors import UserError
+from graspgap.evaluation.ingredients import completed
 from graspgap.evaluation.results import EvaluationResult, attempts_by_key, sample
 from graspgap.evaluation.statistics import (
     Difference,
@@ -125,7 +127,7 @@ def _cell(arm: str, group: list[EvaluationResult]) -> Cell:
         world=group[0].world,
         real_labels=group[0].real_labels,
         label_count=max(item.real_label_count for item in group),
-        ingredients=frozenset(group[0].ingredients),
+        ingredients=completed(group[0].ingredients),
         results=group,
         rate=rate_interval(sample(group)),
     )
@@ -161,6 +163,19 @@ def best_by_the_others(cells: Sequence[Cell]) -> Cell | None:
         return None
     names = sorted(chosen, key=lambda arm: -len(chosen[arm]))
     return _cell(" or ".join(names), [each for name in names for each in chosen[name]])
+
+
+def named_place(name: str) -> tuple[str, float]:
+    """The arm and its share of the real labels of `arm`, or of `arm@share`.
+
+    Raises:
+        UserError: if the share is no number.
+    """
+    arm, _, share = name.partition("@")
+    try:
+        return arm, float(share or 0)
+    except ValueError:
+        raise UserError(f"'{name}' names no share of the real labels: write {arm}@0.02 for 2%") from None
 
 
 def results_markdown(cells: Sequence[Cell]) -> str:

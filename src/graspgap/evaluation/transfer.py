@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from graspgap.errors import UserError
-from graspgap.evaluation.tables import Cell, markdown, percent
+from graspgap.evaluation.tables import Cell, markdown, named_place, percent
 
 
 def transfer_table(cells: Sequence[Cell]) -> list[list[str]]:
@@ -36,10 +36,9 @@ def arms_markdown(columns: Sequence[Sequence[Cell]], names: Sequence[str]) -> st
     """
     rows = []
     for name in names:
-        arm, _, share = name.partition("@")
+        arm, share = named_place(name)
         own = [
-            next((cell for cell in cells if (cell.arm, cell.real_labels) == (arm, float(share or 0))), None)
-            for cells in columns
+            next((cell for cell in cells if (cell.arm, cell.real_labels) == (arm, share)), None) for cells in columns
         ]
         known = next((cell for cell in own if cell), None)
         if known is None:

@@ -39,12 +39,16 @@ def swap_low_frequencies(
     pictures: Float[Tensor, "b c h w"], references: Float[Tensor, "b c h w"], reach: int
 ) -> Float[Tensor, "b c h w"]:
     """Pictures with the references' amplitudes at frequencies of at most `reach` periods along either side, and their
-    own phases throughout (equation 1 of the paper); values may leave [-1, 1]."""
-    ours, theirs = torch.fft.fft2(pictures), torch.fft.fft2(references)
+    own phases throughout (equation 1 of the paper); values may leave [-1, 1].
+
+    The paper's pictures have no negative values. Ours do, and the phase of a mean is its sign: a dark channel would
+    borrow how far the reference's mean is from grey, not whether it is lighter or darker. So all is done above black.
+    """
+    ours, theirs = torch.fft.fft2(pictures + 1), torch.fft.fft2(references + 1)
     height, width = pictures.shape[-2:]
     rows, columns = (torch.fft.fftfreq(n, device=pictures.device).mul(n).abs() <= reach for n in (height, width))
     amplitude = torch.where(rows[:, None] & columns[None, :], theirs.abs(), ours.abs())
-    return torch.fft.ifft2(torch.polar(amplitude, ours.angle())).real
+    return torch.fft.ifft2(torch.polar(amplitude, ours.angle())).real - 1
 
 
 class Fourier(ReferenceMethod):
