@@ -24,7 +24,7 @@ ATTEMPTS = " attempts"
 
 
 def completed(ingredients: Collection[str]) -> frozenset[str]:
-    """With the batch statistics that methods among them bring along, which older results don't name."""
+    """With the batch statistics that methods among them bring along; an arm's own list names what it was given."""
     return frozenset(ingredients) | ({STATISTICS} if KEEPING_THEM & set(ingredients) else set())
 
 
@@ -36,7 +36,7 @@ def about_simulation(ingredient: str) -> bool:
 def feature_ingredients(features: str) -> list[str]:
     """Of the methods that `train --features` is given, joined by commas."""
     names = [name for name in features.split(",") if name]
-    found = [STATISTICS] if set(names) & KEEPING_THEM else []
+    found = [STATISTICS] if set(names) & ONLY_STATISTICS else []
     return found + [name for name in names if name not in ONLY_STATISTICS]
 
 
