@@ -4,15 +4,16 @@
     python benchmarks/gan_step.py
 
 The pictures are random pixels of 64 x 64. All rows run in `AdapterTrainer`, with the same batches, and take turns; the
-ratio is the median over the repeats of the rate in units of CUT's in the same turn, its interval the least and the
-greatest. Rows:
+ratio is the median over the repeats of a row's time in units of GraspGAN's in the same turn, its interval the least and
+the greatest. Rows:
 
 - GraspGAN: the whole step with the default networks, that is with the grasp network, masks, content and three scales;
-- CUT's networks in GraspGAN's step: generator and discriminator replaced by those of `cut_networks.py` (9 or 6 residual
-  blocks), everything else equal;
-- the same in our layout and with our instance norm, which is faster than what their authors' code runs;
-- CUT's networks alone: LSGAN without anything else, less than what CUT trains. GraspGAN's step does more than this one;
-- 9 blocks in CUT's own step (PatchNCE of four maps and of the input, and its identity), and in CycleGAN's
+- CUT's networks in GraspGAN's step: generator and discriminator replaced by those of `cut_networks.py` as CUT's public
+  code builds them (9 or 6 residual blocks, sampling without aliasing), everything else equal;
+- CycleGAN's in the same step: the same networks with convolutions of stride 2;
+- CycleGAN's in our layout and with our instance norm, which is faster than what their authors' code runs;
+- CycleGAN's networks alone: LSGAN without anything else, less than what it trains. GraspGAN's step does more than this;
+- CUT's in its own step (PatchNCE of four maps and of the input, and its identity), and CycleGAN's in its own
   (two generators and two discriminators, cycle and identity): what these methods train for the same pairs of pictures.
 
 Widths are equal where networks begin: as many channels after the first convolution of the generator (16) and of
@@ -69,9 +70,10 @@ class Config:
 
 @dataclass(frozen=True)
 class ReplacedConfig(PixelConfig):
-    """GraspGAN's step with the networks of CUT."""
+    """GraspGAN's step with the networks of CycleGAN, or of CUT (`blurred`)."""
 
     blocks: int = 9
+    blurred: bool = False
     alone: bool = False
     """LSGAN and nothing else."""
     layout: bool = False
@@ -90,8 +92,10 @@ class Replaced(GraspGan):
         super().__init__(config.graspgan)
         sizes = config.graspgan
         self.alone = config.alone
-        self.generator = ResnetGenerator(sizes.generator.widths[0], config.blocks, sizes.generator.noise)
-        self.discriminators = PatchGan(sizes.discriminators.widths[0])
+        self.generator = ResnetGenerator(
+            sizes.generator.widths[0], config.blocks, sizes.generator.noise, config.blurred
+        )
+        self.discriminators = PatchGan(sizes.discriminators.widths[0], config.blurred)
         if config.layout:
             self.generator = ChannelsLast(self.generator)
             self.discriminators = ChannelsLast(self.discriminators)
@@ -122,8 +126,8 @@ class OwnCutConfig(CutConfig):
     def build(self) -> Cut:
         """As `PixelConfig.build`."""
         method = Cut(self)
-        method.generator = ResnetTranslator(WIDTHS.generator.widths[0], BLOCKS)
-        method.discriminators = PatchGan(WIDTHS.discriminators.widths[0])
+        method.generator = ResnetTranslator(WIDTHS.generator.widths[0], BLOCKS, blurred=True)
+        method.discriminators = PatchGan(WIDTHS.discriminators.widths[0], blurred=True)
         method.projections = Projections((6, *method.generator.channels), self.width)
         return method
 
@@ -142,13 +146,14 @@ class OwnCycleGanConfig(CycleGanConfig):
 
 CONTENDERS: dict[str, PixelConfig] = {
     OURS: GraspGanConfig(),
-    "CUT's networks, 9 blocks, in GraspGAN's step": ReplacedConfig(BLOCKS),
-    "CUT's networks, 6 blocks, in GraspGAN's step": ReplacedConfig(6),
-    "CUT's networks, 9 blocks, in GraspGAN's step, our layout and norm": ReplacedConfig(BLOCKS, layout=True),
-    "CUT's networks, 9 blocks, LSGAN alone": ReplacedConfig(BLOCKS, alone=True),
-    "CUT's networks, 6 blocks, LSGAN alone": ReplacedConfig(6, alone=True),
+    "CUT's networks, 9 blocks, in GraspGAN's step": ReplacedConfig(BLOCKS, blurred=True),
+    "CUT's networks, 6 blocks, in GraspGAN's step": ReplacedConfig(6, blurred=True),
+    "CycleGAN's networks, 9 blocks, in GraspGAN's step": ReplacedConfig(BLOCKS),
+    "CycleGAN's networks, 6 blocks, in GraspGAN's step": ReplacedConfig(6),
+    "CycleGAN's networks, 9 blocks, in GraspGAN's step, our layout and norm": ReplacedConfig(BLOCKS, layout=True),
+    "CycleGAN's networks, 9 blocks, LSGAN alone": ReplacedConfig(BLOCKS, alone=True),
     "CUT's networks, 9 blocks, in CUT's own step": OwnCutConfig(),
-    "CUT's networks, 9 blocks, in CycleGAN's step": OwnCycleGanConfig(),
+    "CycleGAN's networks, 9 blocks, in CycleGAN's own step": OwnCycleGanConfig(),
 }
 
 Shape = tuple[torch.Size, torch.Size, int, int, bool, bool]

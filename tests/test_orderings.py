@@ -33,9 +33,21 @@ def test_pairs_are_counted_where_both_worlds_tell_them_apart() -> None:
     assert (found.same, found.opposite) == (4, 1)
     assert found.correlation.value == pytest.approx(0.8)  # one swap of neighbours among four
     text = orderings_markdown(pool([*here, *there]))
-    assert "5 are told apart in both worlds: 4 in the same order, 1 in opposite ones" in text
+    assert "5 are told apart in both worlds after correction for their number: 4 in the same order, 1 in" in text
     assert "| arm | in standin | in standin2 |" in text
     assert "alone" not in text
+
+
+def test_pairs_are_counted_after_correction_for_their_number_and_random_commands_are_no_arm() -> None:
+    close = {"a": 150, "b": 138}  # p is 0.007 by itself
+    two = [tried(world, **close) for world in ("standin", "standin2")]
+    assert orderings(pool([*two[0], *two[1]])).same == 1
+    more = {f"c{number}": 20 for number in range(6)}
+    many = [tried(world, **close, **more) for world in ("standin", "standin2")]
+    found = orderings(pool([*many[0], *many[1]]))
+    assert (found.same, found.opposite) == (12, 0)  # a and b against each c, not against each other
+    untrained = [replace(result, arm="random", ingredients=[]) for result in (*two[0][:1], *two[1][:1])]
+    assert len(orderings(pool([*two[0], *two[1], *untrained])).arms) == 2
 
 
 def test_shares_of_labels_are_arms_of_their_own() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import platform
+import re
 import signal
 import subprocess
 import sys
@@ -380,6 +381,7 @@ def test_the_seeds_of_a_study_are_folders_with_a_report_of_all(
     assert "24/30" in (out / "seed2" / "table.md").read_text()
     report = (out / "report.html").read_text()
     assert "sim-only against other" in report
+    assert re.search(r"seed0: \d of \d stages have not finished: .*seed2: \d of \d stages", report, re.DOTALL)
     assert main(["report", str(out)]) == 0
     assert (out / "report.html").read_text() == report
     assert main(["study", str(tmp_path / "seed5"), "--preset", file, "--seed", "5"]) == 0

@@ -7,11 +7,10 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from graspgap.evaluation.study import plan
-from graspgap.evaluation.study_file import study_of
+from graspgap.evaluation.study_file import studies_below
 from graspgap.evaluation.study_report import write_report, write_study_report
 from graspgap.files import read_json
-from graspgap.runs import CONFIG, read_run
+from graspgap.runs import CONFIG
 from graspgap.settings import entry
 
 
@@ -26,11 +25,6 @@ def run(config: Config) -> None:
     """Write the report again."""
     path, fix = config.out / CONFIG, "restore it, or choose another folder"
     kind = entry(read_json(path, "a graspgap run"), "kind", str, path, fix) if path.exists() else ""
-    if kind and kind not in ("rounds", "evaluation", "adapter", "policy"):
-        identity = read_run(config.out, "study")["config"]
-        entry(identity, "preset", str, path, fix)  # for the study
-        seed = entry(identity, "seed", int, path, fix)
-        report = write_study_report(config.out, plan(study_of(config.out), config.out, seed))
-    else:
-        report = write_report(config.out)
+    study = kind not in ("rounds", "evaluation", "adapter", "policy") if kind else studies_below(config.out)
+    report = write_study_report(config.out) if study else write_report(config.out)
     print(f"report: {report}")

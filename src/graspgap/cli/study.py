@@ -17,7 +17,7 @@ from graspgap.evaluation.results import find_results
 from graspgap.evaluation.stages import Stage, expected_seconds, finished_seconds, needed, run_stages
 from graspgap.evaluation.study import plan, write_cameras
 from graspgap.evaluation.study_file import RESOLVED, Study, read_study
-from graspgap.evaluation.study_report import write_report, write_study_report
+from graspgap.evaluation.study_report import write_study_report
 from graspgap.files import write_json
 from graspgap.parallel import choose_workers
 from graspgap.runs import begin_run
@@ -67,7 +67,7 @@ def run(config: Config) -> None:
     for out, seed in folders:
         _run_seed(config, study, out, seed, workers)
     if len(folders) > 1 and find_results(config.out):
-        _tell(config.out, write_report(config.out))
+        _tell(config.out, write_study_report(config.out))
 
 
 def _run_seed(config: Config, study: Study, out: Path, seed: int, workers: int) -> None:
@@ -80,7 +80,7 @@ def _run_seed(config: Config, study: Study, out: Path, seed: int, workers: int) 
     if config.only and not find_results(out):
         print(f"{out}: done, as far as --only {config.only} goes; no policy has been tried, so nothing to report")
         return
-    _tell(out, write_study_report(out, stages))
+    _tell(out, write_study_report(out))
 
 
 def _tell(out: Path, report: Path) -> None:

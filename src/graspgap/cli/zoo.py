@@ -29,7 +29,7 @@ def run(config: Config) -> None:
     for entry in found.values():
         facts = [entry.kind, f"{entry.size / 1e6:.1f} MB"]
         if entry.attempts:
-            facts += [f"{_success(entry)} of {entry.attempts} attempts in {in_words(entry.world)}"]
+            facts += [f"{_success(entry)} of {entry.attempts} attempts in {in_words(entry.world)} (this one training)"]
             facts += [f"{entry.real_labels:,} real labels"]
         print(f"zoo:{entry.name}: {', '.join(facts)}\n    {entry.about}")
         for policy in trained_with(entry):

@@ -17,11 +17,13 @@ from graspgap.evaluation.ranking import ranking_markdown, ranking_table, ranking
 from graspgap.evaluation.report import GridRow, ImageGrid, ReportFigure, ReportInput, build_report, result_figures
 from graspgap.evaluation.results import find_results
 from graspgap.evaluation.stages import Stage, finished_seconds, needed
+from graspgap.evaluation.study import plan
 from graspgap.evaluation.study_file import studies_below, study_of
 from graspgap.evaluation.tables import Cell, Comparison, compare, named_place, pool, results_markdown, write_csv
 from graspgap.evaluation.training_costs import costs_below, mean_costs, update_costs
 from graspgap.files import read_json, write_text
 from graspgap.runs import CONFIG, read_run
+from graspgap.settings import entry
 from graspgap.tensors import choose_device
 from graspgap.training.adapt import load_adapter
 from graspgap.training.log import LOG, read_warnings
@@ -76,30 +78,58 @@ def _write_runs_report(out: Path) -> Path:
     )
 
 
-def write_study_report(out: Path, stages: Sequence[Stage]) -> Path:
-    """The report of a study, with its timings, training curves, pictures and configurations."""
-    seconds = {stage.name: finished_seconds(out, stage) for stage in stages}
-    missing = [stage.name for stage in needed(stages, {name for name, took in seconds.items() if took is not None})]
-    warnings = [f"{len(missing)} of {len(stages)} stages have not finished: {', '.join(missing)}."] if missing else []
+def write_study_report(out: Path) -> Path:
+    """The report of the study in `out`, with its timings, training curves, pictures and configurations; or of the
+    seeds of one, whose folders lie in it: timings and warnings are of all seeds, the rest is of the first.
+
+    Raises:
+        UserError: if the record of a study there is damaged.
+    """
+    timings: dict[str, float] = {}
+    warnings: list[str] = []
+    shown: dict[str, Any] = {}
+    presets = []
+    for folder in [out] if (out / CONFIG).exists() else studies_below(out):
+        preset, seed = identity(folder)
+        presets.append(preset)
+        stages = plan(study_of(folder), folder, seed)
+        seconds = {stage.name: finished_seconds(folder, stage) for stage in stages}
+        done = {name for name, took in seconds.items() if took is not None}
+        missing = [stage.name for stage in needed(stages, done)]
+        home = "" if folder == out else f"{folder.name}/"
+        if missing:
+            named = "" if folder == out else f"{folder.name}: "
+            warnings.append(f"{named}{len(missing)} of {len(stages)} stages have not finished: {', '.join(missing)}.")
+        for path in sorted(folder.glob("*/*/" + LOG)):
+            warnings += [f"{path.parent.relative_to(out)}, {warning}." for warning in read_warnings(path)]
+        warnings += [] if home else film_study(out)  # a seed's own report has filmed it
+        update_costs(folder, stages)
+        timings |= {home + name: took for name, took in seconds.items() if took is not None}
+        shown = shown or _shown(out, folder, stages)
+    title = f"study: {presets[0]}" if len(set(presets)) == 1 else out.resolve().name
+    return write_report(out, title=f"graspgap {title}", timings=timings, warnings=warnings, **shown)
+
+
+def identity(folder: Path) -> tuple[str, int]:
+    """Preset and seed of the study in a folder.
+
+    Raises:
+        UserError: if its record is damaged.
+    """
+    path, fix = folder / CONFIG, "restore it, or choose another folder"
+    known = read_run(folder, "study")["config"]
+    return entry(known, "preset", str, path, fix), entry(known, "seed", int, path, fix)
+
+
+def _shown(out: Path, folder: Path, stages: Sequence[Stage]) -> dict[str, Any]:
+    """Training curves, configurations and adapters' pictures of a study, named from `out` on."""
     logs: dict[str, Curves] = {
-        str(path.parent.relative_to(out)): read_log(path) for path in sorted(out.glob("*/*/" + LOG))
+        str(path.parent.relative_to(out)): read_log(path) for path in sorted(folder.glob("*/*/" + LOG))
     }
-    for run in logs:
-        warnings += [f"{run}, {warning}." for warning in read_warnings(out / run / LOG)]
-    warnings += film_study(out)
-    update_costs(out, stages)
     configurations = {
-        str(path.parent.relative_to(out)): read_json(path, "a run") for path in sorted(out.glob("*/*/" + CONFIG))
+        str(path.parent.relative_to(out)): read_json(path, "a run") for path in sorted(folder.glob("*/*/" + CONFIG))
     }
-    return write_report(
-        out,
-        title=f"graspgap study: {read_json(out / CONFIG, 'a study')['config']['preset']}",
-        grids=adaptation_grids(out, stages),
-        logs=logs,
-        timings={name: value for name, value in seconds.items() if value is not None},
-        configurations=configurations,
-        warnings=warnings,
-    )
+    return {"logs": logs, "configurations": configurations, "grids": adaptation_grids(folder, stages)}
 
 
 def compared_below(out: Path) -> list[tuple[str, str]]:

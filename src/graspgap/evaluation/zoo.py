@@ -100,8 +100,9 @@ def card(entry: Entry) -> str:
         rate = rate_text(wilson_interval(entry.successes, entry.attempts))
         where = "the stand-in reality, a second simulated world" if entry.world == "standin" else entry.world
         lines += [
-            f"- Success: {entry.successes} of {entry.attempts} attempts, {rate}, in {where}, with objects that nothing "
-            f"was trained on (evaluation seed {entry.evaluation_seed}).",
+            f"- Success of this one training of its recipe: {entry.successes} of {entry.attempts} attempts, {rate}, in "
+            f"{where}, with objects that nothing was trained on (evaluation seed {entry.evaluation_seed}). Other "
+            "trainings differ.",
             f"- Real labels it learned from: {entry.real_labels:,} attempts.",
         ]
     lines += [
