@@ -15,7 +15,7 @@ from graspgap.deployment.predictor import NetworkPredictor
 from graspgap.errors import UserError
 from graspgap.evaluation import figures
 from graspgap.evaluation.canvas import wrapped
-from graspgap.evaluation.families import FamilyCount, family_bars, family_counts
+from graspgap.evaluation.families import FamilyCount, family_bars, family_counts, object_rows
 from graspgap.evaluation.figures import label_curve
 from graspgap.evaluation.guide import COSTS, NOT_MEASURED, Advice, Cost, guide
 from graspgap.evaluation.heat_map import Entry, HeatTable, heat_map, heat_table, ingredient_table, simulation_table
@@ -268,6 +268,21 @@ def test_kinds_are_counted_against_how_often_they_lay_there() -> None:
     many = {"0": [f"thing {k}" for k in range(41)]}
     assert family_counts([lying(0, many)]) == []
     assert size_of(family_bars(counts))[1] > size_of(family_bars(counts[:1]))[1]
+
+
+def test_objects_are_listed_one_by_one() -> None:
+    names = ["everyday-test-001", "everyday-test-002", "mug"]
+    _, *rows = object_rows([lying(0, {"0": names, "1": names[:1]})])
+    assert sorted(row[:4] for row in rows) == [
+        ["everyday-test-001", "0", "10", "0%"],
+        ["everyday-test-002", "0", "5", "0%"],
+        ["mug", "0", "5", "0%"],
+    ]
+    held = lying(5, {"0": ["mug", "fork"]})  # the first five attempts hold a mug
+    assert [row[:4] for row in object_rows([held])[1:]] == [["mug", "5", "5", "100%"], ["fork", "0", "5", "0%"]]
+    page = render(ReportInput("title", results=[held]))
+    assert "Every object: a" in page
+    assert "<td>fork</td>" in page
 
 
 def test_everyday_objects_have_families() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,8 +34,25 @@ class FamilyCount:
 
 
 def family_counts(results: Sequence[EvaluationResult]) -> list[FamilyCount]:
-    """Kinds by their share, the best first. Attempts of scenes whose objects aren't known are left out; empty where
-    there are none, or more than `MOST` kinds."""
+    """Kinds by their share, the best first; empty where nothing is known of any, or there are more than `MOST`."""
+    counts = counted(results, kind_of)
+    return counts if len(counts) <= MOST else []
+
+
+def object_rows(results: Sequence[EvaluationResult]) -> list[list[str]]:
+    """A row for each object, the one most often held first: name, how often it was held and lay in the bin, the share
+    and its interval (Wilson's) in percent; a header first."""
+    rows = [["object", "held", "lay in the bin", "share", "95% interval"]]
+    for count in counted(results, str):
+        rate = wilson_interval(count.held, count.lay)
+        ends = f"{100 * rate.low:.0f} to {100 * rate.high:.0f}"
+        rows.append([count.family, str(count.held), str(count.lay), f"{100 * rate.value:.0f}%", ends])
+    return rows
+
+
+def counted(results: Sequence[EvaluationResult], kind: Callable[[str], str]) -> list[FamilyCount]:
+    """Kinds of objects, as `kind` tells them by their names, by their share, the best first. Attempts of scenes whose
+    objects aren't known are left out."""
     held: Counter[str] = Counter()
     lay: Counter[str] = Counter()
     for result in results:
@@ -43,11 +60,11 @@ def family_counts(results: Sequence[EvaluationResult]) -> list[FamilyCount]:
             names = result.scene_objects.get(str(record.scene))
             if not names:
                 continue
-            lay.update(kind_of(name) for name in names)
+            lay.update(kind(name) for name in names)
             if record.success and record.object_name:
-                held[kind_of(record.object_name)] += 1
+                held[kind(record.object_name)] += 1
     counts = [FamilyCount(family, held[family], number) for family, number in lay.items()]
-    return sorted(counts, key=lambda count: (-count.share, count.family)) if len(counts) <= MOST else []
+    return sorted(counts, key=lambda count: (-count.share, count.family))
 
 
 def family_bars(counts: Sequence[FamilyCount]) -> bytes:

@@ -17,7 +17,7 @@ from graspgap.contract import Image
 from graspgap.evaluation import figures
 from graspgap.evaluation.canvas import PALETTE
 from graspgap.evaluation.efficiency import efficiency_rows
-from graspgap.evaluation.families import family_bars, family_counts
+from graspgap.evaluation.families import family_bars, family_counts, object_rows
 from graspgap.evaluation.figures import Curves
 from graspgap.evaluation.findings import headline, ingredient_comparisons, ingredient_findings, main_cells
 from graspgap.evaluation.gallery import LEGEND, Gallery
@@ -154,6 +154,8 @@ def render(inputs: ReportInput) -> str:
         gap=gap_rows(cells),
         transfer=transfer_table([cell for cell in cells if "sim's" not in cell.world]),
         figures=[*result_figures(main), *inputs.figures],
+        objects=_measured(object_rows(best_arm(main).results)) if main else [],
+        object_arm=best_arm(main).name if main else "",
         training=training_figures(inputs.logs),
         longest=max(inputs.timings.values(), default=0.0),
     )
@@ -239,9 +241,14 @@ def curve_figure(cells: Sequence[Cell]) -> ReportFigure:
     return ReportFigure("Success against real labels", caption, figures.label_curve(cells))
 
 
+def best_arm(cells: Sequence[Cell]) -> Cell:
+    """The arm with the highest rate, without real labels where there is one."""
+    return leader([cell for cell in cells if cell.label_free] or cells)
+
+
 def object_figures(cells: Sequence[Cell]) -> list[ReportFigure]:
     """Which kinds of objects the best arm, without real labels where there is one, holds; where that is known."""
-    top = leader([cell for cell in cells if cell.label_free] or cells)
+    top = best_arm(cells)
     counts = family_counts(top.results)
     if sum(count.lay for count in counts) < FEWEST_LYING:
         return []
