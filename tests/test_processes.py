@@ -24,8 +24,9 @@ from graspgap.tensors import save_module
 from graspgap.training.adapt import AdapterTrainer, AdapterTrainingConfig
 from graspgap.training.batches import AttemptFrames
 from graspgap.training.grasp import GraspData, GraspTrainer, GraspTrainingConfig
+from test_front_end import CONFIG as RCAN
 from test_gans import OPTIONS
-from trainers import ADAPTER, CPU, TRAINING
+from trainers import ADAPTER, CPU, TRAINING, with_canonical
 
 STEPS = 3
 ADAPTERS = {
@@ -33,6 +34,7 @@ ADAPTERS = {
     "cyclegan": AdapterTrainingConfig("cyclegan", replace(OPTIONS["cyclegan"], history=0), batch=4),
     "cut": AdapterTrainingConfig("cut", OPTIONS["cut"], batch=4),
     "fastcut": AdapterTrainingConfig("fastcut", OPTIONS["fastcut"], batch=4),
+    "rcan": AdapterTrainingConfig("rcan", RCAN, batch=4),
 }
 POLICIES = ("", "dann", "dsn", "adda", "confusion", "coral", "mmd", "consistency,dbn", "adabn")
 
@@ -42,7 +44,8 @@ def learn(out: Path, sim_data: Path, real_data: Path, config: AdapterTrainingCon
     sim, real = open_dataset(sim_data).simulated(), open_dataset(real_data).unlabelled()
     trainer: AdapterTrainer | GraspTrainer
     if isinstance(config, AdapterTrainingConfig):
-        trainer = AdapterTrainer(replace(config, steps=STEPS), sim, real, CPU)
+        shown = with_canonical(sim) if config.options.needs_canonical else sim
+        trainer = AdapterTrainer(replace(config, steps=STEPS), shown, real, CPU)
     else:
         trainer = GraspTrainer(
             config, GraspData(sim=sim, real=open_dataset(real_data).labelled(0.5), unlabelled=real), CPU

@@ -23,6 +23,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from graspgap import processes
 from graspgap.adaptation.losses import gan_discriminator, gan_generator, pmse
 from graspgap.adaptation.pixel.base import AdapterBatch, Losses, PixelConfig, PixelMethod
 from graspgap.contract import Camera
@@ -69,9 +70,11 @@ def segmentation_loss(logits: Float[Tensor, "b k c h w"], masks: Int[Tensor, "b 
 
 
 def depth_loss(made: Float[Tensor, "b k h w"], depth: Float[Tensor, "b k h w"]) -> Float[Tensor, ""]:
-    """Mean squared error of the depth [m] over the pixels that show something; 0 is the depth of those that don't."""
+    """Mean squared error of the depth [m] over the pixels that show something; 0 is the depth of those that don't.
+    Of several processes the pixels of all."""
     known = depth > 0
-    return ((made - depth).square() * known).sum() / known.sum().clamp(min=1)
+    error = processes.total(((made - depth).square() * known).sum())
+    return error / processes.total(known.sum().to(error.dtype)).clamp(min=1)
 
 
 class Rcan(PixelMethod):
@@ -79,6 +82,7 @@ class Rcan(PixelMethod):
     randomized one that it was made from."""
 
     front_end = True
+    divisible = True
 
     def __init__(self, config: RcanConfig) -> None:
         super().__init__()
