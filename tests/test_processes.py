@@ -44,8 +44,10 @@ def learn(out: Path, sim_data: Path, real_data: Path, config: AdapterTrainingCon
     sim, real = open_dataset(sim_data).simulated(), open_dataset(real_data).unlabelled()
     trainer: AdapterTrainer | GraspTrainer
     if isinstance(config, AdapterTrainingConfig):
-        shown = with_canonical(sim) if config.options.needs_canonical else sim
-        trainer = AdapterTrainer(replace(config, steps=STEPS), shown, real, CPU)
+        if config.options.needs_canonical:
+            sim = with_canonical(sim)
+            sim.depths[::3] = 0  # processes know the depth of unequally many pixels
+        trainer = AdapterTrainer(replace(config, steps=STEPS), sim, real, CPU)
     else:
         trainer = GraspTrainer(
             config, GraspData(sim=sim, real=open_dataset(real_data).labelled(0.5), unlabelled=real), CPU
