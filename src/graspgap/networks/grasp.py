@@ -52,7 +52,8 @@ class GraspNetConfig:
     camera: Camera = field(default_factory=Camera)
     """`project`: the nominal camera."""
     own_affine: bool = False
-    """Each domain has a scale and shift of its own in batch normalization, not only statistics."""
+    """Each domain has a scale and shift of its own in batch normalization, not only statistics. Refused where nothing
+    would train reality's: without real labels and losses on real pictures."""
 
     def fitted(self, image_size: int, camera: Camera | None) -> GraspNetConfig:
         """These settings for pictures of `image_size` pixels, seen by this nominal camera, or by its own.
