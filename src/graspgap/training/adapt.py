@@ -54,7 +54,7 @@ class AdapterTrainingConfig:
     """Simulated and real pairs per step, of all processes together."""
     ema: float = 0.0
     """Decay of the averaged weights that the adapter is made of; 0: the last weights themselves, as in the papers of
-    these methods."""
+    these methods. Running statistics (`pixelda` has some) are the last ones all the same."""
     precision: str = "fp32"
     """`fp32`, `bf16` or `fp16`, from `choose_precision`."""
     checkpoint_seconds: float = 60.0
