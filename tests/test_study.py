@@ -6,6 +6,7 @@ import importlib
 import os
 import platform
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -384,6 +385,11 @@ def test_the_seeds_of_a_study_are_folders_with_a_report_of_all(
     assert re.search(r"seed0: \d of \d stages have not finished: .*seed2: \d of \d stages", report, re.DOTALL)
     assert main(["report", str(out)]) == 0
     assert (out / "report.html").read_text() == report
+    shutil.copytree(out / "seed0", tmp_path / "runs" / "mine")  # among other runs, not a seed of one study
+    assert main(["report", str(tmp_path / "runs")]) == 0
+    page = (tmp_path / "runs" / "report.html").read_text()
+    assert "<title>graspgap: runs</title>" in page
+    assert "stages have not finished" not in page
     assert main(["study", str(tmp_path / "seed5"), "--preset", file, "--seed", "5"]) == 0
     assert ran[2:] == [(tmp_path / "seed5", {"5"})]
     assert main(["study", str(tmp_path / "seed5"), "--preset", file]) == 2

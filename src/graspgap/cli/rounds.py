@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from tyro.conf import OmitArgPrefixes, Positional
 
-from graspgap.adaptation.feature import check_features
+from graspgap.adaptation.feature import check_features, feature_names
 from graspgap.cli.checks import NOT_NEGATIVE, at_least, one_camera
 from graspgap.datasets import open_dataset
 from graspgap.errors import UserError
@@ -61,7 +61,7 @@ def _check_learning(settings: RoundsConfig) -> None:
             raise UserError(f"--{option} is for rounds in a real world, and '{settings.world}' is a simulator: omit it")
     if (settings.adapter or settings.features) and not settings.sim:
         raise UserError("--adapter and --features bring simulation and reality together: give --sim DATA too")
-    check_features([name for name in settings.features.split(",") if name])
+    check_features(feature_names(settings.features))
     if settings.sim:
         sim = open_dataset(location(settings.sim))
         sim.require_simulated()

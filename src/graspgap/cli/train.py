@@ -10,7 +10,7 @@ import torch
 from tyro.conf import Positional
 
 from graspgap import processes
-from graspgap.adaptation.feature import FEATURES, FeatureConfig, check_features
+from graspgap.adaptation.feature import FEATURES, FeatureConfig, check_features, feature_names
 from graspgap.adaptation.pixel import PixelMethod
 from graspgap.cli.checks import at_least, check_numbers, one_camera
 from graspgap.cli.hidden import hide
@@ -123,7 +123,7 @@ def _train(config: Config, device: torch.device, precision: str, trackers: tuple
     sim, sim_held = _split(config.sim, config)
     real, real_held = _split(config.real, config)
     camera = _camera(config, sim, real)
-    names = [name for name in config.features.split(",") if name]
+    names = feature_names(config.features)
     check_features(names)
     methods = {name: config.methods[name] for name in names}
     for name, options in methods.items():

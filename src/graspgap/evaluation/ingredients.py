@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from graspgap.adaptation.feature import FEATURES
+from graspgap.adaptation.feature import FEATURES, feature_names
 
 ONLY_STATISTICS = frozenset({"adabn", "dbn"})
 """Feature-level methods that are nothing but batch statistics of reality's own pictures."""
@@ -35,7 +35,7 @@ def about_simulation(ingredient: str) -> bool:
 
 def feature_ingredients(features: str) -> list[str]:
     """Of the methods that `train --features` is given, joined by commas."""
-    names = [name for name in features.split(",") if name]
+    names = feature_names(features)
     found = [STATISTICS] if set(names) & ONLY_STATISTICS else []
     return found + [name for name in names if name not in ONLY_STATISTICS]
 

@@ -132,7 +132,7 @@ def render(inputs: ReportInput) -> str:
     }
     cells = pool(inputs.results)
     main = main_cells(cells)
-    judged = judge_all(main)
+    judged, best = judge_all(main), best_arm(main) if main else None
     ordered = sorted(cells, key=lambda cell: cell not in main)  # stable: the main world first
     return environment.get_template("report.html.j2").render(
         inputs=inputs,
@@ -154,8 +154,8 @@ def render(inputs: ReportInput) -> str:
         gap=gap_rows(cells),
         transfer=transfer_table([cell for cell in cells if "sim's" not in cell.world]),
         figures=[*result_figures(main), *inputs.figures],
-        objects=_measured(object_rows(best_arm(main).results)) if main else [],
-        object_arm=best_arm(main).name if main else "",
+        objects=_measured(object_rows(best.results)) if best else [],
+        object_arm=best.name if best else "",
         training=training_figures(inputs.logs),
         longest=max(inputs.timings.values(), default=0.0),
     )

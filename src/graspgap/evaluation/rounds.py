@@ -87,6 +87,7 @@ def plan_rounds(config: RoundsConfig, out: Path) -> list[Stage]:
     world += ["--image-size", str(config.image_size)]
     world += ["--camera", config.camera] if config.camera else []
     world += ["--world-config", config.world_config] if config.world_config else []
+    made_of = config.ingredients()
     stages: list[Stage] = []
     data: list[str] = []
     for number in range(config.rounds):
@@ -115,7 +116,6 @@ def plan_rounds(config: RoundsConfig, out: Path) -> list[Stage]:
             words += ["--arm.name", f"round {number}", "--arm.seed", str(config.seed)]
             if not config.simulated:
                 words += ["--arm.real-labels", "1", "--arm.real-label-count", str(config.attempts * (number + 1))]
-            made_of = config.ingredients()
             words += ["--arm.ingredients", *made_of] if made_of else []
             stages.append(
                 Stage(f"trials/round{number}", tuple(words), (policy,), (f"evaluate {config.world}", config.trials))

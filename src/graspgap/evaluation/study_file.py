@@ -33,6 +33,8 @@ RESOLVED = "study.json"
 """What a study is made of, beside what it made."""
 FEWEST = 40
 """Attempts of a dataset of a scaled study: less leaves some scenes no success to learn from."""
+SEED = "seed"
+"""What the folder of one of a study's seeds is called, before its number."""
 MOST_SEEDS = 100
 """Policies of one arm: those of the study's next seed have the numbers after them."""
 NAMES = r"[A-Za-z0-9][\w.+-]*"
@@ -162,7 +164,7 @@ class Study:
         if seed is None and self.seeds:
             if (out / RESOLVED).exists():
                 raise UserError(f"{out} holds one seed of a study: give its --seed to go on, or choose another folder")
-            return [(out / f"seed{each}", each) for each in self.seeds]
+            return [(out / f"{SEED}{each}", each) for each in self.seeds]
         return [(out, seed or 0)]
 
     def scaled(self, share: float) -> Study:
@@ -263,6 +265,11 @@ def study_of(out: Path) -> Study:
 def studies_below(folder: Path) -> list[Path]:
     """The folder, if a study is in it, and those directly below that hold one, as a study's seeds do."""
     return sorted({path.parent for pattern in (RESOLVED, f"*/{RESOLVED}") for path in folder.glob(pattern)})
+
+
+def seeds_below(out: Path) -> list[Path]:
+    """The folders of a study's seeds directly below `out`."""
+    return sorted(path.parent for path in out.glob(f"{SEED}*/{RESOLVED}"))
 
 
 def _check(study: Study, where: str) -> None:

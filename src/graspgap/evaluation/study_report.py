@@ -18,7 +18,7 @@ from graspgap.evaluation.report import GridRow, ImageGrid, ReportFigure, ReportI
 from graspgap.evaluation.results import find_results
 from graspgap.evaluation.stages import Stage, finished_seconds, needed
 from graspgap.evaluation.study import plan
-from graspgap.evaluation.study_file import studies_below, study_of
+from graspgap.evaluation.study_file import seeds_below, studies_below, study_of
 from graspgap.evaluation.tables import Cell, Comparison, compare, named_place, pool, results_markdown, write_csv
 from graspgap.evaluation.training_costs import costs_below, mean_costs, update_costs
 from graspgap.files import read_json, write_text
@@ -88,26 +88,24 @@ def write_study_report(out: Path) -> Path:
     timings: dict[str, float] = {}
     warnings: list[str] = []
     shown: dict[str, Any] = {}
-    presets = []
-    for folder in [out] if (out / CONFIG).exists() else studies_below(out):
+    seeds = [] if (out / CONFIG).exists() else seeds_below(out)
+    for folder in seeds or [out]:
         preset, seed = identity(folder)
-        presets.append(preset)
         stages = plan(study_of(folder), folder, seed)
         seconds = {stage.name: finished_seconds(folder, stage) for stage in stages}
         done = {name for name, took in seconds.items() if took is not None}
         missing = [stage.name for stage in needed(stages, done)]
-        home = "" if folder == out else f"{folder.name}/"
         if missing:
-            named = "" if folder == out else f"{folder.name}: "
+            named = f"{folder.name}: " if seeds else ""
             warnings.append(f"{named}{len(missing)} of {len(stages)} stages have not finished: {', '.join(missing)}.")
         for path in sorted(folder.glob("*/*/" + LOG)):
             warnings += [f"{path.parent.relative_to(out)}, {warning}." for warning in read_warnings(path)]
-        warnings += [] if home else film_study(out)  # a seed's own report has filmed it
         update_costs(folder, stages)
+        home = f"{folder.name}/" if seeds else ""
         timings |= {home + name: took for name, took in seconds.items() if took is not None}
         shown = shown or _shown(out, folder, stages)
-    title = f"study: {presets[0]}" if len(set(presets)) == 1 else out.resolve().name
-    return write_report(out, title=f"graspgap {title}", timings=timings, warnings=warnings, **shown)
+    warnings += [] if seeds else film_study(out)  # seeds' own reports have filmed theirs
+    return write_report(out, title=f"graspgap study: {preset}", timings=timings, warnings=warnings, **shown)
 
 
 def identity(folder: Path) -> tuple[str, int]:

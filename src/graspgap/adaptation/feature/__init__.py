@@ -37,6 +37,11 @@ REFUSED = {
 """Pairs of methods that can't be had together, and the reason."""
 
 
+def feature_names(text: str) -> list[str]:
+    """The methods of `--features`, which joins them by commas; unchecked."""
+    return [name for name in text.split(",") if name]
+
+
 def check_features(names: Sequence[str]) -> None:
     """Refuse unknown names, the same one twice, and pairs of `REFUSED`.
 
@@ -61,5 +66,6 @@ __all__ = [
     "Losses",
     "Seen",
     "check_features",
+    "feature_names",
     "seen_as_one",
 ]
