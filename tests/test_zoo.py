@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from graspgap import zoo
 from graspgap.cli.main import main
@@ -140,3 +141,54 @@ def test_what_comes_with_graspgap_is_whole(entry: zoo.Entry) -> None:
     if entry.kind == "policy":
         assert load_predictor(entry.folder).image_size == 64
         assert entry.attempts > 0
+
+
+def test_an_adapter_of_the_zoo_is_seen_at_work(
+    study: Path, models: Path, sim_data: Path, real_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With data, and without any; with the masks of a policy that draws some."""
+    for run, name in (("adapters/histogram", "colours"), ("policies/a", "first")):
+        add(study, run, name, "For tests.")
+    sizes = {}
+    data = ["--sim", str(sim_data), "--real", str(real_data)]
+    policy = ["--policy", "zoo:first"]
+    for name, words in (
+        ("data", data),
+        ("masks", data + policy),
+        ("none", []),
+        ("again", []),
+        ("seed", ["--seed", "1"]),
+    ):
+        out = tmp_path / f"{name}.png"
+        assert main(["view", "--adapter", "zoo:colours", "--out", str(out), *words]) == 0
+        with Image.open(out) as picture:
+            sizes[name] = picture.size
+    row = 18 + 3 * 32 + 4  # label, picture, gap
+    assert sizes["data"] == sizes["none"] == (10 * (3 * 32 + 4) + 4, 4 * row + 4)
+    assert sizes["masks"] == (sizes["data"][0], 6 * row + 4)
+    assert (tmp_path / "none.png").read_bytes() == (tmp_path / "again.png").read_bytes()
+    assert (tmp_path / "none.png").read_bytes() != (tmp_path / "seed.png").read_bytes()
+    assert "what zoo:colours makes of pictures of sim, beside standin" in capsys.readouterr().out
+
+
+def test_what_no_adapter_can_show(
+    study: Path, sim_data: Path, real_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A policy for an adapter, a policy that no mask taught, data in the other's place, another size."""
+    maskless = str(tmp_path / "maskless")
+    assert main(["train", maskless, "--sim", str(sim_data), "--training.masks", "0", "--steps", "1", *SMALL]) == 0
+    adapter, out = str(study / "adapters" / "histogram"), tmp_path / "no.png"
+    large = str(tmp_path / "large")
+    assert main(["collect", large, "--attempts", "2", "--image-size", "48", "--workers", "1"]) == 0
+    for words, told in (
+        (["--adapter", str(study / "policies" / "a")], "expected an adapter run"),
+        (["--adapter", adapter, "--policy", maskless, "--sim", str(sim_data)], "draws no masks"),
+        (["--adapter", adapter, "--sim", str(real_data), "--real", str(real_data)], str(real_data)),
+        (["--adapter", adapter, "--sim", large, "--real", str(real_data)], "48"),
+        (["--adapter", "zoo:nothing"], "nothing"),
+    ):
+        capsys.readouterr()
+        assert main(["view", "--out", str(out), *words]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert told in line
+    assert not out.exists()

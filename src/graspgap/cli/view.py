@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from graspgap.cli.checks import at_least
+from graspgap.cli.place import Place
 from graspgap.errors import UserError, choose
 from graspgap.objects.model import Split
 from graspgap.worlds.standin_names import SIMULATORS
@@ -16,6 +18,8 @@ COLUMNS = 8
 """Pictures in a row."""
 OVER = 0.06
 """Height of the gripper over the middle of the workspace, in pictures of worlds [m]."""
+FEW = 5
+"""Attempts of each world that an adapter is shown with, where no dataset is given."""
 PER_SCENE = 4
 """Attempts shown of each scene, which differ in their randomization alone."""
 
@@ -29,8 +33,16 @@ class Config:
     worlds: str = ""
     """Worlds to show, joined by commas, as `sim,standin,standin2`: a row of pictures of each, by turns before an
     attempt and with the arm in view."""
+    adapter: Path | None = None
+    """Adapter run, or `zoo:NAME`, to show at work: rows of simulated pictures, what it makes of them, and real ones."""
+    policy: Path | None = None
+    """Policy run, or `zoo:NAME`, whose predicted masks to draw beside what `--adapter` makes."""
+    sim: Place | None = None
+    """Simulated dataset to show `--adapter` with. Default: a few attempts, made in `--world` with `--randomize`."""
+    real: Place | None = None
+    """Real dataset to show `--adapter` with. Default: a few attempts, made in the stand-in."""
     world: str = "sim"
-    """Simulated world to show randomization in: `sim` or `bullet`."""
+    """Simulated world to show randomization, or `--adapter`, in: `sim` or `bullet`."""
     out: Path = Path("view.png")
     """PNG file to write."""
     split: Split = "train"
@@ -51,14 +63,59 @@ def run(config: Config) -> None:
     """
     at_least("--count", config.count, 1)
     at_least("--seed", config.seed, 0)
-    if config.randomize:
+    if config.adapter:
+        _view_adapter(config, config.adapter)
+    elif config.randomize:
         _view_randomization(config)
     elif config.worlds:
         _view_worlds(config)
     elif config.objects:
         _view_objects(config)
     else:
-        raise UserError("nothing to view is named: give --objects SET, --randomize PRESET or --worlds NAMES")
+        raise UserError(
+            "nothing to view is named: give --objects SET, --randomize PRESET, --worlds NAMES or --adapter RUN"
+        )
+
+
+def _view_adapter(config: Config, run: Path) -> None:
+    from graspgap.collection.collect import CollectSettings, collect
+    from graspgap.collection.policies import PolicyChoice
+    from graspgap.datasets import open_dataset
+    from graspgap.evaluation.pictures import drawing_policy, save_adaptation_grid
+    from graspgap.tensors import choose_device
+    from graspgap.training.adapt import adapter_image_size, load_adapter
+    from graspgap.worlds.catalog import WorldChoice
+    from graspgap.worlds.randomization import ranges_of
+    from graspgap.zoo import resolved
+
+    adapter, device = resolved(run), choose_device("cpu")
+    method = load_adapter(adapter, device, size := adapter_image_size(adapter))
+    policy = None
+    if config.policy and not (policy := drawing_policy(resolved(config.policy))):
+        raise UserError(f"--policy {config.policy} draws no masks: give one that was trained with --training.masks above 0")
+    randomize = config.randomize or "none"
+    simulated = WorldChoice(
+        choose("--world", config.world, SIMULATORS),
+        config.objects,
+        config.split,
+        randomize,
+        size,
+        ranges=ranges_of(randomize),
+    )
+    stand_in = WorldChoice("standin", split=config.split, image_size=size, full_bin=True)
+    with TemporaryDirectory() as folder:
+        places = [config.sim, config.real]
+        for index, (world, acting) in enumerate(((simulated, "scripted"), (stand_in, "random"))):
+            if places[index] is None:
+                places[index] = Path(folder) / world.name
+                settings = CollectSettings(world, PolicyChoice(acting), config.seed, attempts_per_scene=1)
+                collect(Path(folder) / world.name, settings, FEW, workers=1)
+        sim, real = (open_dataset(place) for place in places if place is not None)
+        for data in (sim, real):
+            data.require_image_size(size)
+        sim.require_simulated()
+        save_adaptation_grid(config.out, method, sim.simulated(extras=False), real.unlabelled(), device, policy)
+    print(f"{config.out}: what {run} makes of pictures of {sim.world}, beside {real.world}")
 
 
 def _view_randomization(config: Config) -> None:

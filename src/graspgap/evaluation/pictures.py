@@ -14,10 +14,11 @@ from graspgap.contract import Image
 from graspgap.datasets import LabelledView, SimulatedView, UnlabelledView
 from graspgap.datasets.view import colour_masks, image_grid, save_png
 from graspgap.deployment.front_end import FrontEnd
-from graspgap.deployment.predictor import NetworkPredictor
+from graspgap.deployment.predictor import NetworkPredictor, load_predictor
 from graspgap.evaluation.held_out import predicted_success
 from graspgap.networks import GraspNet
 from graspgap.networks.normalization import Domain
+from graspgap.runs import read_run
 from graspgap.seeding import generator
 from graspgap.training.adapt import adapt_frames, shown_pairs
 from graspgap.training.batches import to_float
@@ -66,6 +67,11 @@ def adaptation_rows(
     return rows
 
 
+def drawing_policy(run: Path) -> NetworkPredictor | None:
+    """The policy of a finished run, if masks taught it, so that it can draw them; else None."""
+    return load_predictor(run) if read_run(run, "policy")["config"].get("masks") else None
+
+
 @torch.no_grad()
 def predicted_masks(policy: NetworkPredictor, pairs: UInt8[np.ndarray, "n 6 h w"], domain: Domain) -> list[Image]:
     """What the policy's segmenter sees in pairs, as its front end shows them: 2n pictures, as `pair_images`, each cell
@@ -77,10 +83,15 @@ def predicted_masks(policy: NetworkPredictor, pairs: UInt8[np.ndarray, "n 6 h w"
 
 
 def save_adaptation_grid(
-    path: Path, method: PixelMethod, sim: SimulatedView, real: UnlabelledView, device: torch.device
+    path: Path,
+    method: PixelMethod,
+    sim: SimulatedView,
+    real: UnlabelledView,
+    device: torch.device,
+    policy: NetworkPredictor | None = None,
 ) -> None:
-    """Write the grid as a PNG."""
-    rows = adaptation_rows(method, sim, real, device)
+    """Write the grid of `adaptation_rows` as a PNG."""
+    rows = adaptation_rows(method, sim, real, device, policy=policy)
     save_png(image_grid(list(rows.values()), list(rows), 3), path)
 
 

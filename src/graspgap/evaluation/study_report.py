@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from graspgap.datasets import open_dataset
-from graspgap.deployment.predictor import NetworkPredictor, load_predictor
+from graspgap.deployment.predictor import NetworkPredictor
 from graspgap.errors import UserError
 from graspgap.evaluation.figures import Curves, read_log, save_png, score_scatter
 from graspgap.evaluation.findings import main_cells
 from graspgap.evaluation.gallery import film_study, galleries
-from graspgap.evaluation.pictures import GRID, adaptation_rows
+from graspgap.evaluation.pictures import GRID, adaptation_rows, drawing_policy
 from graspgap.evaluation.ranking import ranking_markdown, ranking_table, rankings, scatters, scored_studies
 from graspgap.evaluation.report import GridRow, ImageGrid, ReportFigure, ReportInput, build_report, result_figures
 from graspgap.evaluation.results import find_results
@@ -148,7 +148,7 @@ def _drawing_policy(out: Path, stages: Sequence[Stage], adapter: Stage) -> Netwo
     for stage in stages:
         found = stage.arguments[0] == "train" and stage.option("--adapter") == adapter.arguments[1]
         if found and finished_seconds(out, stage) is not None:
-            return load_predictor(out / stage.name) if read_run(out / stage.name, "policy")["config"]["masks"] else None
+            return drawing_policy(out / stage.name)
     return None
 
 

@@ -25,7 +25,10 @@ USES = {
         "graspgap serve --policy zoo:{name}",
         "graspgap export onnx zoo:{name} OUT",
     ),
-    "adapter": ("graspgap train OUT --sim DATA --adapter zoo:{name}",),
+    "adapter": (
+        "graspgap view --adapter zoo:{name} --out adapter.png",
+        "graspgap train OUT --sim DATA --adapter zoo:{name}",
+    ),
 }
 
 

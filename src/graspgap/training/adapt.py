@@ -289,6 +289,15 @@ def adapter_choice(run: Path) -> dict[str, Any]:
     return {name: config[name] for name in ("method", "options")}
 
 
+def adapter_image_size(run: Path) -> int:
+    """Pixels of a side of the pictures that an adapter run learned from.
+
+    Raises:
+        UserError: if the folder is not an adapter run.
+    """
+    return int(read_run(run, "adapter")["config"].get("image_size", AdapterTrainingConfig.image_size))
+
+
 def load_adapter(run: Path, device: torch.device, image_size: int) -> PixelMethod:
     """The adapter of a finished `graspgap adapt` run, for pictures of `image_size` pixels a side.
 
@@ -296,13 +305,12 @@ def load_adapter(run: Path, device: torch.device, image_size: int) -> PixelMetho
         UserError: if the folder is not an adapter run, is damaged, its training has not finished, or its pictures had
             another size.
     """
-    config = read_run(run, "adapter")["config"]
-    learned = config.get("image_size", AdapterTrainingConfig.image_size)
+    learned = adapter_image_size(run)
     if learned != image_size:
         raise UserError(
             f"{run} has learned from pictures of {learned} pixels, and these have {image_size}: give an adapter of "
             "pictures of this size"
         )
-    method = build_method(config, run / CONFIG)
+    method = build_method(read_run(run, "adapter")["config"], run / CONFIG)
     load_module(run / ADAPTER, method, f"the adapter of {run}")
     return method.to(device).eval()
