@@ -20,6 +20,7 @@ from graspgap.datasets.import_google_grasping import GoogleGraspingMapping
 from graspgap.datasets.import_lerobot import LerobotMapping
 from graspgap.datasets.import_rlds import RldsMapping
 from graspgap.datasets.import_rosbag import RosbagMapping
+from graspgap.datasets.mapping import read_mapping
 from graspgap.deployment import requests
 from graspgap.deployment.align.fit import fit_camera
 from graspgap.deployment.align.points import Board, read_boards, read_points
@@ -39,10 +40,10 @@ from recordings import png, shade
 
 SIZE = 16
 MAPPINGS = {
-    "lerobot": LerobotMapping(),
-    "rlds": RldsMapping(),
-    "google-grasping": GoogleGraspingMapping(),
-    "rosbag": RosbagMapping(),
+    "lerobot": LerobotMapping,
+    "rlds": RldsMapping,
+    "google-grasping": GoogleGraspingMapping,
+    "rosbag": RosbagMapping,
 }
 MAPPING_TOML = {
     "lerobot": (
@@ -83,8 +84,8 @@ def _mappings(root: Path) -> None:
 
 
 def _read_mappings(source: Path, out: Path, rng: Rng) -> None:
-    for name, options in MAPPINGS.items():
-        checked(options, source / f"{name}.toml")
+    for name, kind in MAPPINGS.items():
+        checked(read_mapping(source / f"{name}.toml", kind))
 
 
 def _cameras(root: Path) -> None:

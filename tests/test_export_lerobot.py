@@ -72,7 +72,7 @@ def exported(source, tmp_path_factory) -> Path:
 
 
 def back(folder: Path, out: Path) -> Path:
-    import_lerobot(folder, out, read_mapping(folder / "meta/graspgap.toml", LerobotMapping()))
+    import_lerobot(folder, out, read_mapping(folder / "meta/graspgap.toml", LerobotMapping))
     return out
 
 
@@ -279,7 +279,7 @@ def test_the_command_says_how_to_read_it_back(source, tmp_path, capsys):
 
 
 def test_a_scene_that_is_no_number_is_refused(exported, tmp_path):
-    mapping = read_mapping(exported / "meta/graspgap.toml", LerobotMapping())
+    mapping = read_mapping(exported / "meta/graspgap.toml", LerobotMapping)
     for name, words in (("world", "expected a number from 0"), ("sceen", "did you mean 'scene'")):
         with pytest.raises(UserError, match=words):
             import_lerobot(exported, tmp_path / "out", replace(mapping, scene=name))

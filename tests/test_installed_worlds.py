@@ -12,7 +12,7 @@ from conftest import REAL, SIM, PaperWorld
 from graspgap.cli.main import main
 from graspgap.datasets import open_dataset
 from graspgap.errors import UserError
-from graspgap.worlds.catalog import WorldChoice, cached_world, make_world
+from graspgap.worlds.catalog import WorldChoice, cached_world, make_world, processes
 from graspgap.worlds.installed import installed_worlds
 from graspgap.worlds.safety import SafeWorld
 from robots import PaperRobot, install
@@ -72,6 +72,12 @@ def test_a_robot_of_another_package_is_collected_from_and_evaluated(
     assert main(["check", "--world", f"robot:{settings}", *SMALL]) == 0
 
 
+def test_one_process_drives_a_robot_however_many_workers_there_are(settings: Path) -> None:
+    robot = WorldChoice("robot", image_size=32, settings='{"port": 1}')
+    assert [processes(robot, workers) for workers in (0, 1, 8)] == [1, 1, 1]
+    assert [processes(WorldChoice("simulator", image_size=32), workers) for workers in (0, 1, 8)] == [0, 1, 8]
+
+
 def test_a_simulator_of_another_package_has_scripted_policies_and_processes(tmp_path: Path) -> None:
     words = ["--world", "simulator", *SMALL, "--attempts", "4", "--workers", "1"]
     assert main(["collect", str(tmp_path / "data"), *words]) == 0
@@ -92,7 +98,6 @@ def test_an_installed_world_is_guarded() -> None:
         (("--world", "absent"), "world 'absent' of package absent-package can't be loaded"),
         (("--world", "nothing"), "object without spec, reset, observe, move, grasp, record, close"),
         (("--world", "robot"), "no value 'port'"),
-        (("--world", "robot:SETTINGS", "--workers", "2"), "hands on one robot"),
         (("--world", "robot:SETTINGS", "--randomize", "heavy"), "--randomize can't change world 'robot'"),
         (("--world", "robot:SETTINGS", "--canonical"), "--canonical can't change world 'robot'"),
         (("--world", "robot:SETTINGS", "--objects", "prisms"), "--objects can't change"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, replace
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -13,6 +15,7 @@ from graspgap.datasets import open_dataset
 from graspgap.evaluation.results import find_results
 from graspgap.evaluation.rounds import RoundsConfig, plan_rounds
 from graspgap.files import read_json, write_json
+from robots import install
 
 TINY = RoundsConfig(rounds=2, attempts=4, steps=1, trials=0, image_size=32)
 
@@ -52,6 +55,31 @@ def test_rounds_begin_with_a_policy_through_a_camera() -> None:
         assert stages[name].option("--world-config") == "mine.toml"
     random = plan_rounds(replace(TINY, policy="random"), Path("out"))[0]
     assert (random.option("--policy"), random.option("--noise")) == ("random", "")
+
+
+def test_one_stage_at_a_time_drives_a_robot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With cores for two stages: the trials of a round and the attempts of the next could begin together."""
+    module = """
+        import atexit
+        from pathlib import Path
+        from robots import PaperRobot
+
+        def make(choice, tables):
+            driven = Path(tables["driven"])
+            driven.touch(exist_ok=False)
+            atexit.register(driven.unlink)
+            return PaperRobot()
+    """
+    package = install(tmp_path / "package", "lonely", "lonely_robot:make")
+    (package / "lonely_robot.py").write_text(dedent(module))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(package), str(Path(__file__).parent))))
+    settings = tmp_path / "robot.toml"
+    settings.write_text(f'driven = "{tmp_path / "driven"}"\n')
+    out, words = tmp_path / "rounds", ["--rounds", "2", "--attempts", "20", "--steps", "1", "--trials", "4"]
+    world = ["--world", "lonely", "--world-config", str(settings), "--image-size", "32", "--workers", "4"]
+    assert main(["rounds", str(out), *world, *words]) == 0
+    assert sorted(path.parent.name for path in out.glob("trials/*/results.json")) == ["round0", "round1"]
+    assert open_dataset(out / "data/round1").meta["config"]["policy"]["name"] == str(out / "policies/round0")
 
 
 def test_each_round_in_reality_learns_from_simulation_too(

@@ -24,5 +24,5 @@ class Config:
 
 def run(config: Config) -> None:
     """Import, and say what was taken and skipped."""
-    options = checked(config.options, config.mapping)
+    options = checked(config.options)
     show(config.out, import_rosbag(config.folder, config.out, options))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from rich.console import Console
 from rich.table import Table
@@ -18,17 +19,40 @@ LEAST = {"image_size": 16, "frames_per_attempt": 1, "attempts_per_episode": 1}
 """The smallest values of options that importers have in common."""
 
 
-def checked(options: T, mapping: Path | None) -> T:
-    """The options, over those of the mapping file if there is one.
+@runtime_checkable
+class Mapped(Protocol):
+    """The configuration of an importer."""
+
+    @property
+    def mapping(self) -> Path | None: ...
+
+    @property
+    def options(self) -> Any: ...
+
+
+def parsed(parse: Callable[..., Mapped]) -> Mapped:
+    """What the command line says, over what its mapping file says, if it names one. `parse`: reads the command line,
+    over a configuration if there is one.
 
     Raises:
-        UserError: if the file is wrong, or a size or number is too small.
+        UserError: if the file is wrong.
     """
-    found: Any = options if mapping is None else read_mapping(mapping, options)
-    for option in fields(found):
+    config = parse()
+    if config.mapping is None:
+        return config
+    return parse(replace(config, options=read_mapping(config.mapping, type(config.options))))  # type: ignore[type-var]
+
+
+def checked(options: T) -> T:
+    """The options.
+
+    Raises:
+        UserError: if a size or number is too small.
+    """
+    for option in fields(options):  # type: ignore[arg-type]
         if option.name in LEAST:
-            at_least(f"--{option.name.replace('_', '-')}", getattr(found, option.name), LEAST[option.name])
-    return found
+            at_least(f"--{option.name.replace('_', '-')}", getattr(options, option.name), LEAST[option.name])
+    return options
 
 
 def show(out: Path, meta: dict[str, Any]) -> None:

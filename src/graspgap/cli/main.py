@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 import tyro
 
@@ -27,7 +28,7 @@ COMMANDS = {
     "film": "Make attempts of an evaluation again and film them.",
     "replay": "Make an attempt of a dataset again and compare every bit.",
     "report": "Write report.html of a study, or of any folder with evaluations.",
-    "view": "Draw the objects of a set, worlds side by side, or what a randomization makes of a world (PNG).",
+    "view": "Draw objects, worlds side by side, or what a randomization or an adapter makes of simulation (PNG).",
     "serve": "Serve a policy over websocket (openpi's protocol) and HTTP.",
     "export onnx": "Write a policy as ONNX files, compared with PyTorch.",
     "export lerobot": "Write a dataset as a LeRobotDataset (v3.0).",
@@ -95,9 +96,17 @@ def _run(words: list[str]) -> int:
         return 0
     name, rest = _command(words)
     module = importlib.import_module(f"graspgap.cli.{name.replace(' ', '_').replace('-', '_')}")
-    about = COMMANDS[name]
-    config = tyro.cli(module.Config, args=rest, prog=f"graspgap {name}", description=about, registry=OPTIONS)
-    module.run(config)
+
+    def parse(default: Any = tyro.MISSING_NONPROP) -> Any:
+        program, about = f"graspgap {name}", COMMANDS[name]
+        return tyro.cli(module.Config, args=rest, prog=program, description=about, default=default, registry=OPTIONS)
+
+    if name.startswith("import "):
+        from graspgap.cli.importing import parsed
+
+        module.run(parsed(parse))
+    else:
+        module.run(parse())
     return 0
 
 

@@ -52,7 +52,7 @@ class Config:
     seed: int = 0
     """Draws the objects, or the attempts."""
     image_size: int = 128
-    """Pixels of a side of a picture that shows randomization."""
+    """Pixels of a side of pictures that `--randomize` and `--worlds` show."""
 
 
 def run(config: Config) -> None:
@@ -92,7 +92,9 @@ def _view_adapter(config: Config, run: Path) -> None:
     method = load_adapter(adapter, device, size := adapter_image_size(adapter))
     policy = None
     if config.policy and not (policy := drawing_policy(resolved(config.policy))):
-        raise UserError(f"--policy {config.policy} draws no masks: give one that was trained with --training.masks above 0")
+        raise UserError(
+            f"--policy {config.policy} draws no masks: give one that was trained with --training.masks above 0"
+        )
     randomize = config.randomize or "none"
     simulated = WorldChoice(
         choose("--world", config.world, SIMULATORS),

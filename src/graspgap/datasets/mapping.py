@@ -11,18 +11,16 @@ from graspgap.settings import check_table, read_toml
 T = TypeVar("T")
 
 
-def read_mapping(path: Path, options: T) -> T:
-    """The options of a TOML file whose keys are the fields of the dataclass `options`, nested ones as tables.
-
-    Where `options` differ from the defaults they win over the file.
+def read_mapping(path: Path, kind: type[T]) -> T:
+    """The options of a TOML file whose keys are the fields of the dataclass `kind`, nested ones as tables; defaults
+    for the others.
 
     Raises:
         UserError: if the file can't be read, or names an unknown key, or a value is of another kind than the field.
     """
     values = read_toml(path, "--mapping")
-    check_table(type(options), values, f"{path}")
-    default = type(options)()
-    return _over(_filled(default, values), options, default)
+    check_table(kind, values, f"{path}")
+    return _filled(kind(), values)
 
 
 def _filled(default: T, table: dict[str, Any]) -> T:
@@ -33,15 +31,3 @@ def _filled(default: T, table: dict[str, Any]) -> T:
         nested = _filled(mine, value) if isinstance(value, dict) else value
         values[key] = tuple(nested) if isinstance(nested, list) else nested
     return dataclasses.replace(default, **values)  # type: ignore[type-var]
-
-
-def _over(below: T, above: T, default: T) -> T:
-    """`below` with what differs from the defaults in `above`."""
-    changed: dict[str, Any] = {}
-    for field in dataclasses.fields(above):  # type: ignore[arg-type]
-        low, mine, usual = (getattr(one, field.name) for one in (below, above, default))
-        if dataclasses.is_dataclass(mine):
-            changed[field.name] = _over(low, mine, usual)
-        elif mine != usual:
-            changed[field.name] = mine
-    return dataclasses.replace(below, **changed)  # type: ignore[type-var]

@@ -147,7 +147,10 @@ class Dataset:
         if not 0 < held_out < 1:
             raise UserError(f"held-out fraction {held_out} of the scenes of {self.path} must be between 0 and 1")
         if len(present) < 2:
-            raise UserError(f"{self.path} has {len(present)} scene: splitting needs at least 2, collect more scenes")
+            raise UserError(
+                f"{self.path} has {len(present)} scene: splitting needs at least 2, collect more scenes, or import "
+                "several episodes (of pictures: sub-folders)"
+            )
         count = min(max(round(held_out * len(present)), 1), len(present) - 1)
         chosen = generator(seed, "scenes").permutation(present)[:count]
         inside = np.isin(self.scenes, chosen)

@@ -23,6 +23,7 @@ from graspgap.files import LIFELINE, read_json, write_json
 from graspgap.progress import progress
 from graspgap.provenance import usable_cores
 from graspgap.settings import entry
+from graspgap.worlds.standin_names import SIMULATORS, STANDINS
 
 ADAPTING = " adapting"
 """What follows the kind of work of a training that adapts the pictures first."""
@@ -57,6 +58,12 @@ class Stage:
         """What follows an option of the command; empty if it has none."""
         words = self.arguments
         return words[words.index(name) + 1] if name in words else ""
+
+    @property
+    def robot(self) -> str:
+        """The installed world that it acts in, which may be a robot; empty if it acts in none."""
+        world = self.option("--world").partition(":")[0]
+        return "" if world in (*SIMULATORS, *STANDINS) else world
 
 
 def finished_seconds(study: Path, stage: Stage) -> float | None:
@@ -128,8 +135,8 @@ def run_stages(study: Path, stages: Sequence[Stage], workers: int = 0, only: str
     time.
 
     Stages are started in the given order as soon as what they read is there. Two single-threaded stages use two cores
-    better than one stage with two threads. Each writes `logs/<stage>.log`. What another command has claimed is waited
-    for where something here reads it.
+    better than one stage with two threads. One at a time acts in an installed world, which may be a robot. Each writes
+    `logs/<stage>.log`. What another command has claimed is waited for where something here reads it.
 
     Raises:
         UserError: if a stage fails; the others that run are left to finish first.
@@ -149,7 +156,9 @@ def run_stages(study: Path, stages: Sequence[Stage], workers: int = 0, only: str
                     waiting.remove(stage)
                     done.add(stage.name)
                     advance(costs[stage.name], "")
-                elif len(running) < slots and not failure and set(stage.after) <= done and _claim(study, stage):
+                    continue
+                ready = set(stage.after) <= done and stage.robot not in {each.robot for each in running if each.robot}
+                if ready and len(running) < slots and not failure and _claim(study, stage):
                     waiting.remove(stage)
                     running[stage] = _Process(study, stage, max(1, cores // slots))
             time.sleep(POLL)

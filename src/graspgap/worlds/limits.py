@@ -43,7 +43,8 @@ class SafetyConfig:
     reset_seconds: float = 600.0
     """Bringing the gripper to a start; somebody may refill the bin meanwhile."""
     stop_file: str = "graspgap.stop"
-    """While this file is there, nothing moves; create it to stop the robot (`touch graspgap.stop`)."""
+    """While this file is there, nothing moves; create it to stop the robot (`touch graspgap.stop`). A path that is not
+    absolute begins at the folder where graspgap was started."""
     dry_run: bool = False
     """Print commands and move nothing: the gripper is taken to be where they would have led."""
     own_limits: bool = False
