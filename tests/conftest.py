@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,15 @@ from graspgap.datasets.writer import finish, write_shard
 from graspgap.grasping.attempt import run_attempt
 from graspgap.grasping.policies import RandomPolicy, ScriptedPolicy
 from graspgap.seeding import generator
+from graspgap.worlds import lock
 
 settings.register_profile("same", derandomize=True, deadline=None, database=None)
 settings.load_profile("same")
 
 SIM = WorldSpec("paper", 32, Workspace(), Camera(), has_masks=True, has_state=True, is_reality=False)
 REAL = replace(SIM, name="paper-reality", has_masks=False, has_state=False, is_reality=True)
+
+lock.FOLDER = Path(tempfile.mkdtemp())  # other processes of pytest drive robots of the same names
 
 
 class PaperWorld:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -72,6 +73,56 @@ def test_it_keeps_the_promises_of_a_world_behind_the_guard(tmp_path: Path) -> No
     check_world(SafeWorld(made, SafetyConfig(stop_file=str(tmp_path / "stop"))), 0)
     made.close()
     assert arm.calls == ["connect", "close"]
+
+
+def test_its_own_motions_stay_in_the_box_of_the_guard(tmp_path: Path) -> None:
+    """But for the way to where it is out of view, which the user gives."""
+    arm = FakeArm()
+    box = {"low": (0.5, -0.04, 0.02), "high": (0.6, 0.04, 0.15)}
+    safe = SafeWorld(world(arm), SafetyConfig(stop_file=str(tmp_path / "stop"), **box))
+    for seed in range(10):
+        starts = safe.reset(seed).pose[:3]
+        assert (starts >= np.float32(box["low"]) - 1e-6).all()
+        assert (starts <= np.float32(box["high"]) + 1e-6).all()
+        begun = len(arm.sent)
+        safe.move(np.array([0, 0, 0.2, 0, 1], np.float32))
+        safe.grasp()
+        assert np.array(arm.sent)[begun:, 2].max() <= 0.15 + 1e-6
+
+
+def test_a_call_that_was_given_up_on_sends_nothing_after_the_next_reset() -> None:
+    arm = FakeArm()
+    made = world(arm)
+    made.reset(0)
+    waits, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def sleep(_: float) -> None:
+        if threading.current_thread() is old:
+            waits.set()
+            go_on.wait(10)
+
+    def move() -> None:
+        with pytest.raises(UserError, match="was stopped"):
+            made.move(DOWN)
+        ended.set()
+
+    made._sleep = sleep
+    old = threading.Thread(target=move)
+    old.start()
+    assert waits.wait(10)
+    made.stop()
+    made.reset(1)
+    sent = len(arm.sent)
+    go_on.set()
+    assert ended.wait(10)
+    old.join()
+    assert len(arm.sent) == sent
+
+
+@pytest.mark.parametrize("change", [{"rate": 0.0}, {"rate": 0.01}, {"opening": 0.0}, {"settle_seconds": -1.0}])
+def test_settings_that_would_make_it_leap_are_refused(change: dict[str, float]) -> None:
+    with pytest.raises(UserError, match=rf"\[arm\] {next(iter(change))}"):
+        replace(CONFIG, **change)
 
 
 def test_it_moves_no_faster_than_its_limit() -> None:
@@ -254,7 +305,10 @@ def test_lerobot_is_collected_from(robot: str, mapping: str) -> None:
         ("FakeKinematics", POSE, ("", ""), "expected the methods of LeRobot"),
         ("make_robot", POSE, ("gripper_open = 100.0", "gripper_open = 0.0"), "two ends"),
         ("make_robot", POSE, ("gripper_force = 12.0", "gripper_force = 40.0"), "set to 40 N"),
-        ("make_robot", POSE, ("rate", "rat"), "no field 'rat'"),
+        ("make_robot", POSE, ("rate", "rat"), "'rat'"),
+        ("make_robot", POSE, ("rate = 50.0", "rate = 'fast'"), "expected number"),
+        ("make_robot", POSE, ("rate = 50.0", "rate = 0.5"), "[arm] rate 0.5"),
+        ("make_robot", POSE, ("gripper_force = 12.0", "gripper_force = '12'"), "expected number"),
         ("make_robot", POSE, ('camera = "front"', ""), "camera"),
     ],
 )

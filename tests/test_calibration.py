@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from scipy import special
 
 from conftest import SIM
 from graspgap.cli.main import main
+from graspgap.datasets import open_dataset
 from graspgap.deployment.calibration import CALIBRATION, Calibration, load_calibration, save_calibration
 from graspgap.errors import UserError
 from graspgap.evaluation.calibrate import calibrate
+from graspgap.evaluation.held_out import save_held_out_metrics
 from graspgap.evaluation.statistics import reliability
+from graspgap.networks import GraspNet, GraspNetConfig
+from graspgap.networks.normalization import Domain
+from graspgap.training.adapt import adapt_frames, load_adapter
 
 
 def overconfident(count: int = 20_000) -> tuple[np.ndarray, np.ndarray]:
@@ -56,6 +64,33 @@ def test_a_network_that_is_wrong_is_not_turned_round() -> None:
     assert calibrate("sim", predicted, ~success).scale == 0
 
 
+def test_nothing_is_below_a_threshold_that_all_predictions_reach() -> None:
+    """Of a network that says the same of everything, no share could ever be below."""
+    success = np.arange(60) % 6 == 0
+    assert calibrate("real", np.full(60, 0.3), success).below == ()
+    tied = calibrate("real", np.repeat([0.1, 0.9], 30), np.repeat([False, True], 30))
+    assert [row[1:] for row in tied.below] == [(0.0, 0.5)]
+    assert tied.threshold(0.1) > 0
+
+
+def test_few_real_attempts_leave_the_calibration_to_simulation(
+    tmp_path: Path, sim_data: Path, real_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    views = {"sim": open_dataset(sim_data).labelled(1.0), "real": open_dataset(real_data).labelled(1.0)}
+    net, device = GraspNet(GraspNetConfig(image_size=SIM.image_size)), torch.device("cpu")
+    for fewest, source in ((len(views["real"]) + 1, "sim"), (len(views["real"]), "real")):
+        monkeypatch.setattr("graspgap.evaluation.held_out.FEWEST", fewest)
+        save_held_out_metrics(tmp_path, net, views, device, Domain.REALITY)
+        found = load_calibration(tmp_path / CALIBRATION)
+        assert found is not None
+        assert found.source == source
+    monkeypatch.setattr("graspgap.evaluation.held_out.FEWEST", 10**6)
+    save_held_out_metrics(tmp_path, net, {"real": views["real"]}, device, Domain.REALITY)
+    found = load_calibration(tmp_path / CALIBRATION)
+    assert found is not None
+    assert found.source == "real"  # there is nothing else
+
+
 def test_a_calibration_comes_back_from_its_file(tmp_path: Path) -> None:
     kept = Calibration("sim", 100, 0.5, -0.2, ((0.1, 0.05, 0.2), (0.3, 0.12, 0.4)))
     save_calibration(tmp_path / CALIBRATION, kept)
@@ -79,3 +114,33 @@ def test_a_policy_run_holds_its_calibration(tmp_path: Path, sim_data: Path) -> N
     (tmp_path / "run" / CALIBRATION).unlink()  # as a run of an earlier version
     assert main(words) == 0
     assert load_calibration(tmp_path / "run" / CALIBRATION) == found
+
+
+def test_held_out_pictures_are_shown_as_those_that_a_policy_learned_from(
+    tmp_path: Path, sim_data: Path, real_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter, policy, seen = tmp_path / "adapter", tmp_path / "policy", {}
+    small = ["--image-size", str(SIM.image_size), "--workers", "1"]
+    words = ["adapt", str(adapter), "--sim", str(sim_data), "--real", str(real_data), "--method", "histogram", *small]
+    assert main(words) == 0
+
+    def measured(out: Path, net: GraspNet, views: dict, device: torch.device, domain: Domain) -> dict:
+        seen.update(views)
+        return save_held_out_metrics(out, net, views, device, domain)
+
+    monkeypatch.setattr("graspgap.cli.train.save_held_out_metrics", measured)
+    words = ["train", str(policy), "--sim", str(sim_data), "--adapter", str(adapter), "--steps", "1", *small]
+    assert main(words) == 0
+    shown, plain = seen["sim"], replace(seen["sim"], shown=None)
+    frames = np.arange(len(shown.images))
+    made = adapt_frames(
+        load_adapter(adapter, torch.device("cpu"), SIM.image_size), plain, frames, 0, torch.device("cpu")
+    )
+    assert np.array_equal(shown.pairs(frames), made)
+    assert not np.array_equal(made, plain.pairs(frames))
+    found = load_calibration(policy / CALIBRATION)
+    (policy / CALIBRATION).unlink()  # measured again, and in the same way
+    assert main(words) == 0
+    assert load_calibration(policy / CALIBRATION) == found
+    shutil.rmtree(adapter)  # of no use to a policy that is trained and measured
+    assert main(words) == 0

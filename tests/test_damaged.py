@@ -46,17 +46,20 @@ from graspgap.evaluation.results import AttemptRecord, EvaluationResult, load, s
 from graspgap.evaluation.stages import Stage, finished_seconds, record_path
 from graspgap.evaluation.study_file import FOLDER, read_study
 from graspgap.evaluation.trials import Arm, TrialSettings, evaluate
-from graspgap.files import read_json, sha256
+from graspgap.files import read_json, sha256, write_json
 from graspgap.networks import Segmenter, SegmenterConfig
 from graspgap.runs import begin_run, read_run
 from graspgap.selection import scoring
 from graspgap.selection.record import RunScores
 from graspgap.selection.samples import ScoreSettings
+from graspgap.settings import read_toml
+from graspgap.sharing.contents import contents
 from graspgap.tensors import load_checkpoint, save_checkpoint
 from graspgap.training.log import TrainingLog, read_warnings
 from graspgap.worlds.camera_file import read_camera
 from graspgap.worlds.catalog import WorldChoice
 from graspgap.worlds.limits import read_safety
+from graspgap.worlds.randomization import ranges_of
 from mutations import framed, unframed
 from recordings import compressed, png, shade, write_lerobot, write_mcap
 from serving import write_policy
@@ -108,6 +111,25 @@ ENTRY = {"file": "data/shard-00000.parquet", "rows": 4, "bytes": 1, "sha256": ""
 def test_a_dataset_with_damaged_facts(dataset: Path, changes: dict[str, Any], words: str) -> None:
     meta(dataset, **changes)
     refused(lambda: open_dataset(dataset), words)
+
+
+def test_a_camera_that_a_later_version_says_more_of(dataset: Path) -> None:
+    before = open_dataset(dataset).camera
+    meta(dataset, camera={**asdict(Camera()), "shutter": 0.01})
+    assert open_dataset(dataset).camera == before == Camera()
+
+
+def test_numbers_and_tables_without_bounds(tmp_path: Path) -> None:
+    deep, huge = tmp_path / "deep.toml", tmp_path / "huge.json"
+    deep.write_text("a = " + "[" * 5000)
+    refused(lambda: read_toml(deep, "--mapping"), "is not valid TOML")
+    refused(lambda: read_camera(deep), "is not valid TOML")
+    huge.write_text(json.dumps({"position": [10**400, 0, 1], "target": [0.5, 0, 0], "fov": 30}))
+    refused(lambda: read_camera(huge), "expected 3 finite numbers")
+    deep.write_text(f"[appearance]\ncamera_position = {10**400}\n")
+    refused(lambda: ranges_of(str(deep)), "expected a finite number")
+    write_json(tmp_path / "config.json", {"kind": []})
+    refused(lambda: contents(tmp_path), "something else")
 
 
 @pytest.mark.parametrize("name", ["camera", "workspace", "config", "versions"])

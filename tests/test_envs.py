@@ -144,6 +144,11 @@ def test_a_wrong_action_moves_nothing() -> None:
         with pytest.raises(UserError, match="was not moved"):
             env.step(action)
     np.testing.assert_array_equal(world.pose, pose)
+    assert [env.step(STAY)[2] for _ in range(env.steps)] == [False] * (env.steps - 1) + [True]  # none of them counted
+    pose = world.pose.copy()
+    with pytest.raises(UserError, match="episode is over"):
+        env.step(np.array([0.02, 0, 0, 0, 1, -1], np.float32))
+    np.testing.assert_array_equal(world.pose, pose)
 
 
 def test_the_example_trains_a_standard_library() -> None:

@@ -53,6 +53,37 @@ def test_each_folder_is_an_episode_in_the_order_of_its_numbers(tmp_path):
     assert "| successes | unlabelled |" in (tmp_path / "out/README.md").read_text()
 
 
+def test_an_episode_whose_folder_has_others_in_it_stays_one(tmp_path):
+    """Their names lie among its pictures' in the order of names."""
+    for name, value in (("before", 1), ("crops/1", 7), ("img_1", 2), ("img_2", 3)):
+        put(tmp_path / f"in/ep/{name}.png", shade(value))
+    for name, value in (("01/a", 20), ("01/b", 21), ("1/a", 30), ("1/b", 31), ("\u2460/a", 40)):
+        put(tmp_path / f"in/{name}.png", shade(value))
+    import_images(tmp_path / "in", tmp_path / "out", IMAGES)
+    view = open_dataset(tmp_path / "out").unlabelled()
+    assert sorted(firsts(view.images_before)) == [1, 7, 20, 30, 40]
+    episodes = dict(zip(firsts(view.images_before), np.split(firsts(view.images), view.offsets[1:-1]), strict=True))
+    assert {before: list(now) for before, now in episodes.items()} == {1: [2, 3], 7: [7], 20: [21], 30: [31], 40: [40]}
+
+
+def test_shards_of_large_pictures_hold_fewer(tmp_path, monkeypatch):
+    """From 2**31 bytes on they could not be read again."""
+    row = (IMAGES.frames_per_attempt + 1) * 3 * SIZE**2
+    monkeypatch.setattr("graspgap.datasets.importing.BYTES", 2 * row + row // 2)
+    for number in range(16):
+        put(tmp_path / f"in/{number}.png", shade(number))
+    import_images(tmp_path / "in", tmp_path / "out", IMAGES)
+    shards = json.loads((tmp_path / "out/meta.json").read_text())["shards"]
+    assert [shard["rows"] for shard in shards] == [2, 2, 1]
+
+
+def test_other_kinds_of_pictures_are_skipped(tmp_path):
+    """Whatever their names say: Pillow would begin other programs for some."""
+    put(tmp_path / "in/1.png", shade(1))
+    (tmp_path / "in/2.png").write_bytes(cv2.imencode(".bmp", shade(2))[1].tobytes())
+    assert import_images(tmp_path / "in", tmp_path / "out", IMAGES)["notes"]["skipped"] == 1
+
+
 def test_without_folders_the_first_picture_of_all_is_before(tmp_path):
     for name, value in (("a/1", 1), ("b/1", 2), ("b/2", 3)):
         put(tmp_path / f"in/{name}.png", shade(value))

@@ -72,6 +72,19 @@ def test_a_robot_of_another_package_is_collected_from_and_evaluated(
     assert main(["check", "--world", f"robot:{settings}", *SMALL]) == 0
 
 
+def test_a_robots_half_shard_is_not_made_again(
+    tmp_path: Path, settings: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["collect", str(tmp_path / "data"), "--world", f"robot:{settings}", *SMALL, "--attempts"]
+    assert main([*words, "7"]) == main([*words, "7"]) == 0
+    held = (tmp_path / "data" / "meta.json").read_bytes()
+    assert main([*words, "12"]) == 2
+    assert "ends with a shard of 2 attempts" in capsys.readouterr().err
+    assert (tmp_path / "data" / "meta.json").read_bytes() == held
+    words[1] = str(tmp_path / "whole")
+    assert main([*words, "5"]) == main([*words, "12"]) == 0
+
+
 def test_one_process_drives_a_robot_however_many_workers_there_are(settings: Path) -> None:
     robot = WorldChoice("robot", image_size=32, settings='{"port": 1}')
     assert [processes(robot, workers) for workers in (0, 1, 8)] == [1, 1, 1]

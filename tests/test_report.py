@@ -20,7 +20,13 @@ from graspgap.config import to_json
 from graspgap.datasets.view import save_png
 from graspgap.errors import UserError
 from graspgap.evaluation import canvas, figures, report
-from graspgap.evaluation.findings import comparison_sentence, headline, ingredient_findings, ingredient_pairs
+from graspgap.evaluation.findings import (
+    comparison_sentence,
+    headline,
+    ingredient_comparisons,
+    ingredient_findings,
+    ingredient_pairs,
+)
 from graspgap.evaluation.report import (
     GridRow,
     ImageGrid,
@@ -47,6 +53,8 @@ from graspgap.evaluation.tables import (
     compare,
     comparisons_markdown,
     csv_text,
+    distinct,
+    once,
     percent,
     pool,
     results_markdown,
@@ -271,6 +279,50 @@ def test_percent(fraction: float, text: str) -> None:
 
 
 # Findings
+
+
+def test_two_arms_that_came_to_one_policy_are_one_result() -> None:
+    def tried(arm: str, won: int, ingredients: list[str], predicted: float | None = 0.5) -> EvaluationResult:
+        records = [AttemptRecord(k, k // PER_SCENE, k < won, None, 4, predicted, 0.1) for k in range(40)]
+        return EvaluationResult(arm, 0.0, 0, 0, 1000, "standin", records, ingredients)
+
+    both = [*SIM, "statistics"]
+    results = [tried("sim-only", 10, SIM), tried("adabn", 20, both), tried("dbn", 20, both)]
+    assert [cell.arm for cell in once(pool(results))] == ["sim-only", "dbn"]
+    assert [pair.first for pair in ingredient_comparisons(results)] == ["dbn"]
+    apart = [tried("a", 20, both, 0.4), *results]  # as often, but otherwise
+    assert [cell.arm for cell in once(pool(apart))] == ["sim-only", "a", "dbn"]
+    random = [tried(name, 0, [], None) for name in ("random", "scripted")]
+    assert len(once(pool(random))) == 2
+
+
+def test_a_pair_that_a_study_names_is_not_compared_twice() -> None:
+    def tried(arm: str, won: int, ingredients: list[str]) -> EvaluationResult:
+        records = [AttemptRecord(k, k // PER_SCENE, k < won, None, 4, 0.5, 0.1) for k in range(40)]
+        return EvaluationResult(arm, 0.0, 0, 0, 1000, "standin", records, ingredients)
+
+    results = [tried("sim-only", 10, SIM), tried("graspgan", 20, [*SIM, "graspgan"]), tried("dann", 9, [*SIM, "dann"])]
+    cells = {cell.arm: cell for cell in pool(results)}
+    named = [compare(cells["sim-only"], cells["graspgan"])]
+    found = distinct(ingredient_comparisons(results), [pair for pair in named if pair])
+    assert [(pair.first, pair.second) for pair in found] == [("dann", "sim-only"), ("sim-only", "graspgan")]
+
+
+def test_targets_are_shown_without_a_curve_of_labels() -> None:
+    """As in a study that has all labels, and none, but nothing between them."""
+
+    def tried(arm: str, share: float, won: int, ingredients: list[str]) -> EvaluationResult:
+        records = [AttemptRecord(k, k // PER_SCENE, k < won, None, 4, 0.5, 0.1) for k in range(100)]
+        return EvaluationResult(arm, share, round(100 * share), 0, 1000, "standin", records, ingredients)
+
+    results = [
+        tried("sim-only", 0.0, 10, SIM),
+        tried("real-only", 1.0, 60, []),
+        tried("graspgan", 0.0, 58, [*SIM, "graspgan"]),
+    ]
+    page = render(ReportInput(title="targets", results=results))
+    assert "90% of the gap" in page
+    assert 'href="#labels"' in page
 
 
 def test_pairs_differ_in_one_ingredient_or_start_from_a_baseline() -> None:

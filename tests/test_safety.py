@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +18,7 @@ from graspgap.contract import MAX_SERVO_STEPS, Workspace, apply_command
 from graspgap.errors import UserError
 from graspgap.grasping.attempt import run_attempt
 from graspgap.grasping.policies import RandomPolicy
+from graspgap.worlds import lock
 from graspgap.worlds.check import check_world
 from graspgap.worlds.limits import SafetyConfig, read_safety
 from graspgap.worlds.safety import SafeWorld
@@ -245,9 +248,42 @@ def test_a_simulated_world_keeps_its_state(config: SafetyConfig) -> None:
     check_world(world, 0)
 
 
+def test_a_stop_file_at_home_stops(robot: PaperRobot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    world = begun(robot, SafetyConfig(stop_file="~/halt"))
+    (tmp_path / "halt").touch()
+    with pytest.raises(UserError, match="stopped by"):
+        world.move(DOWN)
+    assert not robot.arrived
+
+
+def test_a_robot_that_another_process_drives_is_left_alone(robot: PaperRobot, config: SafetyConfig) -> None:
+    def taken() -> None:
+        raise UserError("another process drives it")
+
+    with pytest.raises(UserError, match="another process"):
+        SafeWorld(robot, config, claim=taken).reset(0)
+    assert not robot.limits
+    robot.paper.reset(0)
+    SafeWorld(robot, replace(config, dry_run=True), lambda _: None, taken).reset(0)  # nothing moves
+
+
+def test_one_process_drives_a_robot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "FOLDER", tmp_path)
+    lock.drive("arm", "{}")
+    lock.drive("arm", "{}")  # this very process
+    lock.drive("arm", '{"port": 2}')  # another robot
+    words = "from pathlib import Path\nfrom graspgap.worlds import lock\n"
+    words += f"lock.FOLDER = Path({str(tmp_path)!r})\nlock.drive('arm', '{{}}')"
+    other = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=False)
+    assert "another process drives world 'arm'" in other.stderr
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
+        ({"stop_file": ""}, "stop_file is empty"),
+        ({"low": [10**20, 0, 0]}, "low is"),
         ({"sped": 1}, "no field 'sped'"),
         ({"speed": -1.0}, "speed is -1.0"),
         ({"force": float("nan")}, "force is nan"),

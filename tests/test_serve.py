@@ -217,6 +217,21 @@ def test_a_client_gives_up_a_late_answer() -> None:
         assert same(client.infer(observation(1)), tiny_policy().answer(asked(observation(1))))
 
 
+def test_a_client_that_was_interrupted_takes_no_answer_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = Blocked()
+    with served(policy) as (address, _), PolicyClient(f"ws://{address}", timeout=20) as client:
+        connection = client._connected()
+
+        def interrupted(timeout: float) -> bytes:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(connection, "recv", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            client.infer(observation(0))
+        policy.go.set()
+        assert same(client.infer(observation(1)), tiny_policy().answer(asked(observation(1))))
+
+
 def test_a_client_tells_a_refusal_from_a_lost_connection(address: str) -> None:
     with PolicyClient(f"ws://{address}") as client:
         with pytest.raises(ServerError, match="no pose"):

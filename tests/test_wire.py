@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import struct
 
 import numpy as np
@@ -116,6 +117,27 @@ def test_messages_that_are_none_are_refused_in_one_line(message: bytes) -> None:
         unpack(message)
     assert 0 < len(str(refusal.value)) < 200
     assert "\n" not in str(refusal.value)
+
+
+def test_lists_that_numpy_would_pad_to_gigabytes_are_refused() -> None:
+    long = "x" * 1_000_000
+    fields = {"image_before": [[[0, 0, 0]] * 4] * 4, "image_now": [[[0, 0, 0]] * 4] * 4, "pose": [0.5, 0, 0.1, 0]}
+    assert from_json(json.dumps(fields).encode(), 4, 4).observation.image_now.shape == (4, 4, 3)
+    for key, value in (
+        ("image_now", [long, *[""] * 2000]),
+        ("image_now", [[[0, 0, long]] * 4] * 4),
+        ("image_now", [[[0, 0, True]] * 4] * 4),
+        ("image_now", [[[0, 0, 256]] * 4] * 4),
+        ("image_now", [[[0, 0]] * 4] * 4),
+        ("pose", [long, *[""] * 2000]),
+        ("pose", [0.5, 0, 0.1, "0"]),
+        ("pose", [0.5, 0, 0.1]),
+    ):
+        with pytest.raises(UserError, match=f"{key} is no"):
+            from_json(json.dumps(fields | {key: value}).encode(), 4, 4)
+    pictures = dict.fromkeys(("image_before", "image_now"), np.zeros((4, 4, 3), np.uint8))
+    with pytest.raises(UserError, match="pose is no"):
+        from_wire(pack(pictures | {"pose": [long, *[""] * 2000]}), 4, 4)
 
 
 changed = st.builds(lambda i, new: ARRAY[:i] + new + ARRAY[i + 1 :], st.integers(0, 50), st.binary(max_size=2))

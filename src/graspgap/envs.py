@@ -14,7 +14,15 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from graspgap.contract import COMMAND_SIZE, MAX_SERVO_STEPS, Image, Observation, SemanticClass, checked_command
+from graspgap.contract import (
+    COMMAND_SIZE,
+    MAX_SERVO_STEPS,
+    NULL_COMMAND,
+    Image,
+    Observation,
+    SemanticClass,
+    checked_command,
+)
 from graspgap.errors import UserError
 from graspgap.objects.model import Split
 from graspgap.worlds.catalog import WorldChoice, make_world
@@ -73,6 +81,7 @@ class BinGraspEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         reach = np.array([*(high - low), 1, 1, 1], dtype=np.float32)
         self.action_space = spaces.Box(-reach, reach, dtype=np.float32)
         self._seen: Observation | None = None
+        self._step, self._over = 0, True
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -82,6 +91,7 @@ class BinGraspEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         scene = (options or {}).get("scene")
         self._seen = self.world.reset(int(self.np_random.integers(2**31)), scene)
         self._step = 0
+        self._over = False
         return _as_dict(self._seen), {"objects": self.world.record()["objects"]}
 
     def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
@@ -90,13 +100,18 @@ class BinGraspEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         Raises:
             UserError: if the action is not float[6] or not finite, or the episode is over; nothing has moved then.
         """
-        self._step += 1
+        if self._over:
+            raise UserError("the episode is over, or none has begun: call reset; the robot was not moved")
         if len(action) != COMMAND_SIZE + 1 or not np.isfinite(action).all():
             raise UserError(f"action {np.asarray(action).tolist()} is no 6 finite numbers: the robot was not moved")
-        if action[-1] <= 0 and self._step < self.steps:
-            self.world.move(checked_command(action[:-1]))
+        closes = action[-1] > 0 or self._step + 1 >= self.steps
+        command = NULL_COMMAND if closes else checked_command(action[:-1])
+        self._step += 1
+        if not closes:
+            self.world.move(command)
             self._seen = self.world.observe()
             return _as_dict(self._seen), 0.0, False, False, {}
+        self._over = True
         outcome = self.world.grasp()
         self._seen = self.world.observe()
         info = {"is_success": outcome.success, "outcome": dict(outcome.details)}

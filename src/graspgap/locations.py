@@ -29,7 +29,7 @@ def location(text: str | Location) -> Location:
     try:
         path = UPath(text)
         _ = path.fs  # imports what opens it
-    except (ImportError, ValueError) as error:
+    except (ImportError, TypeError, ValueError) as error:
         raise UserError(f"{text} can't be opened ({error}): install what it needs, or give a folder") from None
     return path
 

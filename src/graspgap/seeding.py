@@ -6,6 +6,9 @@ import zlib
 
 import numpy as np
 
+SEEDS = 2**31
+"""Seeds of attempts, and attempts and scenes, are below this: several of them fit into a number of 64 bits."""
+
 
 def generator(seed: int, *keys: int | str) -> np.random.Generator:
     """Generator for (seed, keys): equal arguments give equal draws, different ones independent streams."""

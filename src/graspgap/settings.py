@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -36,12 +37,13 @@ class Bounds:
         return low and high and (isinstance(value, int) or math.isfinite(value))
 
     def __str__(self) -> str:
-        low = f"more than {self.low:g}" if self.above else f"{self.low:g} or more"
+        least, most = (str(end) if isinstance(end, int) else f"{end:g}" for end in (self.low, self.high))
+        low = f"more than {least}" if self.above else f"{least} or more"
         if math.isinf(self.high):
             return low
         if self.below:
-            return f"{low}, and less than {self.high:g}"
-        return f"{low}, and at most {self.high:g}" if self.above else f"{self.low:g} to {self.high:g}"
+            return f"{low}, and less than {most}"
+        return f"{low}, and at most {most}" if self.above else f"{least} to {most}"
 
 
 def in_range(option: str, value: float, bounds: Bounds) -> None:
@@ -66,7 +68,7 @@ def read_toml(path: Path, option: str, expected: str = "a TOML file") -> dict[st
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"can't read {option} {path} ({error.strerror}): give {expected}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid TOML ({error}): correct it") from None
 
 
@@ -185,7 +187,7 @@ def _fits(value: Any, hint: Any) -> bool:
     if hint is Any:
         return True
     if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
+        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
     return type(value) is hint
 
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from tyro.conf import FlagCreatePairsOff, Positional
 
-from graspgap.cli.checks import at_least
 from graspgap.cli.place import Place
 from graspgap.collection.collect import CollectSettings, collect
 from graspgap.collection.policies import PolicyChoice
 from graspgap.errors import UserError
 from graspgap.runs import CONFIG
+from graspgap.seeding import SEEDS
+from graspgap.settings import Bounds, in_range
 from graspgap.worlds.camera_file import read_camera
 from graspgap.worlds.catalog import WorldChoice, cached_world, is_robot
 from graspgap.worlds.installed import named
@@ -72,7 +73,7 @@ class Config:
 
 def run(config: Config) -> None:
     """Collect, and say how it went."""
-    at_least("--seed", config.seed, 0)
+    in_range("--seed", config.seed, Bounds(0, SEEDS, below=True))
     if config.resume and not (config.out / CONFIG).exists():
         raise UserError(f"{config.out} holds nothing to resume: correct the folder, or begin it without --resume")
     camera = None if config.camera is None else read_camera(config.camera)

@@ -9,11 +9,11 @@ from tyro.conf import Positional
 
 from graspgap.cli.checks import at_least
 from graspgap.collection.policies import PolicyChoice
-from graspgap.errors import UserError
 from graspgap.evaluation.filming import film_evaluation
-from graspgap.evaluation.results import SEEDS
 from graspgap.evaluation.trials import Arm, TrialSettings, evaluate
 from graspgap.objects.model import Split
+from graspgap.seeding import SEEDS
+from graspgap.settings import Bounds, in_range
 from graspgap.worlds.camera_file import read_camera
 from graspgap.worlds.catalog import WorldChoice, is_robot
 from graspgap.worlds.installed import named
@@ -63,9 +63,7 @@ class Config:
 
 def run(config: Config) -> None:
     """Evaluate, and print the rate with its interval."""
-    at_least("--seed", config.seed, 0)
-    if config.seed >= SEEDS:
-        raise UserError(f"--seed {config.seed} is too large: give one below {SEEDS}")
+    in_range("--seed", config.seed, Bounds(0, SEEDS, below=True))
     at_least("--films", config.films, 0)
     name, tables = named(config.world, config.world_config)
     world = WorldChoice(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import _thread
 import importlib
 import os
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,6 +53,8 @@ COMMANDS = {
     "doctor": "Tell what this machine can do, what is missing, and the fix.",
 }
 """Command and what it does; the module of a command is loaded when it runs, so that the command line starts fast."""
+GRACE = 5.0
+"""How long a stage may take to end by itself when the command that started it is gone [s]."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,6 +86,8 @@ def _end_with_parent() -> None:
     """A stage of a study ends when the study does, however that ended: its standard input closes then."""
     while os.read(0, 1):  # not sys.stdin, whose lock this thread would hold when Python shuts down
         pass
+    _thread.interrupt_main()  # as Ctrl-C: a robot is stopped
+    time.sleep(GRACE)
     os._exit(1)
 
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from jaxtyping import UInt8
 from tyro.conf import Positional
 
 from graspgap import processes
@@ -16,7 +18,7 @@ from graspgap.cli.checks import at_least, check_numbers, one_camera
 from graspgap.cli.hidden import hide
 from graspgap.cli.place import Place
 from graspgap.contract import Camera
-from graspgap.datasets import Dataset, LabelledView, open_dataset
+from graspgap.datasets import Dataset, LabelledView, SimulatedView, open_dataset
 from graspgap.deployment.calibration import CALIBRATION
 from graspgap.deployment.front_end import FrontEnd
 from graspgap.deployment.predictor import POLICY, load_predictor, recorded_policy
@@ -146,24 +148,24 @@ def _train(config: Config, device: torch.device, precision: str, trackers: tuple
     }
     facts: dict[str, Any] = {"policy": policy_facts(training)}
     facts["adapter"] = str(config.adapter) if config.adapter else None
-    trained, measured = (config.out / POLICY).exists(), [config.out / FIGURES, config.out / CALIBRATION]
+    trained = (config.out / POLICY).exists()
+    finished = trained and all(path.exists() for path in (config.out / FIGURES, config.out / CALIBRATION))
     method = None
-    if config.adapter and not trained:
+    if config.adapter and not finished and not (trained and "front_end" in recorded_policy(config.out)):
         method = load_adapter(config.adapter, device, config.image_size)
     facts["policy"] |= _front_end_facts(config, method)
     with processes.main_first():
         begin_run(config.out, "policy", training, inputs | facts)
-    if trained and all(path.exists() for path in measured):
+    if finished:
         print(f"{config.out}: already trained")
         return
-    if config.adapter and method and views.sim:
-        name = f"{views.sim.provenance()['meta_sha256'][:12]}-{len(views.sim)}-{config.seed}"
-        kept = config.out if config.adapter.parent == MODELS else config.adapter  # nothing is written to the zoo
-        with processes.main_first():
-            views = replace(views, adapted=adapted_view(kept, method, views.sim, name, device))
+    if method and views.sim and not trained:
+        views = replace(views, adapted=_adapted(config, method, views.sim, device))
     held_out: dict[str, LabelledView] = {}
     if sim_held:
-        held_out["sim"] = sim_held.simulated(extras=False)
+        view = sim_held.simulated(extras=False)
+        adapts = method and not method.front_end  # a front end shows both domains, below
+        held_out["sim"] = replace(view, shown=_adapted(config, method, view, device)) if adapts and method else view
     if real_held and config.real_labels:
         held_out["real"] = real_held.labelled(config.real_labels, config.seed)
     domain = policy_domain(training)
@@ -188,6 +190,17 @@ def _train(config: Config, device: torch.device, precision: str, trackers: tuple
         return
     metrics = save_held_out_metrics(config.out, net, held_out, device, domain)
     print(f"{config.out}: trained; held-out AUC " + ", ".join(f"{k} {v['auc']}" for k, v in metrics.items()))
+
+
+def _adapted(
+    config: Config, method: PixelMethod, view: SimulatedView, device: torch.device
+) -> UInt8[np.ndarray, "f 6 h w"]:
+    """Simulated pairs as the adapter makes them, from where they are kept."""
+    assert config.adapter is not None
+    name = f"{view.provenance()['meta_sha256'][:12]}-{len(view)}-{config.seed}"
+    kept = config.out if config.adapter.parent == MODELS else config.adapter  # nothing is written to the zoo
+    with processes.main_first():
+        return adapted_view(kept, method, view, name, device)
 
 
 def _camera(config: Config, sim: Dataset | None, real: Dataset | None) -> Camera | None:

@@ -17,7 +17,7 @@ from graspgap.locations import Location, is_private
 from graspgap.parallel import BACKENDS, choose_workers, run_pieces
 from graspgap.runs import begin_run
 from graspgap.settings import entry
-from graspgap.worlds.catalog import WorldChoice, cached_world, processes
+from graspgap.worlds.catalog import WorldChoice, cached_world, is_robot, processes
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ def collect(
     `parallel` is one of `graspgap.parallel.BACKENDS`.
 
     Raises:
-        UserError: if a setting is refused, or `out` holds something else.
+        UserError: if a setting is refused, `out` holds something else, or more attempts would make a robot's last ones
+            again.
     """
     if attempts < 1:
         raise UserError(f"--attempts {attempts} asks for nothing: give at least 1")
@@ -76,6 +77,12 @@ def collect(
     held = entry(read_json(meta, "a dataset"), "attempts", int, meta, fix) if meta.exists() else 0
     if held > attempts:
         raise UserError(f"{out} holds {held} attempts, --attempts {attempts} would lose some: give {held} or more")
+    half = held % settings.attempts_per_shard
+    if half and held < attempts and is_robot(settings.world):
+        raise UserError(
+            f"{out} ends with a shard of {half} attempts, which would be made again, and no robot can: collect the "
+            "others to another folder, and join both by 'graspgap dataset merge'"
+        )
     facts = to_json(settings)
     plan = _Plan(out, attempts, settings, config_hash(facts | {"policy_identity": policy.identity}))
     missing, succeeded = [], 0

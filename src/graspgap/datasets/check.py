@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow.compute as pc
 
+from graspgap.config import from_json
 from graspgap.contract import Camera, Workspace
 from graspgap.datasets import shards
 from graspgap.datasets.schema import FORMAT, FORMAT_VERSION, arrow_schema, groups_of
@@ -19,6 +20,7 @@ from graspgap.locations import Location
 from graspgap.progress import progress
 from graspgap.settings import check_table
 
+T = TypeVar("T")
 LARGEST = 8192
 """Pixels of a side of a picture, at most: memory for them is taken before they are read."""
 
@@ -89,6 +91,12 @@ class _Origin:
 
     path: str
     config: dict[str, Any]
+
+
+def fields_of(kind: type[T], facts: dict[str, Any]) -> T:
+    """The dataclass `kind` of what meta.json says of it; what later versions may have added is left out."""
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    return from_json(kind, {name: value for name, value in facts.items() if name in known})
 
 
 def _check_meta(meta: dict[str, Any]) -> None:

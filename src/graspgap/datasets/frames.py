@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 def natural(path: Path) -> list[list[str | int]]:
     """Sort key by which frame_2 comes before frame_10."""
-    return [[int(word) if word.isdigit() else word for word in re.split(r"(\d+)", part)] for part in path.parts]
+    return [[int(word) if word.isdecimal() else word for word in re.split(r"(\d+)", part)] for part in path.parts]
 
 
 def chunks(items: Iterator[T], length: int, otherwise: T) -> Iterator[list[T]]:

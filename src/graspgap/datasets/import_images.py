@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +48,14 @@ class _Pictures:
     def __init__(self, source: Path, config: ImportImagesConfig) -> None:
         if not source.is_dir():
             raise UserError(f"{source} is no folder: expected one with {', '.join(ENDINGS)} pictures")
-        files = sorted((path for path in source.rglob("*") if path.suffix.lower() in ENDINGS), key=natural)
+        found = (path for path in source.rglob("*") if path.suffix.lower() in ENDINGS)
+        files = sorted(found, key=lambda path: (natural(path), str(path)))
         if not files:
             raise UserError(f"{source} has no pictures: expected {', '.join(ENDINGS)} files in it or below it")
-        groups = groupby(files, key=lambda path: path.parent if config.by_folder else source)
-        self.source, self.config = source, config
-        self.groups = [(folder, list(group)) for folder, group in groups]
+        groups: dict[Path, list[Path]] = {}  # of a folder with sub-folders: their files lie among its own
+        for path in files:
+            groups.setdefault(path.parent if config.by_folder else source, []).append(path)
+        self.source, self.config, self.groups = source, config, list(groups.items())
         self.units = [Unit(str(folder.relative_to(source)), len(group)) for folder, group in self.groups]
         self.nothing = (
             f"{source} has {len(files)} pictures, and none of them can be read: expected whole PNG or JPEG files"

@@ -121,6 +121,8 @@ def _attempts(
 
 def _poses(episode: Fields, mapping: RldsMapping, path: Path) -> Float32[np.ndarray, "steps 4"]:
     steps = len(episode[mapping.images[0]])
+    if not steps:
+        return np.zeros((0, 4), dtype=np.float32)
     values = np.asarray(episode[mapping.pose or ""])
     if values.dtype != np.float32 or len(values) % steps or len(values) // steps <= max(mapping.pose_index):
         raise UserError(

@@ -24,6 +24,10 @@ from graspgap.progress import progress
 from graspgap.runs import begin_run
 from graspgap.settings import check_table
 
+ROWS = 256
+"""Of a shard."""
+BYTES = 1_000_000_000
+"""Of a shard's pictures, unpacked: from 2**31 on, Arrow can't read a column of lists."""
 REPORT = "import.json"
 NAMES = 1000
 """At most so many names of what was skipped are kept for each reason; all are counted."""
@@ -128,16 +132,19 @@ class Report:
 
 
 def run_import(
-    out: Path, source: Path, recording: Recording, config: Any, image_size: int, per_shard: int = 256
+    out: Path, source: Path, recording: Recording, config: Any, image_size: int, per_shard: int = 0
 ) -> dict[str, Any]:
     """Write a recording as the dataset `out`; returns its meta. Resumes.
 
-    `config` is the mapping, a dataclass. What was taken, what was skipped and why is in OUT/import.json.
+    `config` is the mapping, a dataclass with `frames_per_attempt`. `per_shard`: rows of a shard; 0: `ROWS`, or as many
+    as have no more than `BYTES` of pictures. What was taken, what was skipped and why is in OUT/import.json.
 
     Raises:
         UserError: if `out` holds something else, the source has changed since an import of it was killed, a unit is
             damaged, or no row comes of the source.
     """
+    row = (config.frames_per_attempt + 1) * 3 * image_size**2
+    per_shard = per_shard or max(1, min(ROWS, BYTES // row))
     begin_run(out, "dataset", config, {"source": str(source)})
     settings = config_hash(to_json(config))
     report = _report(out, source, recording, settings, per_shard)

@@ -49,7 +49,7 @@ def decode_whole_picture(data: bytes) -> Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", PIL.Image.DecompressionBombWarning)
-            with PIL.Image.open(io.BytesIO(data)) as picture:
+            with PIL.Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as picture:
                 picture.load()
     except (OSError, SyntaxError, ValueError, *bombs) as error:
         raise UserError(f"{len(data)} bytes are not a whole picture ({error})") from None

@@ -15,10 +15,9 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Int64
 
-from graspgap.config import from_json
 from graspgap.contract import Camera
 from graspgap.datasets import mapped, shards
-from graspgap.datasets.check import check_shards, read_meta
+from graspgap.datasets.check import check_shards, fields_of, read_meta
 from graspgap.datasets.schema import groups_of
 from graspgap.datasets.views import LabelledView, SimulatedView, UnlabelledView
 from graspgap.errors import UserError
@@ -71,7 +70,7 @@ class Dataset:
     def camera(self) -> Camera | None:
         """Nominal camera of the world; None: nobody has said where the pictures were taken from."""
         found = self.meta["camera"]
-        return None if found is None else from_json(Camera, found)
+        return None if found is None else fields_of(Camera, found)
 
     @property
     def scenes(self) -> Int64[np.ndarray, "m"]:

@@ -11,10 +11,9 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Int64
 
-from graspgap.config import from_json
 from graspgap.contract import Camera, Workspace
 from graspgap.datasets import shards
-from graspgap.datasets.check import read_meta
+from graspgap.datasets.check import fields_of, read_meta
 from graspgap.datasets.reader import Dataset, open_dataset
 from graspgap.datasets.schema import OPTIONAL_COLUMNS, arrow_schema, groups_of
 from graspgap.datasets.writer import ImportedSpec, config_hash, finish, shard_done, shard_path, write_table
@@ -159,8 +158,8 @@ def _spec(meta: dict[str, Any]) -> ImportedSpec:
     return ImportedSpec(
         meta["world"],
         meta["image_size"],
-        None if camera is None else from_json(Camera, camera),
-        None if workspace is None else from_json(Workspace, workspace),
+        None if camera is None else fields_of(Camera, camera),
+        None if workspace is None else fields_of(Workspace, workspace),
         meta["is_reality"],
     )
 

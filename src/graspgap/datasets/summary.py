@@ -66,7 +66,7 @@ def as_table(facts: dict[str, Any]) -> Table:
         row(NAMES.get(what, what), "yes" if facts[f"has_{what}"] else "no")
     row("camera", ", ".join(f"{key} {_plain(value)}" for key, value in camera.items()) if camera else "unknown")
     for policy in facts["policies"]:
-        share = f"{policy['attempts'] / facts['attempts']:.1%} of the attempts"
+        share = f"{policy['attempts'] / max(facts['attempts'], 1):.1%} of the attempts"
         row(f"policy {policy['policy']}", f"{share}, successes {_share(policy['successes'], policy['attempts'])}")
     for origin in facts["made_from"]:
         name = "settings" if origin["path"] == facts["path"] else f"from {origin['path']}"
@@ -77,7 +77,7 @@ def as_table(facts: dict[str, Any]) -> Table:
 
 
 def _share(successes: int | None, attempts: int) -> str:
-    return "unknown" if successes is None else f"{successes} of {attempts} ({successes / attempts:.1%})"
+    return "unknown" if successes is None else f"{successes} of {attempts} ({successes / max(attempts, 1):.1%})"
 
 
 def _origins(path: str, config: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -9,7 +9,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -32,9 +32,12 @@ from graspgap.datasets.pictures import square
 from graspgap.deployment.success import SuccessConfig, judge
 from graspgap.errors import UserError
 from graspgap.seeding import generator
+from graspgap.settings import Bounds, in_range
 from graspgap.worlds.mover import LIFT
 from graspgap.worlds.tabletop import START_Z
 
+LEAST_RATE = 5.0
+"""Set-points per second: at the fastest speed of `[safety]` they are then 5 cm apart."""
 METRES_PER_RADIAN = 0.12
 """A turn counts as so long a way: the gripper's fingertips are not its axis."""
 
@@ -80,7 +83,8 @@ class ArmConfig:
     """How an arm acts. Lengths in metres."""
 
     aside: tuple[float, float, float, float]
-    """A gripper pose (x, y, z, yaw [rad]) out of the camera's view, with a free way to it from above the bin."""
+    """A gripper pose (x, y, z, yaw [rad]) out of the camera's view, with a free way to it from above the bin. It is the
+    one place outside the workspace, and outside the box of `[safety]`, where the arm goes."""
     opening: float
     """Between the open fingers."""
     workspace: Workspace = field(default_factory=Workspace)
@@ -96,6 +100,21 @@ class ArmConfig:
     """Left column, upper row and side [pixels] of the square of the pictures that is used, as `collect --camera` names
     it; None: the largest in the middle."""
     success: SuccessConfig = field(default_factory=SuccessConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse what would move the arm in leaps.
+
+        Raises:
+            UserError: names the value and its bounds.
+        """
+        for name, value, bounds in (
+            ("opening", self.opening, Bounds(0, 1, above=True)),
+            ("rate", self.rate, Bounds(LEAST_RATE, 1000)),
+            ("settle_seconds", self.settle_seconds, Bounds(0)),
+            ("close_seconds", self.close_seconds, Bounds(0)),
+            ("most_yaw", self.most_yaw, Bounds(math.pi / 2)),
+        ):
+            in_range(f"[arm] {name}", value, bounds)
 
 
 class ArmWorld:
@@ -115,6 +134,8 @@ class ArmWorld:
             name, image_size, config.workspace, camera, has_masks=False, has_state=False, is_reality=True
         )
         self._stopped = threading.Event()
+        self._acting = 0
+        """The thread whose call may send: one that was given up on and goes on later may not."""
         self._sending = threading.Lock()  # no set-point after the one that stops it
         self._connected = False
         self._before: Image | None = None
@@ -129,6 +150,10 @@ class ArmWorld:
             )
         self._speed = speed
 
+    def confine(self, box: Workspace) -> None:
+        """Act inside this box from now on: starts, lifts and drops lie in it too."""
+        self.spec = replace(self.spec, workspace=box)
+
     def stop(self) -> None:
         """Stay where the arm is."""
         self._stopped.set()
@@ -141,6 +166,7 @@ class ArmWorld:
 
     def reset(self, seed: int, scene_seed: int | None = None) -> Observation:
         """Bring the arm aside, take a picture, and go to a start that `seed` draws. What lies in the bin lies there."""
+        self._begin()
         self._stopped.clear()
         rng = generator(seed, "arm")
         self._fingers(self.config.opening)
@@ -160,13 +186,16 @@ class ArmWorld:
         return Observation(now if self._before is None else self._before, now, _wrapped(seen.pose))
 
     def move(self, command: np.ndarray) -> None:
+        self._begin()
         self._go(self.spec.workspace.clip(apply_command(self._look().pose, checked_command(command))))
 
     def grasp(self) -> GraspOutcome:
         """Close, lift, judge as `ArmConfig.success` says, and let go over the bin."""
+        self._begin()
         self._fingers(0.0)
         pose = self._look().pose
-        self._go(pose + np.array([0, 0, LIFT, 0], dtype=np.float32))
+        top = max(float(pose[2]), min(float(pose[2]) + LIFT, self.spec.workspace.high[2]))
+        self._go(np.array([*pose[:2], top, pose[3]], dtype=np.float32))
         opening = self._look().opening
         drop_test = self.config.success.way != "opening"
         without = self._shown_aside() if drop_test else None
@@ -183,6 +212,9 @@ class ArmWorld:
         if self._connected:
             self.arm.close()
             self._connected = False
+
+    def _begin(self) -> None:
+        self._acting = threading.get_ident()
 
     def _look(self) -> Look:
         if not self._connected:
@@ -238,7 +270,7 @@ class ArmWorld:
 
     def _send(self, pose: Pose) -> None:
         with self._sending:
-            if self._stopped.is_set():
+            if self._stopped.is_set() or self._acting != threading.get_ident():
                 raise UserError(f"world '{self.spec.name}' was stopped: reset it")
             self.arm.send(pose, self._opening)
 

@@ -74,6 +74,9 @@ class PolicyClient:
         except ConnectionClosed as error:
             self.close()
             raise ConnectionError(f"{self.uri} has closed the connection ({error})") from None
+        except BaseException:  # as Ctrl-C: the answer that is still to come mustn't be taken for the next request's
+            self.close()
+            raise
         if isinstance(answer, str):
             raise ServerError(answer)
         return dict(unpack(answer))

@@ -19,6 +19,7 @@ from graspgap.config import from_json
 from graspgap.contract import Pose
 from graspgap.deployment.arm_world import ArmConfig, ArmWorld, Look
 from graspgap.errors import UserError
+from graspgap.settings import check_table
 from graspgap.worlds.catalog import WorldChoice
 
 
@@ -137,8 +138,12 @@ def make(choice: WorldChoice, tables: dict[str, Any]) -> ArmWorld:
             "world 'lerobot' needs LeRobot, which is not installed: install it beside graspgap, or write an Arm"
         )
     own = dict(tables)
-    arm_config = from_json(ArmConfig, own.pop("arm", {}))
-    config = from_json(LeRobotConfig, own)
+    arm_table = own.pop("arm", {})
+    if not isinstance(arm_table, dict):
+        raise UserError(f"'arm' in --world-config is {arm_table!r}, expected a table: write [arm]")
+    check_table(ArmConfig, arm_table, "[arm] in --world-config")
+    check_table(LeRobotConfig, own, "--world-config")
+    arm_config, config = from_json(ArmConfig, arm_table), from_json(LeRobotConfig, own)
     if config.gripper_open == config.gripper_closed:
         raise UserError(f"gripper_open and gripper_closed are both {config.gripper_open}: give the gripper's two ends")
     if bool(config.pose) == bool(config.kinematics) or len(config.pose) not in (0, 4):

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
 
 from graspgap.contract import Image, Observation, Pose
 from graspgap.datasets.pictures import decode_picture
@@ -58,7 +57,7 @@ def from_json(data: bytes, image_size: int, steps: int) -> Request:
             if isinstance(fields.get(key), str):
                 fields[key] = _png(fields[key], key, image_size)
             elif isinstance(fields.get(key), list):
-                fields[key] = _nested(fields[key], key)
+                fields[key] = _nested(fields[key], key, image_size)
     return _request(fields, image_size, steps)
 
 
@@ -88,12 +87,12 @@ def _picture(value: Any, key: str, size: int) -> Image:
 
 
 def _pose(value: Any) -> Pose:
-    try:
-        pose = np.asarray(value)
-        if pose.shape != (4,) or pose.dtype.kind not in "iuf":
-            raise ValueError
-    except ValueError:
-        raise UserError("pose is no list of 4 numbers: x, y, z [m], yaw [rad]") from None
+    if isinstance(value, list):  # before NumPy pads texts, or lists of unequal length, to something huge
+        fine = len(value) == 4 and all(type(each) in (int, float) for each in value)
+        value = np.array([float(each) for each in value]) if fine else None
+    if not isinstance(value, np.ndarray) or value.shape != (4,) or value.dtype.kind not in "iuf":
+        raise UserError("pose is no list of 4 numbers: x, y, z [m], yaw [rad]")
+    pose = value
     with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite, and is refused
         pose = pose.astype(np.float32)
     if not np.isfinite(pose).all():
@@ -112,12 +111,13 @@ def _png(text: str, key: str, size: int) -> Image:
     return decode_picture(data)
 
 
-def _nested(value: list[Any], key: str) -> UInt8[np.ndarray, "..."]:
-    """Whole numbers as an array of any shape."""
-    try:
-        numbers = np.array(value)
-    except (ValueError, OverflowError):
-        numbers = np.array(None)
-    if numbers.dtype.kind not in "iu" or (numbers.size and not 0 <= numbers.min() <= numbers.max() <= 255):
-        raise UserError(f"{key} is no nested list of whole numbers from 0 to 255")
-    return numbers.astype(np.uint8)
+def _nested(value: list[Any], key: str, size: int) -> Image:
+    """A picture of whole numbers, each looked at before NumPy sees it, for the same reason as a pose's."""
+
+    def are_lists(items: list[Any], length: int) -> bool:
+        return all(isinstance(item, list) and len(item) == length for item in items)
+
+    fine = are_lists([value], size) and are_lists(value, size) and all(are_lists(row, 3) for row in value)
+    if not fine or not all(type(n) is int and 0 <= n <= 255 for row in value for pixel in row for n in pixel):
+        raise UserError(f"{key} is no nested list [{size}, {size}, 3] of whole numbers from 0 to 255")
+    return np.array(value, dtype=np.uint8)

@@ -35,6 +35,14 @@ class ServedConfig:
     """Nominal camera of the cell; None: that of the policy's training."""
 
     def __post_init__(self) -> None:
+        box = self.workspace
+        ordered = all(low < high for low, high in zip(box.low, box.high, strict=True))
+        ordered = ordered and box.low[2] <= box.grasp_z[0] <= box.grasp_z[1] <= box.high[2]
+        if not ordered or not np.isfinite([*box.low, *box.high]).all():
+            raise UserError(
+                f"--workspace.low {box.low} and --workspace.high {box.high} are no box with --workspace.grasp-z "
+                f"{box.grasp_z} inside: give metres, the smaller ones first"
+            )
         if not 2 <= self.steps_per_attempt <= MAX_SERVO_STEPS:
             raise UserError(
                 f"--steps-per-attempt {self.steps_per_attempt} is out of range: give 2 to {MAX_SERVO_STEPS}"

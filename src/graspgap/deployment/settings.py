@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graspgap.errors import UserError
+from graspgap.settings import Bounds, in_range
 
 LOCAL = ("127.0.0.1", "::1", "localhost")
 SHORTEST_KEY = 16
@@ -45,8 +46,7 @@ class ServerConfig:
 
     def __post_init__(self) -> None:
         for name, value in (("port", self.port), ("ping-interval", self.ping_interval)):
-            if value < 0:
-                raise UserError(f"--{name} {value:g} is negative: give 0 or more")
+            in_range(f"--{name}", value, Bounds(0))
         positive = {
             "stale-ms": self.stale_ms,
             "rate": self.rate,
@@ -57,8 +57,7 @@ class ServerConfig:
             "grace": self.grace,
         }
         for name, value in positive.items():
-            if not value > 0:
-                raise UserError(f"--{name} {value:g} is too small: give more than 0")
+            in_range(f"--{name}", value, Bounds(0, above=True))
         if (self.cert is None) != (self.key is None):
             raise UserError("TLS needs both --cert FILE and --key FILE")
         if self.host not in LOCAL and self.api_key_file is None:

@@ -41,6 +41,8 @@ def calibrate(
     calibrated = special.expit(scale * score[order] + shift)
     rates = np.cumsum(success[order]) / np.arange(1, len(order) + 1)
     below = []
-    for count in sorted({len(order) * k // points for k in range(1, points)} - {0}):
-        below.append((float(calibrated[count]), float(rates[count - 1]), count / len(order)))
+    for threshold in np.unique(calibrated[[len(order) * k // points for k in range(1, points)]]):
+        count = int(np.searchsorted(calibrated, threshold))  # of equal predictions none is below
+        if count:
+            below.append((float(threshold), float(rates[count - 1]), count / len(order)))
     return Calibration(source, len(success), scale, shift, tuple(below))

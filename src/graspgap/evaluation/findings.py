@@ -16,6 +16,7 @@ from graspgap.evaluation.tables import (
     compare,
     in_points,
     leader,
+    once,
     p_text,
     percent,
     pool,
@@ -133,14 +134,14 @@ def joined(ingredients: Sequence[str]) -> str:
 
 def ingredient_comparisons(results: Sequence[EvaluationResult]) -> list[Comparison]:
     """Comparison of every pair of arms that differ in one ingredient and share attempts."""
-    found = [compare(with_it, without) for _, with_it, without in ingredient_pairs(pool(results))]
+    found = [compare(with_it, without) for _, with_it, without in ingredient_pairs(once(pool(results)))]
     return [item for item in found if item is not None]
 
 
 def ingredient_findings(results: Sequence[EvaluationResult]) -> list[str]:
     """One sentence for each pair of arms that differ in one ingredient, then one on what to make of their number."""
     sentences, compared = [], 0
-    for ingredient, with_it, without in ingredient_pairs(pool(results)):
+    for ingredient, with_it, without in ingredient_pairs(once(pool(results))):
         comparison = compare(with_it, without)
         if comparison is None:
             sentences.append(f"{ingredient}: {with_it.name} and {without.name} share no attempts, so nothing is said.")

@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 
 from graspgap.evaluation.canvas import FAINT, FONT, INK, WIDTH, only_axes, png_bytes, wrapped
 from graspgap.evaluation.ingredients import OBJECTS, RANDOMIZATION, SIMULATION, about_features, about_simulation
-from graspgap.evaluation.tables import Cell
+from graspgap.evaluation.tables import Cell, once
 
 NOTHING = "nothing"
 COLOURS = "cividis"
@@ -59,7 +59,7 @@ def heat_table(
 def ingredient_table(cells: Sequence[Cell]) -> HeatTable | None:
     """Arms without real labels: what is done to the pictures by what is done to the features, rows and columns with
     several entries alone. None unless two rows share two columns."""
-    chosen = [cell for cell in cells if SIMULATION in cell.ingredients and not cell.real_labels]
+    chosen = [cell for cell in once(cells) if SIMULATION in cell.ingredients and not cell.real_labels]
     chosen.sort(key=lambda cell: (len(cell.ingredients), sorted(cell.ingredients)))
     return _crossed(heat_table(chosen, "pictures", _pictures, "features", _features))
 
@@ -67,7 +67,7 @@ def ingredient_table(cells: Sequence[Cell]) -> HeatTable | None:
 def simulation_table(cells: Sequence[Cell]) -> HeatTable | None:
     """Arms without real labels and with nothing done to their features: simulation's objects, and how its pictures are
     adapted, by what is randomized. None as `ingredient_table`."""
-    chosen = [cell for cell in cells if SIMULATION in cell.ingredients and not cell.real_labels]
+    chosen = [cell for cell in once(cells) if SIMULATION in cell.ingredients and not cell.real_labels]
     chosen = [cell for cell in chosen if _features(cell) == NOTHING]
     chosen.sort(key=lambda cell: (len(_adapted(cell)), RANDOMIZATION in cell.ingredients, _randomized(cell) != NOTHING))
     return _crossed(heat_table(chosen, "objects", _objects, "randomized", _randomized))

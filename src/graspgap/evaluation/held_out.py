@@ -21,6 +21,8 @@ from graspgap.networks.normalization import Domain
 from graspgap.training.batches import to_float
 
 FIGURES = "held_out.json"
+FEWEST = 50
+"""Real held-out attempts that a calibration is fitted to; of fewer it learns little more than their success rate."""
 
 
 @torch.no_grad()
@@ -71,15 +73,16 @@ def save_held_out_metrics(
     out: Path, net: GraspNet, views: Mapping[str, LabelledView], device: torch.device, domain: Domain
 ) -> dict[str, dict[str, Any]]:
     """Measure the network on the views `sim` and `real`, as far as they are there, and write the figures to
-    `out/held_out.json`, and the calibration on `real`, or else on `sim`, to `out/calibration.json`. `domain` says whose
+    `out/held_out.json`, and the calibration on `real`, or where that has less than `FEWEST` attempts on `sim`, if it is
+    there, to `out/calibration.json`. `domain` says whose
     batch statistics the policy uses in reality."""
     domains = {"sim": Domain.SIMULATION, "real": domain}
     predicted = {name: predicted_success(net, view, device, domains[name]) for name, view in views.items()}
-    calibration = None
-    for name in ("real", "sim"):
-        if name in views and calibration is None:
-            calibration = calibrate(name, predicted[name], views[name].success[views[name].owner])
-    save_calibration(out / CALIBRATION, calibration)
+    known = [name for name in ("real", "sim") if name in views]
+    enough = [name for name in known if name == "sim" or len(views[name].success) >= FEWEST]
+    source = next(iter([*enough, *known]), None)
+    fitted = calibrate(source, predicted[source], views[source].success[views[source].owner]) if source else None
+    save_calibration(out / CALIBRATION, fitted)
     metrics = {name: held_out_metrics(predicted[name], view) for name, view in views.items()}
     write_json(out / FIGURES, metrics)
     return metrics

@@ -54,10 +54,12 @@ class Ranking:
 
 def scored_runs(folder: Path) -> list[ScoredRun]:
     """Every scored run below `folder` that was tried, with its success rate. A trial belongs to the policy whose folder
-    has its name. Policies that learned from real labels are left out."""
+    has its name. Policies that learned from real labels are left out, and of several with the same weights all but
+    one."""
     runs = find_scores(folder)
     rates = {path.parent.name: load(path).interval.value for path in sorted(folder.rglob(FILE_NAME))}
     policies = [run for run in runs if run.kind == "policy" and run.name in rates and not run.real_labels]
+    policies = list({run.sha256: run for run in policies}.values())
     found = [ScoredRun(run, rates[run.name]) for run in policies]
     alone: dict[tuple[str, str], list[float]] = {}
     for run in policies:

@@ -27,7 +27,7 @@ from graspgap.evaluation.heat_map import HeatTable, heat_map, ingredient_table, 
 from graspgap.evaluation.paper import MISSING, claim_rows, judge_all, paper_rows, targets
 from graspgap.evaluation.power import power_note
 from graspgap.evaluation.results import EvaluationResult, predictions
-from graspgap.evaluation.tables import Cell, Comparison, csv_text, leader, p_text, percent, pool, together
+from graspgap.evaluation.tables import Cell, Comparison, csv_text, distinct, leader, p_text, percent, pool, together
 from graspgap.evaluation.transfer import transfer_table
 from graspgap.files import write_text
 from graspgap.provenance import hardware, versions
@@ -145,7 +145,7 @@ def render(inputs: ReportInput) -> str:
         cost_title=COSTS,
         films_legend=LEGEND,
         findings=ingredient_findings(inputs.results),
-        comparisons=together([*ingredient_comparisons(inputs.results), *inputs.comparisons]),
+        comparisons=together(distinct(ingredient_comparisons(inputs.results), inputs.comparisons)),
         power=power_note(main),
         efficiency=efficiency_rows(main),
         targets=_measured(targets(main)),

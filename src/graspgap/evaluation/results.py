@@ -14,13 +14,12 @@ from graspgap.errors import UserError
 from graspgap.evaluation.statistics import Interval, Sample, wilson_interval
 from graspgap.files import read_json, write_json
 from graspgap.provenance import hardware, versions
+from graspgap.seeding import SEEDS
 from graspgap.settings import check_table
 
 FILE_NAME = "results.json"
 FORMAT = 1
 """Version of the file; it grows when a reader of the older one could misread the newer."""
-SEEDS = 2**31
-"""Seeds, attempts and scenes are below this: an evaluation seed and a scene are one number of 64 bits."""
 LATER_FIELD = "scene_objects"
 """What files of format 1 may lack."""
 

@@ -252,7 +252,7 @@ class CurvePoint:
     """One point of the real-only curve."""
 
     labels: int
-    """Labelled real attempts the policy was trained on, at least 1."""
+    """Labelled real attempts that training was given, at least 1."""
     sample: Sample
 
 

@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from graspgap.errors import UserError
 from graspgap.evaluation.ingredients import completed
@@ -118,6 +119,21 @@ def pool(results: Sequence[EvaluationResult]) -> list[Cell]:
             groups.setdefault((result.arm, result.real_labels, result.world), []).append(result)
     cells = [_cell(arm, group) for (arm, _, _), group in groups.items()]
     return sorted(cells, key=lambda cell: (cell.real_labels, cell.rate.value, cell.arm))
+
+
+def once(cells: Sequence[Cell]) -> list[Cell]:
+    """The cells without those whose attempts, with what was predicted, are all another's: arms that came to one policy,
+    as `adabn` and `dbn` do where nothing learns from real pictures, are one result. The last of them is kept."""
+    kept: dict[Any, Cell] = {}
+    for cell in cells:
+        attempts = [
+            (result.seed, result.evaluation_seed, record.attempt, record.success, record.predicted)
+            for result in cell.results
+            for record in result.records
+        ]
+        predicted = all(record.predicted is not None for result in cell.results for record in result.records)
+        kept[(cell.world, cell.real_labels, *sorted(attempts)) if predicted else cell.name] = cell
+    return list(kept.values())
 
 
 def _cell(arm: str, group: list[EvaluationResult]) -> Cell:
@@ -253,6 +269,12 @@ def compare(first: Cell, second: Cell) -> Comparison | None:
     test = mcnemar_test(one.outcomes, other.outcomes)
     difference = rate_difference(one, other)
     return Comparison(first.name, second.name, len(shared), one.rate, other.rate, difference, test.p)
+
+
+def distinct(comparisons: Sequence[Comparison], chosen: Sequence[Comparison]) -> list[Comparison]:
+    """Both lists as one, each pair once, as `chosen` has it where both do."""
+    pairs = {frozenset((item.first, item.second)) for item in chosen}
+    return [*(item for item in comparisons if frozenset((item.first, item.second)) not in pairs), *chosen]
 
 
 def together(comparisons: Sequence[Comparison]) -> list[Comparison]:

@@ -106,7 +106,7 @@ def card(entry: Entry) -> str:
             f"- Success of this one training of its recipe: {entry.successes} of {entry.attempts} attempts, {rate}, in "
             f"{where}, with objects that nothing was trained on (evaluation seed {entry.evaluation_seed}). Other "
             "trainings differ.",
-            f"- Real labels it learned from: {entry.real_labels:,} attempts.",
+            f"- Real labels it was given: {entry.real_labels:,} attempts, a tenth of them for calibration alone.",
         ]
     lines += [
         f"- Made by `{entry.command}`, with graspgap {facts['versions'].get('graspgap', '')}; settings and software: "

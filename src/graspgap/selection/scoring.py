@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Int64, UInt8
 
 from graspgap.adaptation.pixel import PixelMethod
-from graspgap.config import from_json
 from graspgap.contract import Camera, Workspace
 from graspgap.datasets import Dataset, SimulatedView, UnlabelledView
+from graspgap.datasets.check import fields_of
 from graspgap.deployment.front_end import FrontEnd
 from graspgap.deployment.predictor import POLICY, load_predictor
 from graspgap.errors import UserError
@@ -245,11 +245,11 @@ def _kept(path: Path) -> RunScores:
 
 
 def _camera(data: Dataset, otherwise: Dataset) -> Camera:
-    return from_json(Camera, _named("camera", data, otherwise))
+    return fields_of(Camera, _named("camera", data, otherwise))
 
 
 def _workspace(data: Dataset, otherwise: Dataset) -> Workspace:
-    return from_json(Workspace, _named("workspace", data, otherwise))
+    return fields_of(Workspace, _named("workspace", data, otherwise))
 
 
 def _named(what: str, data: Dataset, otherwise: Dataset) -> dict[str, Any]:

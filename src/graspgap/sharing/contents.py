@@ -56,7 +56,7 @@ def contents(folder: Path) -> Contents:
         return Contents("dataset", [_inside(folder, name) for name in names], meta)
     facts = read_json(folder / CONFIG, "a dataset or a run of graspgap")
     kind = facts.get("kind") if isinstance(facts, dict) else None
-    if kind not in WHOLE:
+    if not isinstance(kind, str) or kind not in WHOLE:
         known = ", ".join(KINDS[one] for one in ("dataset", *WHOLE))
         raise UserError(
             f"{folder} holds {KINDS.get(str(kind), 'something else')}, which isn't shared: expected {known}"

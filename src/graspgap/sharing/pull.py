@@ -102,6 +102,8 @@ def _begin(out: Path, wanted: dict[str, str]) -> None:
     mark = out / MARK
     if mark.exists():
         known = read_json(mark, "a pulled folder")
+        if not isinstance(known, dict):
+            raise UserError(f"{mark} is damaged: choose another folder")
         if known != wanted:
             raise UserError(
                 f"{out} was pulled from {known.get('repo')} at {str(known.get('commit'))[:12]}, and is now asked for "

@@ -88,7 +88,7 @@ def _read(path: Path) -> Any:
         return tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
     except OSError as error:
         raise UserError(f"can't read --camera {path} ({error.strerror}): give a JSON or TOML file") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         kind = "TOML" if path.suffix == ".toml" else "JSON"
         raise UserError(f"{path} is not valid {kind} ({error}): correct it") from None
 
@@ -102,7 +102,7 @@ def _only(path: Path, values: dict[str, Any], known: tuple[str, ...]) -> None:
 def _numbers(path: Path, name: str, value: Any, shape: tuple[int, ...] | None) -> Float64[np.ndarray, "*shape"]:
     try:
         array = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         array = np.full(1, np.nan)
     if not np.isfinite(array).all() or (shape is not None and array.shape != shape):
         size = " x ".join(map(str, shape or ()))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -16,6 +18,7 @@ from graspgap.objects.model import Split
 from graspgap.worlds import installed
 from graspgap.worlds.camera_file import require_sight
 from graspgap.worlds.limits import read_safety
+from graspgap.worlds.lock import drive
 from graspgap.worlds.protocol import World
 from graspgap.worlds.randomization import RandomizationConfig, preset
 from graspgap.worlds.safety import SafeWorld
@@ -177,9 +180,11 @@ def _installed(choice: WorldChoice) -> World:
     factory = installed.load_factory(name, list(WORLDS))
     tables = _tables(choice)
     safety = read_safety(tables.pop("safety", {}))
-    world = SafeWorld(installed.build(name, factory, choice, tables), safety)
+    made = installed.build(name, factory, choice, tables)
+    world = SafeWorld(made, safety, claim=lambda: drive(name, json.dumps(tables, sort_keys=True)))
     spec = world.spec
     if spec.is_reality:
+        atexit.register(_let_go, made)
         given = {"--objects": choice.objects, "--randomize": choice.randomize != "none", "--layers": choice.layers}
         given["--canonical"] = choice.canonical
         for option, value in given.items():
@@ -193,6 +198,12 @@ def _installed(choice: WorldChoice) -> World:
     if choice.camera not in (None, spec.camera):
         raise UserError(f"world '{name}' doesn't take --camera up: its factory should put choice.camera into its spec")
     return world
+
+
+def _let_go(robot: World) -> None:
+    """Release a robot when the process ends, whatever ended it; it may have been released before."""
+    with suppress(Exception):
+        robot.close()
 
 
 def _tables(choice: WorldChoice) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from graspgap.config import from_json
 from graspgap.contract import Workspace
 from graspgap.errors import UserError
 
+FAR = 1e3
+"""No gripper is further from its base [m]."""
 SLACK = 0.02
 """A reported pose may be this far outside the box [m]: robots are not quite where they are sent."""
 
@@ -69,6 +71,8 @@ def read_safety(values: Any) -> SafetyConfig:
             raise UserError(f"[safety] {field.name} is {value!r}, expected a {what}: correct it")
         if field.type in ("bool", "str") and type(value).__name__ != field.type:
             raise UserError(f"[safety] {field.name} is {value!r}, expected a {field.type}: correct it")
+        if field.name == "stop_file" and not value.strip():
+            raise UserError("[safety] stop_file is empty, expected the path of a file: correct it")
         if field.name in ("low", "high") and value is not None and not _is_point(value):
             raise UserError(f"[safety] {field.name} is {value!r}, expected x, y, z in metres: correct it")
     if values.get("step", 1.0) < 2 * SLACK:
@@ -81,7 +85,7 @@ def read_safety(values: Any) -> SafetyConfig:
 
 def _is_point(value: Any) -> bool:
     numbers = isinstance(value, list) and len(value) == 3 and all(isinstance(each, float | int) for each in value)
-    return numbers and bool(np.isfinite(value).all())
+    return numbers and all(abs(each) < FAR for each in value)
 
 
 def safe_box(workspace: Workspace, config: SafetyConfig) -> Workspace:

@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float
 
-from graspgap.contract import GraspOutcome, Image, MotorCommand, Observation, Pose, WorldSpec
+from graspgap.contract import GraspOutcome, Image, MotorCommand, Observation, Pose, Workspace, WorldSpec
 
 
 @runtime_checkable
@@ -66,6 +66,16 @@ class DropTestWorld(World, Protocol):
     def drop_test(self) -> tuple[Image, Image]:
         """After `grasp`: a picture of the bin with the arm, and what it may hold, out of view; then, after the fingers
         have opened over the bin, another one. Ends the attempt for good."""
+        ...
+
+
+@runtime_checkable
+class ConfinedWorld(World, Protocol):
+    """A world whose own motions, at the begin and the end of an attempt, can be kept inside a smaller box."""
+
+    def confine(self, box: Workspace) -> None:
+        """Act inside this box [m] from now on; it is a part of the world's workspace. Called once, before anything
+        moves."""
         ...
 
 

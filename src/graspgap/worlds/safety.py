@@ -38,7 +38,7 @@ from graspgap.contract import (
 from graspgap.errors import UserError
 from graspgap.worlds.check import check_observation
 from graspgap.worlds.limits import SLACK, SafetyConfig, safe_box
-from graspgap.worlds.protocol import RobotWorld, StateWorld, World
+from graspgap.worlds.protocol import ConfinedWorld, RobotWorld, StateWorld, World
 from graspgap.worlds.watchdog import Watchdog
 
 T = TypeVar("T")
@@ -51,8 +51,15 @@ STALE = 0.1
 class SafeWorld:
     """The `World` protocol over another world, which gets only commands within the limits."""
 
-    def __init__(self, world: World, config: SafetyConfig, say: Callable[[str], None] | None = None) -> None:
-        """`say` prints the commands of a dry run; None: to standard error.
+    def __init__(
+        self,
+        world: World,
+        config: SafetyConfig,
+        say: Callable[[str], None] | None = None,
+        claim: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`say` prints the commands of a dry run; None: to standard error. `claim` is called before a real world moves,
+        and raises if another process moves it.
 
         Raises:
             UserError: if a real world has no `limit`, `stop` and `pose`, or its box is empty.
@@ -64,9 +71,13 @@ class SafeWorld:
                 f"world '{world.spec.name}' is real and has no limit, stop and pose (see RobotWorld): add them, or set "
                 "own_limits = true in [safety] if its controller keeps to limits of its own"
             )
-        self.spec = replace(world.spec, workspace=safe_box(world.spec.workspace, config))
+        box = safe_box(world.spec.workspace, config)
+        self.spec = replace(world.spec, workspace=box)
+        if isinstance(world, ConfinedWorld):
+            world.confine(box)
         if config.dry_run:
             self.spec = replace(self.spec, name=f"{world.spec.name} (dry run)")
+        self._claim = claim
         self._say = say or (lambda line: print(line, file=sys.stderr))
         self._guard = Watchdog(self._stop, self._asked_to_stop)
         self._seen: Observation | None = None
@@ -81,6 +92,8 @@ class SafeWorld:
         if self.config.dry_run:
             self._say(f"reset to a start, speed {limits[0]:g} m/s, force {limits[1]:g} N")
             return self._observe(self._watched(self.world.observe, self.config.observe_seconds, "a picture"))
+        if self.spec.is_reality:
+            self._claim()
         if self._robot:
             robot = self._robot
             self._watched(lambda: robot.limit(*limits), self.config.observe_seconds, "setting limits")
@@ -212,6 +225,6 @@ class SafeWorld:
             self._robot.stop()
 
     def _asked_to_stop(self) -> str | None:
-        if Path(self.config.stop_file).exists():
+        if Path(self.config.stop_file).expanduser().exists():
             return f"stopped by {self.config.stop_file}: remove it, and run the same command again to go on"
         return None
