@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -223,8 +224,12 @@ def test_a_policy_whose_adapter_has_gone_is_named(
     )
 
 
+NUMBERS = itertools.count()
+
+
 def made_up(name: str, kind: str = "policy", **values: float | None) -> RunScores:
-    return RunScores(name, kind, "", "hash", "none", [], 0, 0, {"sim": 8, "real": 8}, dict(values))
+    weights = str(next(NUMBERS))  # no two of the same
+    return RunScores(name, kind, weights, "hash", "none", [], 0, 0, {"sim": 8, "real": 8}, dict(values))
 
 
 def trial(folder: Path, name: str, successes: int, attempts: int = 20) -> None:
@@ -259,6 +264,9 @@ def test_the_study_of_scores_tells_correlation_and_regret(tmp_path: Path) -> Non
     with_adapter[1] = replace(with_adapter[1], features=["dann"])
     trial(tmp_path, "g", 14)
     trial(tmp_path, "h", 1)
+    twin = replace(runs[-1], name="also " + runs[-1].name)  # the same weights: one policy
+    trial(tmp_path, twin.name, successes[-1])
+    runs.insert(0, twin)
     save(tmp_path / "scores", [*runs, labelled, *with_adapter, *adapters, made_up("untried", entropy=0.0)], {})
     scored = scored_runs(tmp_path)
     assert {each.run.name for each in scored} == {*names, "g", "h", "x", "none"}
