@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from graspgap.deployment.calibration import CALIBRATION
+from graspgap.errors import UserError
 from graspgap.evaluation.held_out import FIGURES
+from graspgap.files import read_json
 from graspgap.runs import KINDS
 
 _CARD = """---
@@ -38,7 +39,11 @@ _USE = {
 
 
 def run_card(folder: Path, kind: str, facts: dict[str, Any], repo: str) -> str:
-    """Text of README.md for a run with this config.json."""
+    """Text of README.md for a run with this config.json.
+
+    Raises:
+        UserError: if its figures are damaged.
+    """
     rows = [("kind", KINDS[kind])]
     settings = facts.get("config", {})
     if kind == "adapter" and settings.get("method"):
@@ -48,9 +53,9 @@ def run_card(folder: Path, kind: str, facts: dict[str, Any], repo: str) -> str:
             labels = f", {value['labels']} labels" if value.get("labels") else ", no label"
             rows.append((name, f"{value['attempts']} attempts of the world `{value.get('world')}`{labels}"))
     rows += [(name, f"{settings[name]}") for name in ("steps", "seed", "features") if name in settings]
-    for name, metrics in _read(folder / FIGURES).items():
-        area = metrics.get("auc")
-        rows.append((f"held-out {name}", f"AUC {area}, calibration error {metrics.get('calibration_error')}"))
+    for name, metrics in _figures(folder / FIGURES).items():
+        area, error = metrics.get("auc"), metrics.get("calibration_error")
+        rows.append((f"held-out {name}", f"AUC {area}, calibration error {error}"))
     for name, version in facts.get("versions", {}).items():
         if name in ("graspgap", "torch"):
             rows.append((name, version))
@@ -60,5 +65,8 @@ def run_card(folder: Path, kind: str, facts: dict[str, Any], repo: str) -> str:
     return _CARD.format(title=f"{repo.split('/')[-1]}: {KINDS[kind]} of graspgap", rows=table, use=use)
 
 
-def _read(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+def _figures(path: Path) -> dict[str, dict[str, Any]]:
+    found = read_json(path, "a policy run") if path.exists() else {}
+    if not isinstance(found, dict) or not all(isinstance(metrics, dict) for metrics in found.values()):
+        raise UserError(f"{path} is damaged: delete it and run the same train command again")
+    return found
