@@ -257,26 +257,30 @@ def test_a_stop_file_at_home_stops(robot: PaperRobot, tmp_path: Path, monkeypatc
     assert not robot.arrived
 
 
-def test_a_robot_that_another_process_drives_is_left_alone(robot: PaperRobot, config: SafetyConfig) -> None:
-    def taken() -> None:
-        raise UserError("another process drives it")
-
-    with pytest.raises(UserError, match="another process"):
-        SafeWorld(robot, config, claim=taken).reset(0)
-    assert not robot.limits
-    robot.paper.reset(0)
-    SafeWorld(robot, replace(config, dry_run=True), lambda _: None, taken).reset(0)  # nothing moves
+def test_a_world_is_closed_once(robot: PaperRobot, config: SafetyConfig) -> None:
+    closed: list[str] = []
+    robot.close = lambda: closed.append("robot")
+    world = SafeWorld(robot, config, closed=lambda: closed.append("lock"))
+    world.close()
+    world.close()
+    assert closed == ["robot", "lock"]
 
 
-def test_one_process_drives_a_robot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_process_drives_a_robot_until_it_lets_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "FOLDER", tmp_path)
-    lock.drive("arm", "{}")
-    lock.drive("arm", "{}")  # this very process
-    lock.drive("arm", '{"port": 2}')  # another robot
-    words = "from pathlib import Path\nfrom graspgap.worlds import lock\n"
-    words += f"lock.FOLDER = Path({str(tmp_path)!r})\nlock.drive('arm', '{{}}')"
-    other = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=False)
-    assert "another process drives world 'arm'" in other.stderr
+
+    def another(settings: dict[str, Any]) -> str:
+        words = "from pathlib import Path\nfrom graspgap.worlds import lock\n"
+        words += f"lock.FOLDER = Path({str(tmp_path)!r})\nlock.drive('arm', {settings!r})"
+        return subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=False).stderr
+
+    one, again = (lock.drive("arm", {"port": 1, "arm": {"rate": 30.0}}) for _ in range(2))  # this very process
+    assert "another process drives world 'arm'" in another({"port": 1, "arm": {"rate": 20.0}})
+    assert not another({"port": 2})  # another robot
+    one.release()
+    assert "another process drives world 'arm'" in another({"port": 1})
+    again.release()
+    assert not another({"port": 1})
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,7 @@ def test_a_client_needs_nothing_of_the_rest() -> None:
         (("--host", "no.such.host.invalid", "--api-key-file", "TMP/key"), "can't listen at no.such.host.invalid"),
         (("--stale-ms", "0"), "--stale-ms 0"),
         (("--rate", "nan"), "--rate nan"),
+        (("--ping-interval", "nan"), "--ping-interval nan"),
         (("--grace", "inf"), "--grace inf"),
         (("--timeout", "inf"), "--timeout inf"),
         (("--workspace.low", "nan", "-0.1", "0.01"), "are no box"),

@@ -132,6 +132,7 @@ def test_lists_that_numpy_would_pad_to_gigabytes_are_refused() -> None:
         ("pose", [long, *[""] * 2000]),
         ("pose", [0.5, 0, 0.1, "0"]),
         ("pose", [0.5, 0, 0.1]),
+        ("pose", [0.5, 0, 0.1, 10**400]),
     ):
         with pytest.raises(UserError, match=f"{key} is no"):
             from_json(json.dumps(fields | {key: value}).encode(), 4, 4)

@@ -17,7 +17,7 @@ from graspgap.deployment.predictor import load_predictor
 from graspgap.errors import UserError
 from graspgap.evaluation.results import AttemptRecord, EvaluationResult, save
 from graspgap.evaluation.statistics import wilson_interval
-from graspgap.evaluation.zoo import add
+from graspgap.evaluation.zoo import add, card
 from graspgap.files import read_json, sha256, write_json
 
 SMALL = ("--image-size", "32", "--workers", "1", "--seed", "1")
@@ -135,8 +135,9 @@ def test_what_comes_with_graspgap_is_whole(entry: zoo.Entry) -> None:
     for name, digest in entry.files.items():
         assert sha256(entry.folder / name) == digest
     assert entry.size < 8_000_000
-    card = (entry.folder / "README.md").read_text(encoding="utf-8")
-    assert re.search(rf"zoo:{re.escape(entry.name)}\b", card)
+    text = (entry.folder / "README.md").read_text(encoding="utf-8")
+    assert text == card(entry)
+    assert re.search(rf"zoo:{re.escape(entry.name)}\b", text)
     assert not re.search(r"/(work|home|tmp)/", json.dumps(read_json(entry.folder / "config.json", "the zoo")))
     if entry.kind == "policy":
         assert load_predictor(entry.folder).image_size == 64

@@ -9,7 +9,7 @@ from tyro.conf import FlagCreatePairsOff, Positional
 
 from graspgap.cli.place import Place
 from graspgap.collection.collect import CollectSettings, collect
-from graspgap.collection.policies import PolicyChoice
+from graspgap.collection.policies import UNTRAINED, PolicyChoice
 from graspgap.errors import UserError
 from graspgap.runs import CONFIG
 from graspgap.seeding import SEEDS
@@ -96,6 +96,8 @@ def run(config: Config) -> None:
         left, top, side = camera.crop
         print(f"{config.camera}: shows the square of {side} pixels from column {left}, row {top}: crop yours likewise")
     policy = config.policy or ("scripted" if cached_world(world).spec.has_state else "random")
+    if config.noise > 0 and policy in UNTRAINED:
+        raise UserError(f"--noise is for trained policies, and '{policy}' is none: leave it out, or give --policy RUN")
     settings = CollectSettings(
         world=world,
         policy=PolicyChoice(policy, config.noise),

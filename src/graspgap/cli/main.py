@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import importlib
 import os
+import signal
 import sys
 import threading
 import time
@@ -62,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     error and exit code 2."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if os.environ.pop(LIFELINE, None):
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
         threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         code = _run(words)

@@ -164,8 +164,9 @@ def _train(config: Config, device: torch.device, precision: str, trackers: tuple
     held_out: dict[str, LabelledView] = {}
     if sim_held:
         view = sim_held.simulated(extras=False)
-        adapts = method and not method.front_end  # a front end shows both domains, below
-        held_out["sim"] = replace(view, shown=_adapted(config, method, view, device)) if adapts and method else view
+        if method and not method.front_end:  # which shows both domains, below
+            view = replace(view, shown=_adapted(config, method, view, device, "-held"))
+        held_out["sim"] = view
     if real_held and config.real_labels:
         held_out["real"] = real_held.labelled(config.real_labels, config.seed)
     domain = policy_domain(training)
@@ -193,11 +194,11 @@ def _train(config: Config, device: torch.device, precision: str, trackers: tuple
 
 
 def _adapted(
-    config: Config, method: PixelMethod, view: SimulatedView, device: torch.device
+    config: Config, method: PixelMethod, view: SimulatedView, device: torch.device, part: str = ""
 ) -> UInt8[np.ndarray, "f 6 h w"]:
     """Simulated pairs as the adapter makes them, from where they are kept."""
     assert config.adapter is not None
-    name = f"{view.provenance()['meta_sha256'][:12]}-{len(view)}-{config.seed}"
+    name = f"{view.provenance()['meta_sha256'][:12]}-{len(view)}-{config.seed}{part}"
     kept = config.out if config.adapter.parent == MODELS else config.adapter  # nothing is written to the zoo
     with processes.main_first():
         return adapted_view(kept, method, view, name, device)

@@ -81,7 +81,7 @@ def collect(
     if half and held < attempts and is_robot(settings.world):
         raise UserError(
             f"{out} ends with a shard of {half} attempts, which would be made again, and no robot can: collect the "
-            "others to another folder, and join both by 'graspgap dataset merge'"
+            "others to another folder with another --seed, and join both by 'graspgap dataset merge'"
         )
     facts = to_json(settings)
     plan = _Plan(out, attempts, settings, config_hash(facts | {"policy_identity": policy.identity}))

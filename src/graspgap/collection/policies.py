@@ -66,8 +66,6 @@ def make_policy(choice: PolicyChoice, steps: int) -> ChosenPolicy:
         raise UserError(f"--steps-per-attempt {steps} is out of range: give 2 to {MAX_SERVO_STEPS}")
     if not 0 <= choice.noise < math.inf:
         raise UserError(f"--noise {choice.noise} is no standard deviation: give metres, 0 or more")
-    if choice.noise and choice.name in UNTRAINED:
-        raise UserError(f"--noise is for trained policies, and '{choice.name}' is none: leave it out")
     if choice.name == "random":
         return ChosenPolicy(RandomPolicy(steps), "random")
     if choice.name == "scripted":

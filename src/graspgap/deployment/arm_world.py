@@ -83,8 +83,8 @@ class ArmConfig:
     """How an arm acts. Lengths in metres."""
 
     aside: tuple[float, float, float, float]
-    """A gripper pose (x, y, z, yaw [rad]) out of the camera's view, with a free way to it from above the bin. It is the
-    one place outside the workspace, and outside the box of `[safety]`, where the arm goes."""
+    """A gripper pose (x, y, z, yaw [rad]) out of the camera's view, with a free way to it from above the bin. On
+    that way, at the top of `workspace` or higher, alone is the arm outside the box of `[safety]`."""
     opening: float
     """Between the open fingers."""
     workspace: Workspace = field(default_factory=Workspace)
@@ -236,9 +236,9 @@ class ArmWorld:
         self._go(aside)
 
     def _above(self, pose: Pose) -> Pose:
-        """The same pose, no lower than the top of the workspace."""
+        """The same pose, no lower than the top of the arm's own workspace: over the bin's walls."""
         high = np.array(pose, dtype=np.float32)
-        high[2] = max(high[2], self.spec.workspace.high[2])
+        high[2] = max(high[2], self.config.workspace.high[2])
         return high
 
     def _fingers(self, opening: float) -> None:

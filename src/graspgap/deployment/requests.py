@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,7 +90,8 @@ def _picture(value: Any, key: str, size: int) -> Image:
 def _pose(value: Any) -> Pose:
     if isinstance(value, list):  # before NumPy pads texts, or lists of unequal length, to something huge
         fine = len(value) == 4 and all(type(each) in (int, float) for each in value)
-        value = np.array([float(each) for each in value]) if fine else None
+        fine = fine and all(abs(each) <= sys.float_info.max or each != each for each in value)
+        value = np.array(value, dtype=np.float64) if fine else None
     if not isinstance(value, np.ndarray) or value.shape != (4,) or value.dtype.kind not in "iuf":
         raise UserError("pose is no list of 4 numbers: x, y, z [m], yaw [rad]")
     pose = value

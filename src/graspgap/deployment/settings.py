@@ -46,7 +46,8 @@ class ServerConfig:
 
     def __post_init__(self) -> None:
         for name, value in (("port", self.port), ("ping-interval", self.ping_interval)):
-            in_range(f"--{name}", value, Bounds(0))
+            if not value >= 0:
+                raise UserError(f"--{name} {value:g} is negative: give 0 or more")
         positive = {
             "stale-ms": self.stale_ms,
             "rate": self.rate,
@@ -57,6 +58,9 @@ class ServerConfig:
             "grace": self.grace,
         }
         for name, value in positive.items():
+            if not value > 0:
+                raise UserError(f"--{name} {value:g} is too small: give more than 0")
+        for name, value in (("timeout", self.timeout), ("grace", self.grace)):
             in_range(f"--{name}", value, Bounds(0, above=True))
         if (self.cert is None) != (self.key is None):
             raise UserError("TLS needs both --cert FILE and --key FILE")

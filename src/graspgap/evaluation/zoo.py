@@ -100,13 +100,14 @@ def card(entry: Entry) -> str:
     facts = read_json(entry.folder / CONFIG, "the zoo")
     lines = [f"# {entry.name}", entry.about, ""]
     if entry.attempts:
+        held = ", a tenth of them held out" if entry.real_labels else ""
         rate = rate_text(wilson_interval(entry.successes, entry.attempts))
         where = "the stand-in reality, a second simulated world" if entry.world == "standin" else entry.world
         lines += [
             f"- Success of this one training of its recipe: {entry.successes} of {entry.attempts} attempts, {rate}, in "
             f"{where}, with objects that nothing was trained on (evaluation seed {entry.evaluation_seed}). Other "
             "trainings differ.",
-            f"- Real labels it was given: {entry.real_labels:,} attempts, a tenth of them for calibration alone.",
+            f"- Real labels it was given: {entry.real_labels:,} attempts{held}.",
         ]
     lines += [
         f"- Made by `{entry.command}`, with graspgap {facts['versions'].get('graspgap', '')}; settings and software: "

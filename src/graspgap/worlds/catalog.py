@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import signal
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -181,10 +182,14 @@ def _installed(choice: WorldChoice) -> World:
     tables = _tables(choice)
     safety = read_safety(tables.pop("safety", {}))
     made = installed.build(name, factory, choice, tables)
-    world = SafeWorld(made, safety, claim=lambda: drive(name, json.dumps(tables, sort_keys=True)))
+    if made.spec.is_reality:
+        lock = drive(name, tables)  # a dry run's too, which connects to it
+        world = SafeWorld(made, safety, closed=lock.release)
+        atexit.register(_let_go, world)
+    else:
+        world = SafeWorld(made, safety)
     spec = world.spec
     if spec.is_reality:
-        atexit.register(_let_go, made)
         given = {"--objects": choice.objects, "--randomize": choice.randomize != "none", "--layers": choice.layers}
         given["--canonical"] = choice.canonical
         for option, value in given.items():
@@ -201,7 +206,9 @@ def _installed(choice: WorldChoice) -> World:
 
 
 def _let_go(robot: World) -> None:
-    """Release a robot when the process ends, whatever ended it; it may have been released before."""
+    """Release a robot when the process ends, whatever ended it. A second Ctrl-C doesn't cut that short."""
+    with suppress(ValueError):  # not the main thread
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(Exception):
         robot.close()
 

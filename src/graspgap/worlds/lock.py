@@ -1,32 +1,44 @@
-"""One process of a machine drives a robot at a time."""
+"""One process of a user drives a robot at a time."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from graspgap.errors import UserError
 
 FOLDER = Path(tempfile.gettempdir())
-"""Where the locks are: the same for all processes of a machine."""
-_HELD: dict[Path, FileLock] = {}
-"""Locks of this process, which holds them until it ends."""
+"""Where the locks are: the same for all processes of a user."""
+_LOCKS: dict[Path, FileLock] = {}
 
 
-def drive(name: str, settings: str) -> None:
-    """Be the one process that drives the robot `name` with these settings, until this process ends.
+def robot_lock(name: str, settings: dict[str, Any]) -> FileLock:
+    """The lock of the robot `name`, which the process that drives it holds, once for each world that it makes of it.
+
+    Robots of one name are told apart by those of their settings that stand in no table: a port, not how it moves.
+    """
+    own = {key: value for key, value in settings.items() if not isinstance(value, dict)}
+    words = f"{Path.home()} {name} {json.dumps(own, sort_keys=True)}"
+    path = FOLDER / f"graspgap-{hashlib.sha256(words.encode()).hexdigest()[:16]}.lock"
+    return _LOCKS.setdefault(path, FileLock(path, timeout=0, thread_local=False))
+
+
+def drive(name: str, settings: dict[str, Any]) -> FileLock:
+    """The robot's lock, taken; whoever has driven it releases it.
 
     Raises:
-        UserError: if another process of this machine drives it.
+        UserError: if another process holds it.
     """
-    key = hashlib.sha256(f"{name} {settings}".encode()).hexdigest()[:16]
-    path = FOLDER / f"graspgap-{key}.lock"
-    lock = _HELD.setdefault(path, FileLock(path, timeout=0, thread_local=False))
+    lock = robot_lock(name, settings)
     try:
-        if not lock.is_locked:
-            lock.acquire()
+        lock.acquire()
     except Timeout:
-        raise UserError(f"another process drives world '{name}' (it holds {path}): wait for its end") from None
+        raise UserError(
+            f"another process drives world '{name}' (it holds {lock.lock_file}): wait for its end"
+        ) from None
+    return lock

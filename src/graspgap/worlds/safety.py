@@ -56,10 +56,10 @@ class SafeWorld:
         world: World,
         config: SafetyConfig,
         say: Callable[[str], None] | None = None,
-        claim: Callable[[], None] = lambda: None,
+        closed: Callable[[], object] = lambda: None,
     ) -> None:
-        """`say` prints the commands of a dry run; None: to standard error. `claim` is called before a real world moves,
-        and raises if another process moves it.
+        """`say` prints the commands of a dry run; None: to standard error. `closed` is called once, after the world has
+        been closed.
 
         Raises:
             UserError: if a real world has no `limit`, `stop` and `pose`, or its box is empty.
@@ -77,7 +77,7 @@ class SafeWorld:
             world.confine(box)
         if config.dry_run:
             self.spec = replace(self.spec, name=f"{world.spec.name} (dry run)")
-        self._claim = claim
+        self._closed: Callable[[], object] | None = closed
         self._say = say or (lambda line: print(line, file=sys.stderr))
         self._guard = Watchdog(self._stop, self._asked_to_stop)
         self._seen: Observation | None = None
@@ -92,8 +92,6 @@ class SafeWorld:
         if self.config.dry_run:
             self._say(f"reset to a start, speed {limits[0]:g} m/s, force {limits[1]:g} N")
             return self._observe(self._watched(self.world.observe, self.config.observe_seconds, "a picture"))
-        if self.spec.is_reality:
-            self._claim()
         if self._robot:
             robot = self._robot
             self._watched(lambda: robot.limit(*limits), self.config.observe_seconds, "setting limits")
@@ -214,7 +212,13 @@ class SafeWorld:
         return self.world.object_positions()
 
     def close(self) -> None:
-        self.world.close()
+        """Let go of the world; a second time, nothing."""
+        closed, self._closed = self._closed, None
+        if closed is not None:
+            try:
+                self.world.close()
+            finally:
+                closed()
 
     def _watched(self, call: Callable[[], T], seconds: float, what: str) -> T:
         """Run a call of the world; a simulated one can neither hurt nor hang, and may need this very thread."""

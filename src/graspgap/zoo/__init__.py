@@ -37,7 +37,7 @@ class Entry:
     successes: int = 0
     evaluation_seed: int = 0
     real_labels: int = 0
-    """Labelled real attempts that its training was given, a tenth of them for calibration alone."""
+    """Labelled real attempts that its training was given, a tenth of them held out."""
     files: dict[str, str] = field(default_factory=dict)
     """SHA-256 of its files."""
 
