@@ -90,7 +90,7 @@ def _picture(value: Any, key: str, size: int) -> Image:
 def _pose(value: Any) -> Pose:
     if isinstance(value, list):  # before NumPy pads texts, or lists of unequal length, to something huge
         fine = len(value) == 4 and all(type(each) in (int, float) for each in value)
-        fine = fine and all(abs(each) <= sys.float_info.max or each != each for each in value)
+        fine = fine and all(isinstance(each, float) or abs(each) <= sys.float_info.max for each in value)
         value = np.array(value, dtype=np.float64) if fine else None
     if not isinstance(value, np.ndarray) or value.shape != (4,) or value.dtype.kind not in "iuf":
         raise UserError("pose is no list of 4 numbers: x, y, z [m], yaw [rad]")
