@@ -170,6 +170,11 @@ def _require_table(what: str, name: str, value: Any) -> None:
         raise UserError(f"{what} is {value!r}, expected a table: write {name}")
 
 
+def is_number(value: Any) -> bool:
+    """Whether it is a finite number, and not a whole one too large for a float."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
 def _fits(value: Any, hint: Any) -> bool:
     """Whether a value of TOML is what a field of this type holds."""
     inner = get_args(hint)
@@ -187,7 +192,7 @@ def _fits(value: Any, hint: Any) -> bool:
     if hint is Any:
         return True
     if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+        return is_number(value)
     return type(value) is hint
 
 

@@ -96,23 +96,18 @@ def _view_adapter(config: Config, run: Path) -> None:
             f"--policy {config.policy} draws no masks: give one that was trained with --training.masks above 0"
         )
     randomize = config.randomize or "none"
-    simulated = WorldChoice(
-        choose("--world", config.world, SIMULATORS),
-        config.objects,
-        config.split,
-        randomize,
-        size,
-        ranges=ranges_of(randomize),
-    )
+    name, ranges = choose("--world", config.world, SIMULATORS), ranges_of(randomize)
+    simulated = WorldChoice(name, config.objects, config.split, randomize, size, ranges=ranges)
     stand_in = WorldChoice("standin", split=config.split, image_size=size, full_bin=True)
     with TemporaryDirectory() as folder:
-        places = [config.sim, config.real]
-        for index, (world, acting) in enumerate(((simulated, "scripted"), (stand_in, "random"))):
-            if places[index] is None:
-                places[index] = Path(folder) / world.name
-                settings = CollectSettings(world, PolicyChoice(acting), config.seed, attempts_per_scene=1)
-                collect(Path(folder) / world.name, settings, FEW, workers=1)
-        sim, real = (open_dataset(place) for place in places if place is not None)
+
+        def few(world: WorldChoice, acting: str) -> Path:
+            settings = CollectSettings(world, PolicyChoice(acting), config.seed, attempts_per_scene=1)
+            collect(Path(folder) / world.name, settings, FEW, workers=1)
+            return Path(folder) / world.name
+
+        sim = open_dataset(config.sim or few(simulated, "scripted"))
+        real = open_dataset(config.real or few(stand_in, "random"))
         for data in (sim, real):
             data.require_image_size(size)
         sim.require_simulated()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,7 @@ from graspgap.contract import Image, Observation, Pose
 from graspgap.datasets.pictures import decode_picture
 from graspgap.deployment.wire import WireError, unpack
 from graspgap.errors import UserError
+from graspgap.settings import is_number
 
 PNG = b"\x89PNG\r\n\x1a\n"
 KEYS = ("image_before", "image_now", "pose", "step")
@@ -89,8 +89,7 @@ def _picture(value: Any, key: str, size: int) -> Image:
 
 def _pose(value: Any) -> Pose:
     if isinstance(value, list):  # before NumPy pads texts, or lists of unequal length, to something huge
-        fine = len(value) == 4 and all(type(each) in (int, float) for each in value)
-        fine = fine and all(isinstance(each, float) or abs(each) <= sys.float_info.max for each in value)
+        fine = len(value) == 4 and all(isinstance(each, float | np.number) or is_number(each) for each in value)
         value = np.array(value, dtype=np.float64) if fine else None
     if not isinstance(value, np.ndarray) or value.shape != (4,) or value.dtype.kind not in "iuf":
         raise UserError("pose is no list of 4 numbers: x, y, z [m], yaw [rad]")

@@ -74,13 +74,11 @@ def save_held_out_metrics(
 ) -> dict[str, dict[str, Any]]:
     """Measure the network on the views `sim` and `real`, as far as they are there, and write the figures to
     `out/held_out.json`, and the calibration on `real`, or where that has less than `FEWEST` attempts on `sim`, if it is
-    there, to `out/calibration.json`. `domain` says whose
-    batch statistics the policy uses in reality."""
+    there, to `out/calibration.json`. `domain` says whose batch statistics the policy uses in reality."""
     domains = {"sim": Domain.SIMULATION, "real": domain}
     predicted = {name: predicted_success(net, view, device, domains[name]) for name, view in views.items()}
-    known = [name for name in ("real", "sim") if name in views]
-    enough = [name for name in known if name == "sim" or len(views[name].success) >= FEWEST]
-    source = next(iter([*enough, *known]), None)
+    by_real = "real" in views and (len(views["real"].success) >= FEWEST or "sim" not in views)
+    source = "real" if by_real else "sim" if "sim" in views else None
     fitted = calibrate(source, predicted[source], views[source].success[views[source].owner]) if source else None
     save_calibration(out / CALIBRATION, fitted)
     metrics = {name: held_out_metrics(predicted[name], view) for name, view in views.items()}

@@ -295,7 +295,11 @@ def adapter_image_size(run: Path) -> int:
     Raises:
         UserError: if the folder is not an adapter run.
     """
-    return int(read_run(run, "adapter")["config"].get("image_size", AdapterTrainingConfig.image_size))
+    return _learned_size(read_run(run, "adapter")["config"])
+
+
+def _learned_size(config: dict[str, Any]) -> int:
+    return int(config.get("image_size", AdapterTrainingConfig.image_size))
 
 
 def load_adapter(run: Path, device: torch.device, image_size: int) -> PixelMethod:
@@ -305,12 +309,13 @@ def load_adapter(run: Path, device: torch.device, image_size: int) -> PixelMetho
         UserError: if the folder is not an adapter run, is damaged, its training has not finished, or its pictures had
             another size.
     """
-    learned = adapter_image_size(run)
+    config = read_run(run, "adapter")["config"]
+    learned = _learned_size(config)
     if learned != image_size:
         raise UserError(
             f"{run} has learned from pictures of {learned} pixels, and these have {image_size}: give an adapter of "
             "pictures of this size"
         )
-    method = build_method(read_run(run, "adapter")["config"], run / CONFIG)
+    method = build_method(config, run / CONFIG)
     load_module(run / ADAPTER, method, f"the adapter of {run}")
     return method.to(device).eval()

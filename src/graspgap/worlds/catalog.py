@@ -182,13 +182,7 @@ def _installed(choice: WorldChoice) -> World:
     tables = _tables(choice)
     safety = read_safety(tables.pop("safety", {}))
     made = installed.build(name, factory, choice, tables)
-    if made.spec.is_reality:
-        lock = drive(name, tables)  # a dry run's too, which connects to it
-        world = SafeWorld(made, safety, closed=lock.release)
-        atexit.register(_let_go, world)
-    else:
-        world = SafeWorld(made, safety)
-    spec = world.spec
+    spec = made.spec
     if spec.is_reality:
         given = {"--objects": choice.objects, "--randomize": choice.randomize != "none", "--layers": choice.layers}
         given["--canonical"] = choice.canonical
@@ -202,6 +196,11 @@ def _installed(choice: WorldChoice) -> World:
         )
     if choice.camera not in (None, spec.camera):
         raise UserError(f"world '{name}' doesn't take --camera up: its factory should put choice.camera into its spec")
+    if not spec.is_reality:
+        return SafeWorld(made, safety)
+    lock = drive(name, tables)  # a dry run's too, which connects to it
+    world = SafeWorld(made, safety, closed=lock.release)
+    atexit.register(_let_go, world)
     return world
 
 

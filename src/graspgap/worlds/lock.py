@@ -15,30 +15,23 @@ from graspgap.errors import UserError
 FOLDER = Path(tempfile.gettempdir())
 """Where the locks are: the same for all processes of a user."""
 _LOCKS: dict[Path, FileLock] = {}
-
-
-def robot_lock(name: str, settings: dict[str, Any]) -> FileLock:
-    """The lock of the robot `name`, which the process that drives it holds, once for each world that it makes of it.
-
-    Robots of one name are told apart by those of their settings that stand in no table: a port, not how it moves.
-    """
-    own = {key: value for key, value in settings.items() if not isinstance(value, dict)}
-    words = f"{Path.home()} {name} {json.dumps(own, sort_keys=True)}"
-    path = FOLDER / f"graspgap-{hashlib.sha256(words.encode()).hexdigest()[:16]}.lock"
-    return _LOCKS.setdefault(path, FileLock(path, timeout=0, thread_local=False))
+"""Of this process, by file."""
 
 
 def drive(name: str, settings: dict[str, Any]) -> FileLock:
-    """The robot's lock, taken; whoever has driven it releases it.
+    """The lock of the robot `name`, taken; whoever has driven it releases it, once for each time that it was taken.
+
+    Robots of one name are told apart by those of their settings that stand in no table: a port, not how it moves.
 
     Raises:
         UserError: if another process holds it.
     """
-    lock = robot_lock(name, settings)
+    own = {key: value for key, value in settings.items() if not isinstance(value, dict)}
+    words = f"{Path.home()} {name} {json.dumps(own, sort_keys=True)}"
+    path = FOLDER / f"graspgap-{hashlib.sha256(words.encode()).hexdigest()[:16]}.lock"
+    lock = _LOCKS.setdefault(path, FileLock(path, timeout=0, thread_local=False))
     try:
         lock.acquire()
     except Timeout:
-        raise UserError(
-            f"another process drives world '{name}' (it holds {lock.lock_file}): wait for its end"
-        ) from None
+        raise UserError(f"another process drives world '{name}' (it holds {path}): wait for its end") from None
     return lock

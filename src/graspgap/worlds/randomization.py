@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 
 from graspgap.config import from_json
 from graspgap.errors import UserError, choose
-from graspgap.settings import Bounds, read_toml
+from graspgap.settings import Bounds, is_number, read_toml
 
 Range = tuple[float, float]
 """Smallest and largest value of an even draw."""
@@ -180,12 +179,12 @@ def read_randomization(path: Path) -> RandomizationConfig:
 def _check(what: str, value: Any, default: Any) -> None:
     """Refuse a value that is not like the default: a number, a switch, or a range of two numbers."""
     if isinstance(default, tuple):
-        fine = isinstance(value, list) and len(value) == 2 and all(map(_is_number, value)) and value[0] <= value[1]
+        fine = isinstance(value, list) and len(value) == 2 and all(map(is_number, value)) and value[0] <= value[1]
         if not fine:
             raise UserError(f"{what} is {value}, expected a range: write [smallest, largest]")
         if isinstance(default[0], int) and not all(isinstance(number, int) for number in value):
             raise UserError(f"{what} is {value}, expected whole numbers: write {[round(number) for number in value]}")
-    elif isinstance(default, bool) != isinstance(value, bool) or not (isinstance(value, bool) or _is_number(value)):
+    elif isinstance(default, bool) != isinstance(value, bool) or not (isinstance(value, bool) or is_number(value)):
         expected = "true or false" if isinstance(default, bool) else "a finite number"
         raise UserError(f"{what} is {value}, expected {expected}")
 
@@ -193,10 +192,6 @@ def _check(what: str, value: Any, default: Any) -> None:
 def _check_limits(what: str, value: Any, limits: Bounds) -> None:
     if not all(number in limits for number in (value if isinstance(value, list) else [value])):
         raise UserError(f"{what} is {value}, out of range: give {limits}")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def draw_dynamics(rng: np.random.Generator, config: DynamicsConfig, objects: int) -> dict[str, Any]:
