@@ -324,7 +324,8 @@ def test_addas_policies_have_batch_statistics_of_reality_without_being_given_any
 def test_a_scaled_study_is_the_same_but_smaller() -> None:
     whole, small = read_study("paper"), read_study("paper").scaled(1e-5)
     assert [stage.name for stage in plan(small, Path("o"), 0)] == [stage.name for stage in plan(whole, Path("o"), 0)]
-    assert small.image_size == whole.image_size
+    assert small.image_size == whole.image_size == 472
+    assert whole.scaled(1e-5, 218).image_size == whole.scaled(1, 218).image_size == 218
     assert (small.data["prisms"].attempts, small.adapter_steps, small.train_steps, small.trials) == (40, 2, 4, 3)
     with pytest.raises(UserError, match="is no share"):
         whole.scaled(2.0)

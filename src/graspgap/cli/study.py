@@ -48,6 +48,8 @@ class Config:
     """Run the stages whose names match this pattern, such as `data/*` or `*graspgan*`, and what they read."""
     scale: float = 1.0
     """Share of the attempts and steps, to try a study out; what it measures then means nothing."""
+    image_size: int = 0
+    """Pixels of a side of all pictures, to try a study out with fewer; 0: the study's own."""
     plan: bool = False
     """Show the stages, what is done already and how long the others will take, and stop."""
 
@@ -56,8 +58,9 @@ def run(config: Config) -> None:
     """Run what has not finished, write the report, print the table."""
     study = read_study(config.preset)
     at_least("--seed", config.seed or 0, 0)
+    at_least("--image-size", config.image_size, 0)
     workers = choose_workers(config.workers)
-    study = study.scaled(config.scale)
+    study = study.scaled(config.scale, config.image_size)
     folders = study.folders(config.out, config.seed)
     if config.plan:
         print(f"{config.preset}: {study.about}")
@@ -73,6 +76,7 @@ def run(config: Config) -> None:
 def _run_seed(config: Config, study: Study, out: Path, seed: int, workers: int) -> None:
     stages = plan(study, out, seed)
     name = config.preset if config.scale == 1 else f"{config.preset}, scaled by {config.scale:g}"
+    name += f", {config.image_size} pixels" if config.image_size else ""
     begin_run(out, "study", _Identity(name, seed))
     write_cameras(out, study, stages)
     write_json(out / RESOLVED, to_json(study))

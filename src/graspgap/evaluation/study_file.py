@@ -167,21 +167,23 @@ class Study:
             return [(out / f"{SEED}{each}", each) for each in self.seeds]
         return [(out, seed or 0)]
 
-    def scaled(self, share: float) -> Study:
-        """The same study with this share of the attempts and steps, to try it out.
+    def scaled(self, share: float, image_size: int = 0) -> Study:
+        """The same study with this share of the attempts and steps, and pictures with as many pixels a side (0: its
+        own), to try it out.
 
         Raises:
             UserError: unless 0 < share <= 1.
         """
-        if share == 1:
-            return self
-        if not 0 < share < 1:
+        if not 0 < share <= 1:
             raise UserError(f"--scale {share:g} is no share: give a number above 0, and 1 or less")
+        sized = replace(self, image_size=image_size or self.image_size)
+        if share == 1:
+            return sized
         data = {
             name: replace(each, attempts=max(FEWEST, round(share * each.attempts))) for name, each in self.data.items()
         }
         return replace(
-            self,
+            sized,
             data=data,
             adapter_steps=max(2, round(share * self.adapter_steps)),
             train_steps=max(2, round(share * self.train_steps)),
