@@ -12,6 +12,7 @@ import sys
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
@@ -203,13 +204,18 @@ def kill_after(path: Path, command: list[str], most: float) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "graspgap.cli.main", *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    deadline = time.monotonic() + 120
-    while not path.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.005)
+    wait_for(path, process)
     time.sleep(np.random.default_rng().uniform(0, most))
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert path.exists()
+
+
+def wait_for(path: Path, process: subprocess.Popen[Any]) -> None:
+    """Until the file is there, the process has ended, or two minutes are over."""
+    deadline = time.monotonic() + 120
+    while not path.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
 
 
 def test_a_killed_collection_resumes_to_the_same_bytes(tmp_path: Path) -> None:
@@ -225,6 +231,36 @@ def test_a_killed_collection_resumes_to_the_same_bytes(tmp_path: Path) -> None:
     assert first.stat().st_mtime_ns == written
     assert len(shards(tmp_path / "whole")) == 2
     assert shards(tmp_path / "killed") == shards(tmp_path / "whole")
+
+
+def group_lives(number: int) -> bool:
+    """Whether a process of this group is left."""
+    try:
+        os.killpg(number, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kill sends no signal on Windows")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_command_that_is_told_to_stop_ends_with_its_workers(tmp_path: Path, number: signal.Signals) -> None:
+    words = ["collect", str(tmp_path / "out"), "--attempts", "4000", "--image-size", "16", "--workers", "2"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "graspgap.cli.main", *words], stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            wait_for(tmp_path / "out" / "data" / "shard-00000.parquet", process)
+            process.send_signal(number)
+            assert process.stderr
+            assert process.stderr.read().splitlines()[-1].startswith("graspgap: stopped; run the same command again")
+            assert process.wait() == 128 + number
+            deadline = time.monotonic() + 30
+            while group_lives(process.pid) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            assert not group_lives(process.pid)
+        finally:
+            process.kill()
 
 
 def test_a_killed_training_resumes_to_the_same_policy(tmp_path: Path, sim_data: Path, real_data: Path) -> None:

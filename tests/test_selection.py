@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from conftest import REAL, SIM, make_dataset
@@ -193,6 +194,27 @@ def test_what_cannot_be_scored_is_refused(
     words: tuple[str, ...], line: str, tmp_path: Path, worlds: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert line in refused(capsys, tmp_path / "out", worlds, *words)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_adapter_is_scored_with_the_few_pictures_that_there_are(
+    tmp_path: Path, worlds: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def pictures(episodes: int) -> Path:
+        folder, rng = tmp_path / f"pictures{episodes}", np.random.default_rng(0)
+        for episode in range(episodes):
+            (folder / str(episode)).mkdir(parents=True)
+            for step in range(2):
+                picture = Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8))
+                picture.save(folder / str(episode) / f"{step}.png")
+        assert main(["import", "images", str(folder), str(folder) + "-data", "--image-size", "32"]) == 0
+        return Path(str(folder) + "-data")
+
+    assert score(tmp_path / "out", (worlds[0], pictures(3)), "--adapter", "none") == 0
+    assert find_scores(tmp_path / "out")[0].pictures["real"] == 3
+    line = refused(capsys, tmp_path / "one", (worlds[0], pictures(1)), "--adapter", "none")
+    assert "splitting needs at least 2" in line
+    assert not (tmp_path / "one").exists()
 
 
 def test_reality_is_no_simulation_and_pictures_alone_rank_no_policy(

@@ -9,7 +9,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import tyro
@@ -54,6 +56,8 @@ COMMANDS = {
     "doctor": "Tell what this machine can do, what is missing, and the fix.",
 }
 """Command and what it does; the module of a command is loaded when it runs, so that the command line starts fast."""
+ENDS = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+"""Signals that would end a process at once."""
 GRACE = 5.0
 """How long a stage may take to end by itself when the command that started it is gone [s]."""
 
@@ -66,7 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
         threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        code = _run(words)
+        with _told_to_stop():
+            code = _run(words)
         sys.stdout.flush()
         return code
     except BrokenPipeError:  # whoever read our output has gone, as `| head` does; nothing may be written any more
@@ -79,9 +84,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         where = f"can't use {error.filename}: " if error.filename else ""
         print(f"graspgap: {where}{error.strerror or error}; correct the path or free the disk", file=sys.stderr)
         return EXIT_CODE
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("graspgap: stopped; run the same command again to go on", file=sys.stderr)
-        return 130
+        return 128 + (stop.args[0] if stop.args else signal.SIGINT)
+
+
+@contextmanager
+def _told_to_stop() -> Iterator[None]:
+    """Inside, `kill`, a scheduler's time limit and a lost terminal do what Ctrl-C does: a robot is stopped and worker
+    processes end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    kept = {number: signal.getsignal(number) for number in ENDS}
+    for number, handler in kept.items():
+        if handler is signal.SIG_DFL:  # `nohup` has it ignored
+            signal.signal(number, _stop)
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt(number)
 
 
 def _end_with_parent() -> None:

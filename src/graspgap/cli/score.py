@@ -19,11 +19,11 @@ from graspgap.errors import UserError, choose
 from graspgap.files import sha256, write_text
 from graspgap.networks import Segmenter
 from graspgap.parallel import choose_workers
-from graspgap.runs import begin_run
+from graspgap.runs import begin_run, read_run
 from graspgap.selection.judge import JUDGE, load_judge, train_judge
 from graspgap.selection.record import ranked, ranked_markdown, save
 from graspgap.selection.samples import ScoreSettings
-from graspgap.selection.scoring import Candidate, Scorer, score_runs, with_snapshots
+from graspgap.selection.scoring import Candidate, Scorer, require_names, score_runs, with_snapshots
 from graspgap.selection.table import DEFAULTS, KINDS
 from graspgap.tensors import choose_device, save_module
 from graspgap.worlds.camera_file import read_camera
@@ -80,6 +80,8 @@ def run(config: Config) -> None:
         torch.set_num_threads(choose_workers(config.workers))
     adapters = [path for group in config.adapter for run in group for path in with_snapshots(resolved(run))]
     policies = [resolved(path) for group in config.policy for path in group]
+    for path in policies:
+        read_run(path, "policy")  # refuses what is none
     runs = [*(Candidate("adapter", path) for path in adapters), *(Candidate("policy", path) for path in policies)]
     if not runs:
         raise UserError("there is nothing to score: give --adapter RUN, --policy RUN, or both")
@@ -89,14 +91,18 @@ def run(config: Config) -> None:
     sim.require_simulated()
     if policies and not real.meta["has_poses"]:
         raise UserError(f"--policy needs gripper poses, and {real.path}, given as --real, holds pictures alone")
+    require_names(runs)
     settings = replace(config.settings, seed=config.seed)
     camera = read_camera(config.camera).camera if config.camera else None
     inputs = {"sim": _facts(sim), "real": _facts(real), "judge": str(config.judge) if config.judge else None}
     inputs |= {"camera": asdict(camera)} if camera else {}
-    begin_run(config.out, "scores", settings, inputs)
     scorer = Scorer(sim, real, HELD_OUT, settings, device, camera=camera)
     if adapters:
-        scorer.judge = _judge(config, sim, settings, device)
+        scorer.looked("adapter", settings.seed)  # refuses what is too small before the judge learns
+        scorer.judge = load_judge(config.judge, device) if config.judge else None
+    begin_run(config.out, "scores", settings, inputs)
+    if adapters and not scorer.judge:
+        scorer.judge = _judge(config.out, sim, settings, device)
     scored = score_runs(config.out, runs, scorer)
     facts = {"settings": asdict(settings), "held_out": HELD_OUT, "inputs": inputs, "ranked_by": rank_by}
     path = save(config.out, scored, facts)
@@ -117,11 +123,12 @@ def _facts(data: Dataset) -> dict[str, str | int]:
     return {"path": str(data.path), "meta_sha256": meta, "world": data.world, "attempts": len(data)}
 
 
-def _judge(config: Config, sim: Dataset, settings: ScoreSettings, device: torch.device) -> Segmenter:
-    """The judge of earlier scores, or one that learns from scenes that adapters aren't scored on."""
-    if config.judge or (config.out / JUDGE).exists():
-        return load_judge(config.judge or config.out, device)
+def _judge(out: Path, sim: Dataset, settings: ScoreSettings, device: torch.device) -> Segmenter:
+    """The judge that an earlier command left in `out`, or one that learns from scenes that adapters aren't scored
+    on."""
+    if (out / JUDGE).exists():
+        return load_judge(out, device)
     view = sim.split_by_scene(HELD_OUT, settings.seed)[0].simulated(extras=False)
     judge = train_judge(view, settings.judge_steps, settings.batch, settings.seed, device)
-    save_module(config.out / JUDGE, judge)
+    save_module(out / JUDGE, judge)
     return judge

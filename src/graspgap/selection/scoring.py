@@ -102,16 +102,22 @@ class Scorer:
     """Of adapters, from `train_judge`."""
     camera: Camera | None = None
     """That of reality, if it is not the one that its dataset names."""
-    _looked: dict[int, _Looked] = field(default_factory=dict)
+    _looked: dict[tuple[str, int], _Looked] = field(default_factory=dict)
 
-    def looked(self, seed: int) -> _Looked:
-        """Scenes that runs of this training seed kept out."""
-        if seed not in self._looked:
-            sim = self.sim.split_by_scene(self.held_out, seed)[1].simulated(extras=False)
-            real = self.real.split_by_scene(self.held_out, seed)[1].unlabelled()
-            frames, real_frames = (whole_attempts(view, self.settings.pictures, seed) for view in (sim, real))
-            self._looked = {seed: _Looked(sim, frames, real, real_frames)}  # the last one alone: pictures are large
-        return self._looked[seed]
+    def looked(self, kind: str, seed: int) -> _Looked:
+        """Scenes that runs of this training seed kept out; all of reality's for adapters, which have seen them anyway,
+        if those kept out are a single attempt.
+
+        Raises:
+            UserError: if a dataset is too small for that.
+        """
+        if (kind, seed) not in self._looked:
+            sim, real = (data.split_by_scene(self.held_out, seed)[1] for data in (self.sim, self.real))
+            real = self.real if kind == "adapter" and len(real) < 2 else real
+            views = sim.simulated(extras=False), real.unlabelled()
+            frames, real_frames = (whole_attempts(view, self.settings.pictures, seed) for view in views)
+            self._looked = {(kind, seed): _Looked(views[0], frames, views[1], real_frames)}  # one: pictures are large
+        return self._looked[kind, seed]
 
     def score(self, run: Candidate) -> RunScores:
         """Every score of a run.
@@ -123,7 +129,7 @@ class Scorer:
 
     def _adapter(self, run: Candidate) -> RunScores:
         assert self.judge is not None
-        looked = self.looked(self.settings.seed)
+        looked = self.looked("adapter", self.settings.seed)
         plain = run.name == NONE
         facts = {} if plain else read_run(run.path, "adapter")
         method = None if plain else load_adapter(run.path, self.device, self.sim.image_size)
@@ -155,7 +161,7 @@ class Scorer:
                 f"{run.path} was trained with adapter {adapter}, which is not there: run this where that path leads "
                 "to it, or bring it back"
             )
-        looked = self.looked(seed)
+        looked = self.looked("policy", seed)
         method = load_adapter(adapter, self.device, size) if adapter else None
         values = policy_scores(
             policy,
@@ -211,21 +217,28 @@ class Scorer:
         )
 
 
+def require_names(runs: Sequence[Candidate]) -> None:
+    """Refuse runs of one kind that are kept under one name.
+
+    Raises:
+        UserError: if there are two.
+    """
+    for number, run in enumerate(runs):
+        if (run.kind, run.name) in {(other.kind, other.name) for other in runs[:number]}:
+            raise UserError(f"two runs are called {run.name}: rename one, or score it into another folder")
+
+
 def score_runs(out: Path, runs: Sequence[Candidate], scorer: Scorer) -> list[RunScores]:
     """Scores of all runs, in order. What an earlier call has scored into `out` is taken from there, if the run's
     weights are the same.
 
     Raises:
-        UserError: if two runs have one name, a run can't be scored, or what was kept of it is damaged.
+        UserError: if a run can't be scored, or what was kept of it is damaged.
     """
-    names = [f"{run.kind}-{run.name}" for run in runs]
-    twice = next((run for run, name in zip(runs, names, strict=True) if names.count(name) > 1), None)
-    if twice:
-        raise UserError(f"two runs are called {twice.name}: rename one, or score it into another folder")
     found = []
     with progress("score", len(runs), unit="runs") as advance:
-        for run, name in zip(runs, names, strict=True):
-            path = out / "runs" / f"{name}.json"
+        for run in runs:
+            path = out / "runs" / f"{run.kind}-{run.name}.json"
             kept = _kept(path) if path.exists() else None
             if kept is None or kept.sha256 != _hash(run):
                 kept = scorer.score(run)

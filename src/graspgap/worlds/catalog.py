@@ -205,9 +205,11 @@ def _installed(choice: WorldChoice) -> World:
 
 
 def _let_go(robot: World) -> None:
-    """Release a robot when the process ends, whatever ended it. A second Ctrl-C doesn't cut that short."""
-    with suppress(ValueError):  # not the main thread
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Release a robot when the process ends, whatever ended it but SIGKILL. A second Ctrl-C or `kill` doesn't cut that
+    short."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        with suppress(ValueError, AttributeError):  # not the main thread; a system without it
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     with suppress(Exception):
         robot.close()
 
