@@ -75,8 +75,8 @@ class Config:
     """Other trackers that accelerate knows, joined by commas, such as `wandb`."""
 
 
-def run(config: Config) -> None:
-    """Train the adapter and draw a grid of what it does."""
+def check(config: Config) -> None:
+    """Refuse what can be refused before there is data."""
     choose("--method", config.method, METHODS)
     at_least("--seed", config.seed, 0)
     at_least("--steps", config.steps, 1)
@@ -85,6 +85,13 @@ def run(config: Config) -> None:
     at_least("--look-every", config.look_every, 0)
     share_below_one("--ema", config.ema)
     check_numbers(f"--methods.{config.method}", config.methods[config.method])
+    _options(config).fitted(config.image_size, Camera())
+    chosen_trackers(config.tensorboard, config.trackers)
+
+
+def run(config: Config) -> None:
+    """Train the adapter and draw a grid of what it does."""
+    check(config)
     trackers = chosen_trackers(config.tensorboard, config.trackers)
     device = choose_device(config.device)
     precision = choose_precision(config.precision, device)
@@ -98,7 +105,7 @@ def _train(config: Config, device: torch.device, precision: str, trackers: tuple
     sim_data, real_data = open_dataset(config.sim), open_dataset(config.real)
     for data in (sim_data, real_data):
         data.require_image_size(config.image_size)
-    options = with_networks(config.methods[config.method], config.networks, config.method)
+    options = _options(config)
     sim, real = sim_data.simulated(extras=options.needs_canonical), real_data.unlabelled()
     options.check(sim)
     options = options.fitted(config.image_size, _camera(sim_data, options, config.method))
@@ -128,6 +135,10 @@ def _train(config: Config, device: torch.device, precision: str, trackers: tuple
     if not (trained and grid.exists()):
         draw(grid, load_adapter(config.out, device, config.image_size) if trained else method)
     print(f"{config.out}: adapter trained; look at {grid}")
+
+
+def _options(config: Config) -> PixelConfig:
+    return with_networks(config.methods[config.method], config.networks, config.method)
 
 
 def _camera(sim: Dataset, options: PixelConfig, method: str) -> Camera:

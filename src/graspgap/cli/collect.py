@@ -15,7 +15,7 @@ from graspgap.runs import CONFIG
 from graspgap.seeding import SEEDS
 from graspgap.settings import Bounds, in_range
 from graspgap.worlds.camera_file import read_camera
-from graspgap.worlds.catalog import WorldChoice, cached_world, is_robot
+from graspgap.worlds.catalog import WorldChoice, cached_world, is_robot, require_names
 from graspgap.worlds.installed import named
 from graspgap.worlds.randomization import ranges_of
 from graspgap.worlds.standin_names import STANDINS, read_factors
@@ -71,14 +71,15 @@ class Config:
     """Refuse to begin a new dataset: OUT must be there. Without this, collection resumes as well."""
 
 
-def run(config: Config) -> None:
-    """Collect, and say how it went."""
+def check(config: Config) -> None:
+    """Refuse what can be refused before the world is made."""
     in_range("--seed", config.seed, Bounds(0, SEEDS, below=True))
-    if config.resume and not (config.out / CONFIG).exists():
-        raise UserError(f"{config.out} holds nothing to resume: correct the folder, or begin it without --resume")
-    camera = None if config.camera is None else read_camera(config.camera)
+    require_names(_world(replace(config, camera=None)))
+
+
+def _world(config: Config) -> WorldChoice:
     name, tables = named(config.world, config.world_config)
-    world = WorldChoice(
+    return WorldChoice(
         name=name,
         objects=config.objects,
         split="train",
@@ -88,10 +89,19 @@ def run(config: Config) -> None:
         layers=config.layers,
         canonical=config.canonical,
         ranges=ranges_of(config.randomize),
-        camera=camera.camera if camera else None,
+        camera=read_camera(config.camera).camera if config.camera else None,
         settings=tables,
         same=read_factors(config.same),
     )
+
+
+def run(config: Config) -> None:
+    """Collect, and say how it went."""
+    check(config)
+    if config.resume and not (config.out / CONFIG).exists():
+        raise UserError(f"{config.out} holds nothing to resume: correct the folder, or begin it without --resume")
+    world = _world(config)
+    camera = read_camera(config.camera) if config.camera else None
     if camera and camera.crop:
         left, top, side = camera.crop
         print(f"{config.camera}: shows the square of {side} pixels from column {left}, row {top}: crop yours likewise")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tyro.conf import Positional
@@ -15,7 +15,7 @@ from graspgap.objects.model import Split
 from graspgap.seeding import SEEDS
 from graspgap.settings import Bounds, in_range
 from graspgap.worlds.camera_file import read_camera
-from graspgap.worlds.catalog import WorldChoice, is_robot
+from graspgap.worlds.catalog import WorldChoice, is_robot, require_names
 from graspgap.worlds.installed import named
 from graspgap.worlds.randomization import ranges_of
 from graspgap.worlds.standin_names import read_factors
@@ -61,12 +61,16 @@ class Config:
     """Kept with the result; a study sets them."""
 
 
-def run(config: Config) -> None:
-    """Evaluate, and print the rate with its interval."""
+def check(config: Config) -> None:
+    """Refuse what can be refused before the world is made."""
     in_range("--seed", config.seed, Bounds(0, SEEDS, below=True))
     at_least("--films", config.films, 0)
+    require_names(_world(replace(config, camera=None)))
+
+
+def _world(config: Config) -> WorldChoice:
     name, tables = named(config.world, config.world_config)
-    world = WorldChoice(
+    return WorldChoice(
         name=name,
         objects=config.objects,
         split=config.split,
@@ -77,6 +81,12 @@ def run(config: Config) -> None:
         settings=tables,
         same=read_factors(config.same),
     )
+
+
+def run(config: Config) -> None:
+    """Evaluate, and print the rate with its interval."""
+    check(config)
+    world = _world(config)
     settings = TrialSettings(world, PolicyChoice(config.policy), config.seed, config.steps_per_attempt)
     result = evaluate(config.out, settings, config.attempts, config.arm, config.workers, films=config.films)
     if config.films and not is_robot(world):

@@ -11,6 +11,7 @@ from rich.table import Table
 from tyro.conf import Positional
 
 from graspgap.cli.checks import at_least
+from graspgap.cli.stage_checks import check_stages
 from graspgap.config import to_json
 from graspgap.evaluation.report import duration
 from graspgap.evaluation.results import find_results
@@ -62,6 +63,8 @@ def run(config: Config) -> None:
     workers = choose_workers(config.workers)
     study = study.scaled(config.scale, config.image_size)
     folders = study.folders(config.out, config.seed)
+    for out, seed in folders:
+        check_stages(out, plan(study, out, seed))
     if config.plan:
         print(f"{config.preset}: {study.about}")
         for out, seed in folders:

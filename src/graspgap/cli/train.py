@@ -100,21 +100,32 @@ class Config:
     """Other trackers that accelerate knows, joined by commas, such as `wandb`."""
 
 
-def run(config: Config) -> None:
-    """Train the grasp network and measure it on held-out attempts."""
+def check(config: Config) -> None:
+    """Refuse what can be refused before there is data."""
     at_least("--seed", config.seed, 0)
     at_least("--steps", config.steps, 1)
     check_numbers("--training", config.training)
     at_least("--look-every", config.look_every, 0)
+    names = feature_names(config.features)
+    check_features(names)
+    for name in names:
+        check_numbers(f"--methods.{name}", config.methods[name])
+    _network(config, None)
+    chosen_trackers(config.tensorboard, config.trackers)
+    if config.adapter and not config.sim:
+        raise UserError("--adapter makes simulated pictures look real: give --sim DATA too")
+    if config.real_labels and not config.real:
+        raise UserError(f"--real-labels {config.real_labels:g} asks for labels of no dataset: give --real DATA too")
+
+
+def run(config: Config) -> None:
+    """Train the grasp network and measure it on held-out attempts."""
+    check(config)
     trackers = chosen_trackers(config.tensorboard, config.trackers)
     device = choose_device(config.device)
     precision = choose_precision(config.precision, device)
     if config.workers:
         torch.set_num_threads(choose_workers(config.workers))
-    if config.adapter and not config.sim:
-        raise UserError("--adapter makes simulated pictures look real: give --sim DATA too")
-    if config.real_labels and not config.real:
-        raise UserError(f"--real-labels {config.real_labels:g} asks for labels of no dataset: give --real DATA too")
     if config.adapter:
         config = replace(config, adapter=resolved(config.adapter))
     with processes.joined(device) as device:
@@ -125,12 +136,8 @@ def _train(config: Config, device: torch.device, precision: str, trackers: tuple
     sim, sim_held = _split(config.sim, config)
     real, real_held = _split(config.real, config)
     camera = _camera(config, sim, real)
-    names = feature_names(config.features)
-    check_features(names)
-    methods = {name: config.methods[name] for name in names}
-    for name, options in methods.items():
-        check_numbers(f"--methods.{name}", options)
-    network = resized(config.training.network, config.networks).fitted(config.image_size, camera)
+    methods = {name: config.methods[name] for name in feature_names(config.features)}
+    network = _network(config, camera)
     training = replace(
         config.training, network=network, methods=methods, steps=config.steps, precision=precision, seed=config.seed
     )
@@ -191,6 +198,10 @@ def _train(config: Config, device: torch.device, precision: str, trackers: tuple
         return
     metrics = save_held_out_metrics(config.out, net, held_out, device, domain)
     print(f"{config.out}: trained; held-out AUC " + ", ".join(f"{k} {v['auc']}" for k, v in metrics.items()))
+
+
+def _network(config: Config, camera: Camera | None) -> GraspNetConfig:
+    return resized(config.training.network, config.networks).fitted(config.image_size, camera)
 
 
 def _adapted(

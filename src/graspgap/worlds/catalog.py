@@ -21,9 +21,9 @@ from graspgap.worlds.camera_file import require_sight
 from graspgap.worlds.limits import read_safety
 from graspgap.worlds.lock import drive
 from graspgap.worlds.protocol import World
-from graspgap.worlds.randomization import RandomizationConfig, preset
+from graspgap.worlds.randomization import PRESETS, RandomizationConfig, preset
 from graspgap.worlds.safety import SafeWorld
-from graspgap.worlds.standin_names import STANDIN, ordered, standin_name
+from graspgap.worlds.standin_names import STANDIN, STANDINS, ordered, standin_name
 
 
 @dataclass(frozen=True)
@@ -156,6 +156,21 @@ WORLDS: dict[str, Callable[[WorldChoice], World]] = {
     "standin2": _standin2,
 }
 """Our worlds by name; `installed.installed_worlds` are the others."""
+
+
+def require_names(choice: WorldChoice) -> None:
+    """Refuse a world, an object set or a randomization that there isn't, and what no stand-in does.
+
+    Raises:
+        UserError: names what is unknown, and the nearest.
+    """
+    choose("--world", choice.name, [*WORLDS, *installed.installed_worlds()])
+    if choice.objects:
+        make_object_set(choice.objects)
+    if choice.name in STANDINS:
+        _require_no_knobs(choice)
+    if not choice.ranges:
+        choose("--randomize", choice.randomize, PRESETS)
 
 
 def make_world(choice: WorldChoice) -> World:
