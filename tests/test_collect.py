@@ -243,7 +243,7 @@ def group_lives(number: int) -> bool:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kill sends no signal on Windows")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM), signal.SIGINT])
 def test_a_command_that_is_told_to_stop_ends_with_its_workers(tmp_path: Path, number: signal.Signals) -> None:
     words = ["collect", str(tmp_path / "out"), "--attempts", "4000", "--image-size", "16", "--workers", "2"]
     with subprocess.Popen(
@@ -290,3 +290,5 @@ def test_an_interrupted_evaluation_resumes_to_the_same_records(tmp_path: Path) -
     assert second.stat().st_mtime_ns == kept
     for was, now in zip(result.records, resumed.records, strict=True):
         assert asdict(was) | {"seconds": 0} == asdict(now) | {"seconds": 0}
+    with pytest.raises(UserError, match=r"holds 15 attempts, --attempts 14 would lose some: give 15 or more"):
+        evaluate(tmp_path / "cut", settings, 14, Arm(), workers=1)

@@ -217,7 +217,9 @@ def test_a_damaged_shard_is_named(tmp_path, how):
     else:
         data[len(data) // 3] ^= 1
         path.write_bytes(data)
-    with pytest.raises(UserError, match=r"shard-00001.parquet is .*16 rows.*run the same command again"):
+    with pytest.raises(
+        UserError, match=r"shard-00001.parquet is .*16 rows.*run the command that made the dataset again"
+    ):
         open_dataset(tmp_path).verify()
 
 
@@ -380,7 +382,7 @@ def test_reality_and_pictures_are_refused_as_simulation(real, tmp_path):
 def test_what_is_no_dataset_is_refused(tmp_path, sim):
     with pytest.raises(UserError, match="is no folder"):
         open_dataset(tmp_path / "absent")
-    with pytest.raises(UserError, match=r"has no meta.json"):
+    with pytest.raises(UserError, match=r"has no meta.json; make one of it by .graspgap import"):
         open_dataset(tmp_path)
     write_shard(tmp_path, 0, [attempt(0)])
     with pytest.raises(UserError, match="unfinished"):

@@ -73,6 +73,7 @@ def test_one_stage_at_a_time_drives_a_robot(tmp_path: Path, monkeypatch: pytest.
     package = install(tmp_path / "package", "lonely", "lonely_robot:make")
     (package / "lonely_robot.py").write_text(dedent(module))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(package), str(Path(__file__).parent))))
+    monkeypatch.syspath_prepend(package)
     settings = tmp_path / "robot.toml"
     settings.write_text(f'driven = "{tmp_path / "driven"}"\n')
     out, words = tmp_path / "rounds", ["--rounds", "2", "--attempts", "20", "--steps", "1", "--trials", "4"]
@@ -105,6 +106,8 @@ def test_each_round_in_reality_learns_from_simulation_too(
     assert "counts as reality" in refused(sim=str(real_data))
     assert "is not an adapter run" in refused(adapter=str(sim_data))
     assert "different nominal cameras" in refused(camera=str(camera))
+    assert "is not a policy run" in refused(policy=str(sim_data))
+    assert "holds an adapter run, expected a policy run" in refused(policy=str(adapter))
     assert not out.exists()
     assert main([*words, *(word for pair in given.items() for word in pair)]) == 0
     policies = [read_json(out / f"policies/round{number}/config.json", "a policy run") for number in range(2)]

@@ -119,6 +119,7 @@ WRONG = {
     "a large picture": observation() | {"image_now": np.zeros((SIZE, SIZE + 1, 3), np.uint8)},
     "a picture of floats": observation() | {"image_now": np.zeros((SIZE, SIZE, 3), np.float32)},
     "a short pose": observation() | {"pose": np.zeros(3, np.float32)},
+    "a pose in millimetres": observation() | {"pose": np.array([550.0, 0, 100, 0])},
     "an endless pose": observation() | {"pose": np.array([0.5, 0, 0.1, np.inf])},
     "too late a step": observation() | {"step": 4},
     "half a step": observation() | {"step": 0.5},

@@ -74,6 +74,7 @@ def test_a_client_needs_nothing_of_the_rest() -> None:
         (("--workspace.low", "nan", "-0.1", "0.01"), "are no box"),
         (("--workspace.low", "0.4", "-0.1", "0.1"), "--workspace.grasp-z"),
         (("--port", "-1"), "--port -1"),
+        (("--port", "65536"), "--port 65536"),
         (("--seed", "-1"), "--seed -1"),
         (("--threads", "0"), "--threads 0"),
         (("--steps-per-attempt", "11"), "2 to 10"),

@@ -140,6 +140,17 @@ def test_adapt_words(
     assert_refused(capsys, tmp_path, ["adapt", str(tmp_path), *data, *SMALL, *words], part)
 
 
+@pytest.mark.parametrize(
+    ("command", "more"), [("adapt", ["--method", "histogram"]), ("train", []), ("score", ["--adapter", "none"])]
+)
+def test_one_dataset_is_not_both_worlds(
+    command: str, more: list[str], tmp_path: Path, sim_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [command, str(tmp_path), "--sim", str(sim_data), "--real", str(sim_data), "--image-size", "32"]
+    words += more
+    assert_refused(capsys, tmp_path, words, f"--sim and --real are both {sim_data}")
+
+
 def test_rounds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for value in ("-1", "nan"):
         assert_refused(capsys, tmp_path, ["rounds", str(tmp_path), "--noise", value], f"--noise {value}", "give 0")

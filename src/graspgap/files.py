@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -17,6 +18,8 @@ from graspgap.locations import Location
 AnyPath = TypeVar("AnyPath", bound=Location)
 LIFELINE = "GRASPGAP_LIFELINE"
 """Environment variable of a study's stages: they end when their standard input closes, as it does when it dies."""
+
+FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 @contextmanager
@@ -38,7 +41,8 @@ def atomic(path: AnyPath) -> Iterator[AnyPath]:
             os.replace(temporary, path)
     except OSError as error:
         why = error.strerror or str(error)
-        raise UserError(f"can't write {path}: {why}; free the disk or choose another folder, then run again") from None
+        fix = "free the disk" if error.errno in FULL else "correct the path"
+        raise UserError(f"can't write {path}: {why}; {fix} or choose another folder, then run again") from None
     finally:
         with suppress(OSError):  # such as below a file that was taken for a folder: said already
             temporary.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from tyro.conf import Positional
 
 from graspgap import processes
 from graspgap.adaptation.pixel import METHODS, PixelConfig, PixelMethod
-from graspgap.cli.checks import at_least, check_numbers, share_below_one
+from graspgap.cli.checks import at_least, check_numbers, share_below_one, two_datasets
 from graspgap.cli.hidden import hide
 from graspgap.cli.place import Place
 from graspgap.contract import Camera
@@ -102,6 +102,7 @@ def run(config: Config) -> None:
 
 
 def _train(config: Config, device: torch.device, precision: str, trackers: tuple[str, ...]) -> None:
+    two_datasets(config.sim, config.real)
     sim_data, real_data = open_dataset(config.sim), open_dataset(config.real)
     for data in (sim_data, real_data):
         data.require_image_size(config.image_size)

@@ -53,6 +53,16 @@ def share_below_one(option: str, value: float) -> None:
     in_range(option, value, SHARE_BELOW_ONE)
 
 
+def two_datasets(sim: object, real: object) -> None:
+    """Refuse one dataset, by its place, in both roles.
+
+    Raises:
+        UserError: names it.
+    """
+    if sim == real:
+        raise UserError(f"--sim and --real are both {real}: give simulation's dataset and reality's")
+
+
 def one_camera(sim: object, simulated: Camera | None, real: object, seen: Camera | None) -> None:
     """Refuse cameras that differ; of unknown ones (None) nobody can tell. `sim` and `real` name what says so.
 

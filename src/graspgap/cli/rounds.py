@@ -8,9 +8,11 @@ from pathlib import Path
 import torch
 from tyro.conf import OmitArgPrefixes, Positional
 
-from graspgap.adaptation.feature import check_features, feature_names
 from graspgap.cli.checks import NOT_NEGATIVE, at_least, one_camera
+from graspgap.cli.stage_checks import check_stages
+from graspgap.collection.policies import UNTRAINED
 from graspgap.datasets import open_dataset
+from graspgap.deployment.load import open_predictor
 from graspgap.errors import UserError
 from graspgap.evaluation.rounds import RoundsConfig, plan_rounds
 from graspgap.evaluation.stages import run_stages
@@ -43,9 +45,10 @@ def run(config: Config) -> None:
     at_least("--trials", settings.trials, 0)
     in_range("--noise", settings.noise, NOT_NEGATIVE)
     _check_learning(settings)
-    workers = choose_workers(config.workers)
+    workers, stages = choose_workers(config.workers), plan_rounds(settings, config.out)
+    check_stages(config.out, stages)
     begin_run(config.out, "rounds", settings)
-    run_stages(config.out, plan_rounds(settings, config.out), workers)
+    run_stages(config.out, stages, workers)
     for number in range(settings.rounds):
         meta = open_dataset(config.out / f"data/round{number}").meta
         share = meta["successes"] / meta["attempts"]
@@ -61,7 +64,8 @@ def _check_learning(settings: RoundsConfig) -> None:
             raise UserError(f"--{option} is for rounds in a real world, and '{settings.world}' is a simulator: omit it")
     if (settings.adapter or settings.features) and not settings.sim:
         raise UserError("--adapter and --features bring simulation and reality together: give --sim DATA too")
-    check_features(feature_names(settings.features))
+    if settings.policy not in ("", *UNTRAINED):
+        open_predictor(resolved(Path(settings.policy)))
     if settings.sim:
         sim = open_dataset(location(settings.sim))
         sim.require_simulated()

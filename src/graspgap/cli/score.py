@@ -10,7 +10,7 @@ import torch
 from rich.console import Console
 from tyro.conf import Positional, UseAppendAction
 
-from graspgap.cli.checks import at_least
+from graspgap.cli.checks import at_least, two_datasets
 from graspgap.cli.hidden import hide
 from graspgap.cli.place import Place
 from graspgap.cli.train import HELD_OUT
@@ -85,6 +85,7 @@ def run(config: Config) -> None:
     runs = [*(Candidate("adapter", path) for path in adapters), *(Candidate("policy", path) for path in policies)]
     if not runs:
         raise UserError("there is nothing to score: give --adapter RUN, --policy RUN, or both")
+    two_datasets(config.sim, config.real)
     sim, real = open_dataset(config.sim), open_dataset(config.real)
     for data in (sim, real):
         data.require_image_size(config.image_size)

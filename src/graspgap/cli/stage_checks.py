@@ -53,4 +53,4 @@ def _parsed(kind: type[Any], words: Sequence[str]) -> Any:
             return tyro.cli(kind, args=list(words), registry=OPTIONS)
     except SystemExit:
         lines = (line.strip(BOX) for line in said.getvalue().splitlines())
-        raise UserError("; ".join(line for line in lines if line)) from None
+        raise UserError("; ".join(line for line in lines if any(char.isalnum() for char in line))) from None

@@ -14,7 +14,7 @@ from tyro.conf import Positional
 from graspgap import processes
 from graspgap.adaptation.feature import FEATURES, FeatureConfig, check_features, feature_names
 from graspgap.adaptation.pixel import PixelMethod
-from graspgap.cli.checks import at_least, check_numbers, one_camera
+from graspgap.cli.checks import at_least, check_numbers, one_camera, two_datasets
 from graspgap.cli.hidden import hide
 from graspgap.cli.place import Place
 from graspgap.contract import Camera
@@ -133,6 +133,8 @@ def run(config: Config) -> None:
 
 
 def _train(config: Config, device: torch.device, precision: str, trackers: tuple[str, ...]) -> None:
+    if config.sim:
+        two_datasets(config.sim, config.real)
     sim, sim_held = _split(config.sim, config)
     real, real_held = _split(config.real, config)
     camera = _camera(config, sim, real)

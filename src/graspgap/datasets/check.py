@@ -14,6 +14,7 @@ from graspgap.config import from_json
 from graspgap.contract import Camera, Workspace
 from graspgap.datasets import shards
 from graspgap.datasets.schema import FORMAT, FORMAT_VERSION, arrow_schema, groups_of
+from graspgap.datasets.shards import AGAIN
 from graspgap.errors import UserError
 from graspgap.files import read_json
 from graspgap.locations import Location
@@ -34,7 +35,12 @@ def read_meta(folder: Location) -> dict[str, Any]:
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder: expected a dataset made by 'graspgap collect' or 'graspgap import'")
     if not (folder / "meta.json").exists() and any((folder / "data").glob("shard-*.parquet")):
-        raise UserError(f"{folder} is unfinished (it has shards, but no meta.json): run the same command again")
+        raise UserError(f"{folder} is unfinished (it has shards, but no meta.json): {AGAIN}")
+    if not (folder / "meta.json").exists():
+        raise UserError(
+            f"{folder} is not a graspgap dataset: it has no meta.json; make one of it by 'graspgap import' ('graspgap "
+            "import images FOLDER OUT' of pictures)"
+        )
     meta = read_json(folder / "meta.json", "a graspgap dataset")
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
         raise UserError(f"{folder} is not a graspgap dataset: its meta.json doesn't say format '{FORMAT}'")

@@ -104,7 +104,7 @@ class Dataset:
         if self.image_size != size:
             raise UserError(
                 f"{self.path} has pictures of {self.image_size} pixels, expected {size}: "
-                f"pass --image-size {self.image_size}, or collect it again with --image-size {size}"
+                f"pass --image-size {self.image_size}, or make it again with --image-size {size}"
             )
 
     def require_simulated(self) -> None:

@@ -29,13 +29,15 @@ KNOWN = {field.name: field.type for field in arrow_schema({}, OPTIONAL_COLUMNS)}
 """Types of all columns."""
 ALWAYS = {"attempt", "seed", "scene", "world", "policy", "image_before", "images"}
 """Columns without a missing value."""
+AGAIN = "run the command that made the dataset again"
+"""What brings a shard back."""
 UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError, MemoryError)
 """What Arrow raises about a damaged file."""
 
 
 def damaged(path: Location, found: object, expected: str) -> UserError:
     """The error of a shard that is not as meta.json says."""
-    return UserError(f"{path} is damaged ({found}; expected {expected}): delete it and run the same command again")
+    return UserError(f"{path} is damaged ({found}; expected {expected}): delete it and {AGAIN}")
 
 
 def read_columns(path: Location, columns: Sequence[str], rows: int) -> pa.Table:
@@ -52,7 +54,7 @@ def read_columns(path: Location, columns: Sequence[str], rows: int) -> pa.Table:
         if table.num_columns < len(columns):  # a list whose items have another name
             raise damaged(path, "columns that are laid out otherwise", "lists of 'element'")
     except FileNotFoundError:
-        raise UserError(f"{path} is missing (expected {rows} rows): run the same command again") from None
+        raise UserError(f"{path} is missing (expected {rows} rows): {AGAIN}") from None
     except UNREADABLE as error:
         why = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
         raise damaged(path, why, f"{rows} rows") from None
@@ -102,7 +104,7 @@ def check_size(path: Location, entry: dict[str, Any]) -> None:
         UserError: if the shard is missing or of another size.
     """
     if not path.exists():
-        raise UserError(f"{path} is missing (expected {entry['rows']} rows): run the same command again")
+        raise UserError(f"{path} is missing (expected {entry['rows']} rows): {AGAIN}")
     if path.stat().st_size != entry["bytes"]:
         raise damaged(path, f"{path.stat().st_size} bytes", f"{entry['bytes']} bytes, {entry['rows']} rows")
 

@@ -38,7 +38,9 @@ def frames_at(path: Path, times: Sequence[float], tolerance: float) -> list[Imag
             while now < time - tolerance:
                 frame = next(frames, None)
                 if frame is None or frame.time is None:
-                    raise UserError(f"{path} has no frame at {time:.3f} s: it is damaged or cut short, copy it again")
+                    raise UserError(
+                        f"{path} has no frame at {time:.3f} s (damaged, or cut short): copy it again, or move it away"
+                    )
                 now = frame.time - _start(stream)
             if frame is None or now > time + tolerance:
                 raise UserError(f"{path} has no frame at {time:.3f} s, the next is at {now:.3f} s: copy it again")
@@ -62,7 +64,9 @@ def frames_every(path: Path, seconds: float) -> Iterator[tuple[float, Image]]:
                 due = max(due, now) + seconds
                 yield now, _rgb(frame)
         if now < _length(container, stream) - 1:
-            raise UserError(f"{path} ends at {now:.1f} s, before it says: it is damaged or cut short, copy it again")
+            raise UserError(
+                f"{path} ends at {now:.1f} s, before it says (damaged, or cut short): copy it again, or move it away"
+            )
 
 
 def duration(path: Path) -> float:
@@ -95,7 +99,9 @@ def opened(path: Path) -> Iterator[tuple[Any, Any]]:
         raise UserError(f"{path} is missing: copy it again") from None
     except (av.error.FFmpegError, OSError, ValueError, OverflowError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        raise UserError(f"{path} can't be decoded ({why}): it is damaged or cut short, copy it again") from None
+        raise UserError(
+            f"{path} can't be decoded ({why}): it is damaged or cut short: copy it again, or move it away"
+        ) from None
 
 
 def _start(stream: Any) -> float:

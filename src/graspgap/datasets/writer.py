@@ -28,7 +28,7 @@ from graspgap.datasets.schema import (
     groups_in,
     to_row,
 )
-from graspgap.datasets.shards import UNREADABLE, damaged, pairs, require_columns, require_values
+from graspgap.datasets.shards import AGAIN, UNREADABLE, damaged, pairs, require_columns, require_values
 from graspgap.errors import UserError
 from graspgap.files import atomic, remove_leftovers, sha256, write_json, write_text
 from graspgap.locations import Location, for_arrow
@@ -243,9 +243,9 @@ def _shard_facts(path: Location) -> _ShardFacts:
             raise damaged(path, "0 rows", "1 or more")
         size = decode_picture(first["image_before"][0]["bytes"].as_py() or b"").shape[0]
     except FileNotFoundError:
-        raise UserError(f"{path} is missing: run the same command again, it makes what is missing") from None
+        raise UserError(f"{path} is missing: {AGAIN}") from None
     except UNREADABLE as error:
-        raise UserError(f"{path} is damaged ({error}): delete it and run the same command again") from None
+        raise UserError(f"{path} is damaged ({error}): delete it and {AGAIN}") from None
     counts = {
         "attempts": table.num_rows,
         "frames": pc.sum(pc.list_value_length(table["images"])).as_py(),

@@ -10,13 +10,16 @@ from typing import Any
 import numpy as np
 
 from graspgap import __version__
-from graspgap.contract import MAX_SERVO_STEPS, NULL_COMMAND, Camera, Observation, Workspace
+from graspgap.contract import MAX_SERVO_STEPS, NULL_COMMAND, Camera, Observation, Pose, Workspace
 from graspgap.deployment.calibration import CALIBRATION, Calibration, load_calibration
 from graspgap.deployment.load import TrainedPredictor, open_predictor
 from graspgap.deployment.requests import Request
 from graspgap.errors import UserError
 from graspgap.grasping.policies import ServoPolicy
 from graspgap.seeding import generator
+
+FAR = 2.0
+"""How far outside of the workspace a gripper may be [m]: farther no arm reaches, and millimetres are meant."""
 
 
 @dataclass(frozen=True)
@@ -89,14 +92,19 @@ class ServedPolicy:
     def warm_up(self) -> None:
         """Answer a request of nothing, so that the first real one is as quick as any."""
         black = np.zeros((self.image_size, self.image_size, 3), np.uint8)
-        self.answer(Request(Observation(black, black, np.zeros(4, np.float32)), None))
+        self.answer(Request(Observation(black, black, np.array([*self.config.workspace.low, 0.0], np.float32)), None))
 
     def answer(self, request: Request) -> dict[str, Any]:
         """What to do: `actions` float32 [1, 5], `close` (close the fingers here; the action is then to stay),
         `predicted_stay` and `predicted_best` (success of closing here, and at the best target found, in [0, 1],
         calibrated if the policy is; None where no target was searched for), and `abstain` (whether what is done is
-        predicted to succeed less than the threshold)."""
+        predicted to succeed less than the threshold).
+
+        Raises:
+            UserError: if the pose can't be one of this cell's gripper.
+        """
         seen = request.observation
+        self._require_near(seen.pose)
         words = hashlib.sha256(b"" if request.step is None else bytes([request.step]))
         for array in (seen.image_before, seen.image_now, seen.pose):
             words.update(array.tobytes())
@@ -112,6 +120,15 @@ class ServedPolicy:
             "predicted_best": self._success(decision.best),
             "abstain": predicted is not None and predicted < self.threshold,
         }
+
+    def _require_near(self, pose: Pose) -> None:
+        box = self.config.workspace
+        away = float(np.max([box.low - pose[:3], pose[:3] - box.high]))
+        if away > FAR:
+            raise UserError(
+                f"pose lies {away:.0f} m outside of the workspace, {box.low} to {box.high}: give x, y, z in metres, "
+                "in the robot's base frame"
+            )
 
     def _success(self, predicted: float | None) -> float | None:
         if predicted is None:

@@ -45,9 +45,8 @@ class ServerConfig:
     """Seconds that running requests may take to finish when the server is stopped."""
 
     def __post_init__(self) -> None:
-        for name, value in (("port", self.port), ("ping-interval", self.ping_interval)):
-            if not value >= 0:
-                raise UserError(f"--{name} {value:g} is negative: give 0 or more")
+        in_range("--port", self.port, Bounds(0, 65535))
+        in_range("--ping-interval", self.ping_interval, Bounds(0))
         positive = {
             "stale-ms": self.stale_ms,
             "rate": self.rate,

@@ -60,6 +60,8 @@ def write_report(out: Path, **more: Any) -> Path:
 
 def _write_runs_report(out: Path) -> Path:
     """The report of runs that nobody has evaluated yet: their pictures, curves, warnings and configurations."""
+    if not out.is_dir():
+        raise UserError(f"{out} is no folder: expected one that 'graspgap evaluate' or 'graspgap study' has written to")
     runs = sorted(path.parent for pattern in (LOG, f"*/{LOG}", f"*/*/{LOG}") for path in out.glob(pattern))
     if not runs:
         raise UserError(f"{out} holds no results.json and no run: run 'graspgap evaluate' or 'graspgap study' first")

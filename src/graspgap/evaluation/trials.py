@@ -12,7 +12,7 @@ from graspgap.collection.policies import PolicyChoice, make_policy
 from graspgap.config import to_json
 from graspgap.errors import UserError
 from graspgap.evaluation.film import film_attempt, keep_first, save_film
-from graspgap.evaluation.results import AttemptRecord, EvaluationResult, save
+from graspgap.evaluation.results import FILE_NAME, AttemptRecord, EvaluationResult, load, save
 from graspgap.files import read_json, write_json
 from graspgap.parallel import choose_workers, run_pieces
 from graspgap.runs import begin_run
@@ -105,6 +105,11 @@ def evaluate(
     chosen = make_policy(settings.policy, settings.steps_per_attempt)
     chosen.check(cached_world(settings.world).spec)
     begin_run(out, "evaluation", settings, {"policy": chosen.identity})
+    held_before = load(out).attempts if (out / FILE_NAME).exists() else 0
+    if held_before > attempts:
+        raise UserError(
+            f"{out} holds {held_before} attempts, --attempts {attempts} would lose some: give {held_before} or more"
+        )
     robot = is_robot(settings.world)
     size = 1 if robot else PIECE  # a robot's attempts are dear
     films = films if robot else 0
