@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,6 +69,29 @@ def test_collection_goes_on_after_the_robot_was_lost(tmp_path: Path, capsys: pyt
             assert (end[:3] > np.array(low) - 1e-6).all()
         if each["do"] == "limit":
             assert (each["speed"], each["force"]) == (0.25, 20.0)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kill sends no signal on Windows")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_command_that_is_told_to_stop_stops_its_robot(tmp_path: Path, number: int) -> None:
+    log = tmp_path / "log"
+    with socket_robot(*SMALL, "--log", str(log)) as (_, port):
+        words = ["collect", str(tmp_path / "data"), "--world", settings(tmp_path, port), *SMALL, "--attempts", "500"]
+        paths = os.environ | {"PYTHONPATH": os.pathsep.join((str(tmp_path / "packages"), str(EXAMPLE / "src")))}
+        with subprocess.Popen(
+            [sys.executable, "-m", "graspgap.cli.main", *words], env=paths, stderr=subprocess.DEVNULL
+        ) as process:
+            try:
+                deadline = time.monotonic() + 60
+                while log.read_text().count("move") < 3 and process.poll() is None and time.monotonic() < deadline:
+                    time.sleep(0.02)
+                process.send_signal(number)
+                assert process.wait(timeout=60) == 128 + number
+            finally:
+                process.kill()
+        arrived = [json.loads(line)["do"] for line in log.read_text().splitlines()]
+        assert arrived.count("move") >= 3
+        assert arrived[-1] == "stop"
 
 
 def test_it_keeps_the_promises_of_a_world_and_stops(tmp_path: Path) -> None:
