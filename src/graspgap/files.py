@@ -20,6 +20,7 @@ LIFELINE = "GRASPGAP_LIFELINE"
 """Environment variable of a study's stages: they end when their standard input closes, as it does when it dies."""
 
 FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+"""What the system says when there is no room."""
 
 
 @contextmanager

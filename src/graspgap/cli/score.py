@@ -99,7 +99,7 @@ def run(config: Config) -> None:
     inputs |= {"camera": asdict(camera)} if camera else {}
     scorer = Scorer(sim, real, HELD_OUT, settings, device, camera=camera)
     if adapters:
-        scorer.looked("adapter", settings.seed)  # refuses what is too small before the judge learns
+        scorer.parts("adapter", settings.seed)  # refuses what is too small before the judge learns
         scorer.judge = load_judge(config.judge, device) if config.judge else None
     begin_run(config.out, "scores", settings, inputs)
     if adapters and not scorer.judge:

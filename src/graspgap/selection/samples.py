@@ -39,9 +39,9 @@ def whole_attempts(view: UnlabelledView, pictures: int, seed: int) -> Int64[np.n
     lengths = np.diff(view.offsets)[order]
     chosen = order[np.cumsum(lengths) - lengths < pictures]
     if len(chosen) < 2:
-        fix = "more --settings.pictures" if len(view) > 1 else "a dataset of more scenes"
         raise UserError(
-            f"{view.provenance()['path']} gives one attempt to score with, expected two or more: give {fix}"
+            f"{view.provenance()['path']} gives one attempt to score with, expected two or more: give more "
+            "--settings.pictures"
         )
     return np.concatenate([np.arange(view.offsets[row], view.offsets[row + 1]) for row in chosen])
 

@@ -104,16 +104,26 @@ class Scorer:
     """That of reality, if it is not the one that its dataset names."""
     _looked: dict[tuple[str, int], _Looked] = field(default_factory=dict)
 
-    def looked(self, kind: str, seed: int) -> _Looked:
+    def parts(self, kind: str, seed: int) -> tuple[Dataset, Dataset]:
         """Scenes that runs of this training seed kept out; all of reality's for adapters, which have seen them anyway,
         if those kept out are a single attempt.
 
         Raises:
             UserError: if a dataset is too small for that.
         """
+        sim, real = (data.split_by_scene(self.held_out, seed)[1] for data in (self.sim, self.real))
+        real = self.real if kind == "adapter" and len(real) < 2 else real
+        for part in (sim, real):
+            if len(part) < 2:
+                raise UserError(
+                    f"{part.path} gives one attempt to score with, expected two or more: give a dataset of more scenes"
+                )
+        return sim, real
+
+    def looked(self, kind: str, seed: int) -> _Looked:
+        """The pictures of these scenes."""
         if (kind, seed) not in self._looked:
-            sim, real = (data.split_by_scene(self.held_out, seed)[1] for data in (self.sim, self.real))
-            real = self.real if kind == "adapter" and len(real) < 2 else real
+            sim, real = self.parts(kind, seed)
             views = sim.simulated(extras=False), real.unlabelled()
             frames, real_frames = (whole_attempts(view, self.settings.pictures, seed) for view in views)
             self._looked = {(kind, seed): _Looked(views[0], frames, views[1], real_frames)}  # one: pictures are large
