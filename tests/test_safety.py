@@ -160,6 +160,18 @@ def test_a_missing_picture_stops_the_robot(spoil: Any, robot: PaperRobot, config
     assert robot.stops == 1
 
 
+def test_an_attempt_that_is_broken_off_ends_in_a_stop(robot: PaperRobot, config: SafetyConfig) -> None:
+    world = SafeWorld(robot, config, closed=lambda: None)
+    world.reset(0)
+    world.close()
+    assert robot.stops == 1
+    finished = SafeWorld(robot, config, closed=lambda: None)
+    finished.reset(0)
+    finished.grasp()
+    finished.close()
+    assert robot.stops == 1
+
+
 def test_an_error_of_the_robot_stops_it(robot: PaperRobot, config: SafetyConfig) -> None:
     world = begun(robot, config)
 

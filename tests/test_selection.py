@@ -221,7 +221,9 @@ def test_reality_is_no_simulation_and_pictures_alone_rank_no_policy(
     tmp_path: Path, worlds: tuple[Path, Path], runs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sim, real = worlds
-    assert "counts as reality" in refused(capsys, tmp_path / "out", (real, real), "--adapter", "none")
+    other = tmp_path / "other"
+    shutil.copytree(real, other)
+    assert "counts as reality" in refused(capsys, tmp_path / "out", (other, real), "--adapter", "none")
     assert "a policy run, expected an adapter run" in refused(
         capsys, tmp_path / "out", worlds, "--adapter", runs / "plain"
     )

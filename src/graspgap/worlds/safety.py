@@ -84,6 +84,8 @@ class SafeWorld:
         self._changed: Observation | None = None
         """When the picture was last another one."""
         self._moves = self._clipped = self._legs = 0
+        self._under_way = False
+        """Whether an attempt has begun, and neither a grasp nor a stop has ended it."""
 
     def reset(self, seed: int, scene_seed: int | None = None) -> Observation:
         self._moves = self._clipped = self._legs = 0
@@ -92,6 +94,7 @@ class SafeWorld:
         if self.config.dry_run:
             self._say(f"reset to a start, speed {limits[0]:g} m/s, force {limits[1]:g} N")
             return self._observe(self._watched(self.world.observe, self.config.observe_seconds, "a picture"))
+        self._under_way = True
         if self._robot:
             robot = self._robot
             self._watched(lambda: robot.limit(*limits), self.config.observe_seconds, "setting limits")
@@ -196,6 +199,7 @@ class SafeWorld:
             self._say("close, lift, judge")
             return GraspOutcome(False, None, notes)
         outcome = self._watched(self.world.grasp, self.config.grasp_seconds, "a grasp")
+        self._under_way = False
         return replace(outcome, details=outcome.details | notes)
 
     def record(self) -> dict[str, Any]:
@@ -212,9 +216,11 @@ class SafeWorld:
         return self.world.object_positions()
 
     def close(self) -> None:
-        """Let go of the world; a second time, nothing."""
+        """Let go of the world, and stop it first if an attempt was broken off; a second time, nothing."""
         closed, self._closed = self._closed, None
         if closed is not None:
+            if self._under_way:
+                self._guard.stop()
             try:
                 self.world.close()
             finally:
@@ -225,6 +231,7 @@ class SafeWorld:
         return self._guard.run(call, seconds, what) if self.spec.is_reality else call()
 
     def _stop(self) -> None:
+        self._under_way = False
         if self._robot:
             self._robot.stop()
 
