@@ -77,6 +77,7 @@ class Config:
 
 def check(config: Config) -> None:
     """Refuse what can be refused before there is data."""
+    two_datasets(config.sim, config.real)
     choose("--method", config.method, METHODS)
     at_least("--seed", config.seed, 0)
     at_least("--steps", config.steps, 1)
@@ -102,7 +103,6 @@ def run(config: Config) -> None:
 
 
 def _train(config: Config, device: torch.device, precision: str, trackers: tuple[str, ...]) -> None:
-    two_datasets(config.sim, config.real)
     sim_data, real_data = open_dataset(config.sim), open_dataset(config.real)
     for data in (sim_data, real_data):
         data.require_image_size(config.image_size)

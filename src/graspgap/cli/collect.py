@@ -73,11 +73,12 @@ class Config:
 
 def check(config: Config) -> None:
     """Refuse what can be refused before the world is made."""
-    in_range("--seed", config.seed, Bounds(0, SEEDS, below=True))
-    require_names(_world(replace(config, camera=None)))
+    require_names(_world(config))
 
 
 def _world(config: Config) -> WorldChoice:
+    """What is asked for, but for the camera."""
+    in_range("--seed", config.seed, Bounds(0, SEEDS, below=True))
     name, tables = named(config.world, config.world_config)
     return WorldChoice(
         name=name,
@@ -89,7 +90,6 @@ def _world(config: Config) -> WorldChoice:
         layers=config.layers,
         canonical=config.canonical,
         ranges=ranges_of(config.randomize),
-        camera=read_camera(config.camera).camera if config.camera else None,
         settings=tables,
         same=read_factors(config.same),
     )
@@ -97,14 +97,17 @@ def _world(config: Config) -> WorldChoice:
 
 def run(config: Config) -> None:
     """Collect, and say how it went."""
-    check(config)
+    world = _world(config)
     if config.resume and not (config.out / CONFIG).exists():
         raise UserError(f"{config.out} holds nothing to resume: correct the folder, or begin it without --resume")
-    world = _world(config)
-    camera = read_camera(config.camera) if config.camera else None
-    if camera and camera.crop:
-        left, top, side = camera.crop
-        print(f"{config.camera}: shows the square of {side} pixels from column {left}, row {top}: crop yours likewise")
+    if config.camera:
+        camera = read_camera(config.camera)
+        world = replace(world, camera=camera.camera)
+        if camera.crop:
+            left, top, side = camera.crop
+            print(
+                f"{config.camera}: shows the square of {side} pixels from column {left}, row {top}: crop yours likewise"
+            )
     policy = config.policy or ("scripted" if cached_world(world).spec.has_state else "random")
     if config.noise > 0 and policy in UNTRAINED:
         raise UserError(f"--noise is for trained policies, and '{policy}' is none: leave it out, or give --policy RUN")

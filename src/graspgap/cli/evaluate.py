@@ -63,12 +63,13 @@ class Config:
 
 def check(config: Config) -> None:
     """Refuse what can be refused before the world is made."""
-    in_range("--seed", config.seed, Bounds(0, SEEDS, below=True))
-    at_least("--films", config.films, 0)
-    require_names(_world(replace(config, camera=None)))
+    require_names(_world(config))
 
 
 def _world(config: Config) -> WorldChoice:
+    """What is asked for, but for the camera."""
+    in_range("--seed", config.seed, Bounds(0, SEEDS, below=True))
+    at_least("--films", config.films, 0)
     name, tables = named(config.world, config.world_config)
     return WorldChoice(
         name=name,
@@ -77,7 +78,6 @@ def _world(config: Config) -> WorldChoice:
         randomize=config.randomize,
         image_size=config.image_size,
         ranges=ranges_of(config.randomize),
-        camera=read_camera(config.camera).camera if config.camera else None,
         settings=tables,
         same=read_factors(config.same),
     )
@@ -85,8 +85,9 @@ def _world(config: Config) -> WorldChoice:
 
 def run(config: Config) -> None:
     """Evaluate, and print the rate with its interval."""
-    check(config)
     world = _world(config)
+    if config.camera:
+        world = replace(world, camera=read_camera(config.camera).camera)
     settings = TrialSettings(world, PolicyChoice(config.policy), config.seed, config.steps_per_attempt)
     result = evaluate(config.out, settings, config.attempts, config.arm, config.workers, films=config.films)
     if config.films and not is_robot(world):

@@ -23,7 +23,7 @@ from graspgap.runs import begin_run, read_run
 from graspgap.selection.judge import JUDGE, load_judge, train_judge
 from graspgap.selection.record import ranked, ranked_markdown, save
 from graspgap.selection.samples import ScoreSettings
-from graspgap.selection.scoring import Candidate, Scorer, require_names, score_runs, with_snapshots
+from graspgap.selection.scoring import Candidate, Scorer, require_distinct, score_runs, with_snapshots
 from graspgap.selection.table import DEFAULTS, KINDS
 from graspgap.tensors import choose_device, save_module
 from graspgap.worlds.camera_file import read_camera
@@ -92,7 +92,7 @@ def run(config: Config) -> None:
     sim.require_simulated()
     if policies and not real.meta["has_poses"]:
         raise UserError(f"--policy needs gripper poses, and {real.path}, given as --real, holds pictures alone")
-    require_names(runs)
+    require_distinct(runs)
     settings = replace(config.settings, seed=config.seed)
     camera = read_camera(config.camera).camera if config.camera else None
     inputs = {"sim": _facts(sim), "real": _facts(real), "judge": str(config.judge) if config.judge else None}

@@ -62,22 +62,21 @@ def run(config: Config) -> None:
     at_least("--image-size", config.image_size, 0)
     workers = choose_workers(config.workers)
     study = study.scaled(config.scale, config.image_size)
-    folders = study.folders(config.out, config.seed)
-    for out, seed in folders:
-        check_stages(out, plan(study, out, seed))
+    plans = [(out, seed, plan(study, out, seed)) for out, seed in study.folders(config.out, config.seed)]
+    for out, _, stages in plans:
+        check_stages(out, stages)
     if config.plan:
         print(f"{config.preset}: {study.about}")
-        for out, seed in folders:
-            _show(out, plan(study, out, seed), config.only, min(workers, 2))
+        for out, _, stages in plans:
+            _show(out, stages, config.only, min(workers, 2))
         return
-    for out, seed in folders:
-        _run_seed(config, study, out, seed, workers)
-    if len(folders) > 1 and find_results(config.out):
+    for out, seed, stages in plans:
+        _run_seed(config, study, out, seed, stages, workers)
+    if len(plans) > 1 and find_results(config.out):
         _tell(config.out, write_study_report(config.out))
 
 
-def _run_seed(config: Config, study: Study, out: Path, seed: int, workers: int) -> None:
-    stages = plan(study, out, seed)
+def _run_seed(config: Config, study: Study, out: Path, seed: int, stages: Sequence[Stage], workers: int) -> None:
     name = config.preset if config.scale == 1 else f"{config.preset}, scaled by {config.scale:g}"
     name += f", {config.image_size} pixels" if config.image_size else ""
     begin_run(out, "study", _Identity(name, seed))

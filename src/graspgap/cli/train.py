@@ -112,6 +112,8 @@ def check(config: Config) -> None:
         check_numbers(f"--methods.{name}", config.methods[name])
     _network(config, None)
     chosen_trackers(config.tensorboard, config.trackers)
+    if config.sim:
+        two_datasets(config.sim, config.real)
     if config.adapter and not config.sim:
         raise UserError("--adapter makes simulated pictures look real: give --sim DATA too")
     if config.real_labels and not config.real:
@@ -133,8 +135,6 @@ def run(config: Config) -> None:
 
 
 def _train(config: Config, device: torch.device, precision: str, trackers: tuple[str, ...]) -> None:
-    if config.sim:
-        two_datasets(config.sim, config.real)
     sim, sim_held = _split(config.sim, config)
     real, real_held = _split(config.real, config)
     camera = _camera(config, sim, real)

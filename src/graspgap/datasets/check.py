@@ -34,9 +34,9 @@ def read_meta(folder: Location) -> dict[str, Any]:
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder: expected a dataset made by 'graspgap collect' or 'graspgap import'")
-    if not (folder / "meta.json").exists() and any((folder / "data").glob("shard-*.parquet")):
-        raise UserError(f"{folder} is unfinished (it has shards, but no meta.json): {AGAIN}")
     if not (folder / "meta.json").exists():
+        if any((folder / "data").glob("shard-*.parquet")):
+            raise UserError(f"{folder} is unfinished (it has shards, but no meta.json): {AGAIN}")
         raise UserError(
             f"{folder} is not a graspgap dataset: it has no meta.json; make one of it by 'graspgap import' ('graspgap "
             "import images FOLDER OUT' of pictures)"

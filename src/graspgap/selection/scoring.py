@@ -227,15 +227,16 @@ class Scorer:
         )
 
 
-def require_names(runs: Sequence[Candidate]) -> None:
-    """Refuse runs of one kind that are kept under one name.
+def require_distinct(runs: Sequence[Candidate]) -> None:
+    """Refuse runs of one kind that would be kept under one name.
 
     Raises:
         UserError: if there are two.
     """
-    for number, run in enumerate(runs):
-        if (run.kind, run.name) in {(other.kind, other.name) for other in runs[:number]}:
-            raise UserError(f"two runs are called {run.name}: rename one, or score it into another folder")
+    names = [(run.kind, run.name) for run in runs]
+    twice = next((name for kind, name in names if names.count((kind, name)) > 1), None)
+    if twice:
+        raise UserError(f"two runs are called {twice}: rename one, or score it into another folder")
 
 
 def score_runs(out: Path, runs: Sequence[Candidate], scorer: Scorer) -> list[RunScores]:
