@@ -204,6 +204,18 @@ def test_recalibration_gives_the_statistics_of_the_given_pictures(sim_data: Path
     assert trainer.net.trunk.stem_norm.running_mean[Domain.SIMULATION].abs().max() == 0
 
 
+def test_statistics_are_taken_from_no_more_batches_than_there_were_steps(
+    sim_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = GraspTrainer(replace(TRAINING, steps=3, recalibration=40), data(sim_data), CPU)
+    taken: list[int] = []
+    monkeypatch.setattr(
+        "graspgap.training.grasp.recalibrate", lambda net, batches, domain: taken.append(len(list(batches)))
+    )
+    trainer.finished()
+    assert taken == [3]
+
+
 def test_the_learning_rate_warms_up_and_falls_to_zero(sim_data: Path) -> None:
     trainer = GraspTrainer(replace(TRAINING, steps=100), data(sim_data), CPU)
     rates = [trainer.learning_rate(step) for step in range(100)]

@@ -63,7 +63,7 @@ class GraspTrainingConfig:
     fewest_steps: int = 300
     """It doesn't end before."""
     recalibration: int = 40
-    """Batches from which the batch statistics of the averaged weights are taken at the end."""
+    """Batches from which the batch statistics of the averaged weights are taken at the end; no more than steps."""
     precision: str = "fp32"
     """`fp32`, `bf16` or `fp16`, from `choose_precision`. Losses of feature-level methods are always in fp32."""
     checkpoint_seconds: float = 30.0
@@ -272,15 +272,18 @@ class GraspTrainer:
             recalibrate(net, self._unlabelled(max(1, self.config.batch // FRAMES)), Domain.REALITY)
         return net.eval()
 
+    def _recalibration(self) -> range:
+        return range(min(self.config.recalibration, self.config.steps))
+
     def _labelled(self, samples: GraspSamples) -> Iterator[GraspBatch]:
         """Batches to take statistics from."""
-        for index in range(self.config.recalibration):
+        for index in self._recalibration():
             yield samples.batch(generator(self.config.seed, "recalibrate", index), self.config.batch, self.device)
 
     def _unlabelled(self, attempts: int) -> Iterator[GraspBatch]:
         """The same, of unlabelled reality."""
         assert self.frames is not None
-        for index in range(self.config.recalibration):
+        for index in self._recalibration():
             yield self.frames.batch(generator(self.config.seed, "recalibrate", index), attempts, self.device)
 
 
