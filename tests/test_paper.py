@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -198,3 +199,14 @@ def test_targets_are_met_or_not() -> None:
     assert targets(cells(graspgan=0.5))[1:] == []
     no_gap = targets(cells(sim0only=0.7, graspgan=0.8, real0only_100=0.0))
     assert no_gap[1:] == []
+
+
+def test_a_second_look_asks_more_of_both_ways_to_measure_a_target() -> None:
+    measured = cells(**{"sim0only": 0.2, "graspgan": 0.5, "graspgan_2": 0.58, "real0only_100": 0.6})
+    for once, twice in zip(targets(measured)[1:], targets(measured, 0.975)[1:], strict=True):
+        (low, high), (lower, higher) = (
+            [float(end) for end in re.findall(r"[-+]?\d+\.\d", row[2].partition("(")[2])] for row in (once, twice)
+        )
+        assert lower <= low < high <= higher
+        assert higher - lower > high - low
+    assert targets(measured, 0.975)[0][2] == "measured, 97.5% interval"

@@ -230,7 +230,7 @@ def claims_markdown(cells: Sequence[Cell]) -> str:
     return markdown(header, "lrrrl", rows)
 
 
-def gap_closed(arm: Cell, base: Cell, goal: Cell) -> Interval:
+def gap_closed(arm: Cell, base: Cell, goal: Cell, confidence: float = 0.95) -> Interval:
     """Share of the way from `base` to `goal` (simulation alone, all real labels alone) that `arm` goes, with the
     interval of a bootstrap over scenes and seeds; below 0 it is worse than `base`."""
 
@@ -239,10 +239,10 @@ def gap_closed(arm: Cell, base: Cell, goal: Cell) -> Interval:
         return np.divide(rates[:, 0] - rates[:, 1], way, out=np.full(len(rates), np.nan), where=way > 0)
 
     samples = [sample(cell.results) for cell in (arm, base, goal)]
-    return bootstrap_interval(samples, share)
+    return bootstrap_interval(samples, share, confidence)
 
 
-def targets(cells: Sequence[Cell]) -> list[list[str]]:
+def targets(cells: Sequence[Cell], confidence: float = 0.95) -> list[list[str]]:
     """How far the three targets are met: of the gap closed without labels at least 90%; as good as all labels with 2%,
     and with 1%, of them. A header first; rows of what wasn't measured are left out.
 
@@ -250,18 +250,18 @@ def targets(cells: Sequence[Cell]) -> list[list[str]]:
     others (`best_by_the_others`), or, where there are no others, by the attempts that judge it; the row says which.
     """
     known = {(cell.arm, cell.real_labels): cell for cell in cells}
-    rows = [["target", "arm", "measured", "verdict"]]
+    rows = [["target", "arm", f"measured, {100 * confidence:g}% interval", "verdict"]]
     base, goal = known.get(("sim-only", 0.0)), known.get(("real-only", 1.0))
     best = _best([cell for cell in cells if cell is not base], 0.0)
     if base and goal and best and goal.rate.value > base.rate.value:  # else there is no gap to close
         cell, words = best
-        share = gap_closed(cell, base, goal)
+        share = gap_closed(cell, base, goal, confidence)
         word = "met" if share.low >= 0.9 else "not met" if share.high < 0.9 else "open"
         measured = f"{100 * share.value:.0f}% ({100 * share.low:.1f} to {100 * share.high:.1f})"
         rows.append(["no label: 90% of the gap from sim-only to all labels closed", words, measured, word])
     for fraction in (0.02, 0.01):
         best = _best(cells, fraction)
-        comparison = compare(best[0], goal) if best and goal else None
+        comparison = compare(best[0], goal, confidence) if best and goal else None
         if best is None or comparison is None:
             continue
         points, ends = in_points(comparison.difference)
@@ -288,7 +288,7 @@ def _best(cells: Sequence[Cell], fraction: float) -> tuple[Cell, str] | None:
     return (top := leader(own)), f"{top.arm} (chosen by its own attempts)"
 
 
-def targets_markdown(cells: Sequence[Cell]) -> str:
+def targets_markdown(cells: Sequence[Cell], confidence: float = 0.95) -> str:
     """`targets` in Markdown."""
-    header, *rows = targets(cells)
+    header, *rows = targets(cells, confidence)
     return markdown(header, "llrl", rows)

@@ -254,8 +254,9 @@ def _objects(cell: Cell) -> set[str]:
     return {str(world.get("objects", "")) for world in worlds}
 
 
-def compare(first: Cell, second: Cell) -> Comparison | None:
-    """Compare two cells on the attempts of equal training seed, evaluation seed, number and scene.
+def compare(first: Cell, second: Cell, confidence: float = 0.95) -> Comparison | None:
+    """Compare two cells on the attempts of equal training seed, evaluation seed, number and scene; `confidence` is that
+    of the difference's interval.
 
     None if they share no attempts, or were evaluated in different worlds or with different objects.
     """
@@ -267,7 +268,7 @@ def compare(first: Cell, second: Cell) -> Comparison | None:
         return None
     one, other = sample(first.results, shared), sample(second.results, shared)
     test = mcnemar_test(one.outcomes, other.outcomes)
-    difference = rate_difference(one, other)
+    difference = rate_difference(one, other, confidence)
     return Comparison(first.name, second.name, len(shared), one.rate, other.rate, difference, test.p)
 
 
