@@ -15,7 +15,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from graspgap.evaluation.canvas import FAINT, FONT, INK, PALETTE, WIDTH, clean, key, only_axes, png_bytes, wrapped
 from graspgap.evaluation.findings import real_only_curve
-from graspgap.evaluation.statistics import reliability, wilson_interval
+from graspgap.evaluation.statistics import monotone, reliability, wilson_interval
 from graspgap.evaluation.tables import Cell
 from graspgap.files import atomic
 from graspgap.training.log import read_entries
@@ -140,19 +140,21 @@ def _apart(counts: Sequence[int], share: float = 0.16) -> list[int]:
 
 
 def _name_lines(axes: Axes, names: Sequence[tuple[float, str, str]], inches: float) -> None:
-    """Names at the right end of lines, moved apart where they would cover each other.
+    """Names at the right end of lines, moved apart as little as can be where they would cover each other.
 
     Args:
         names: height, name and colour of each.
         inches: height of the figure.
     """
-    height = 0.042 * axes.get_ylim()[1] * 3.5 / inches
-    last = -math.inf
-    for at, name, colour in sorted(names):
-        text = wrapped(name, 17)
-        half = height * (text.count("\n") + 1) / 2
-        place = max(at, last + half)
-        last = place + half
+    if not names:
+        return
+    top = axes.get_ylim()[1]
+    heights, texts, colours = zip(*((at, wrapped(name, 17), colour) for at, name, colour in sorted(names)), strict=True)
+    tall = np.array([text.count("\n") + 1 for text in texts]) * 0.042 * top * 3.5 / inches
+    above = np.cumsum(tall) - (tall + tall[0]) / 2  # centres of names that stand on one another, from the lowest one's
+    lowest = monotone(np.array(heights) - above, np.ones(len(tall)))  # as near to their lines as can be
+    places = np.maximum(np.minimum(lowest, top - tall[-1] / 2 - above[-1]), tall[0] / 2) + above
+    for text, place, colour in zip(texts, places, colours, strict=True):
         axes.annotate(
             text,
             (1.02, place),
