@@ -543,8 +543,21 @@ def test_the_report_carries_the_table_and_the_pictures_unchanged() -> None:
     (link,) = [link for link in page.all("a") if link.get("download") == "table.csv"]
     assert base64.b64decode(str(link["href"]).partition(",")[2]).decode() == csv_text(inputs.results)
     first = next(image for image in page.all("img") if image["alt"] == "simulation, picture 1")
-    decoded = PillowImage.open(io.BytesIO(base64.b64decode(str(first["src"]).partition(",")[2])))
-    assert np.array_equal(np.asarray(decoded), inputs.grids[0].rows[0].images[0])
+    assert np.array_equal(np.asarray(opened(str(first["src"]))), inputs.grids[0].rows[0].images[0])
+
+
+def opened(uri: str) -> PillowImage.Image:
+    return PillowImage.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
+
+
+def test_large_pictures_are_carried_small() -> None:
+    ramp = np.linspace(0, 255, 472).astype(np.uint8)
+    uri = report.picture_uri(np.dstack([np.tile(ramp, (236, 1))] * 3))
+    small = opened(uri)
+    assert small.size == (report.PICTURE_SIDE, report.PICTURE_SIDE // 2)
+    ends = np.asarray(small.convert("RGB"))[:, [0, -1]].mean(axis=(0, 2))
+    assert ends == pytest.approx([0, 255], abs=8)
+    assert len(uri) < 8_000
 
 
 def test_equal_inputs_give_equal_reports() -> None:

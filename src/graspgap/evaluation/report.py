@@ -36,6 +36,8 @@ from graspgap.worlds.standin_names import SIMULATORS, in_words, is_standin
 FILE_NAME = "report.html"
 FEWEST_LYING = 200
 """Objects that must have lain in the bin, over all attempts, for a figure of their kinds."""
+PICTURE_SIDE = 128
+"""Pixels of a side of the grids' pictures, at most: those of two dozen adapters at 472 pixels are hundreds of MB."""
 RELIABILITY_LIMIT = 4
 """Policies in the reliability diagram: more can't be told apart."""
 
@@ -120,7 +122,7 @@ def render(inputs: ReportInput) -> str:
     environment.filters |= {
         "png": png_uri,
         "picture": picture_uri,
-        "webp": lambda content: _data_uri("image/webp", content),
+        "webp": webp_uri,
         "csv": lambda text: _data_uri("text/csv", text.encode()),
         "duration": duration,
         "share": percent,
@@ -292,11 +294,20 @@ def png_uri(png: bytes) -> str:
     return _data_uri("image/png", png)
 
 
+def webp_uri(webp: bytes) -> str:
+    """WebP bytes as a data URI."""
+    return _data_uri("image/webp", webp)
+
+
 def picture_uri(image: Image) -> str:
-    """A picture as a lossless data URI."""
-    out = io.BytesIO()
-    PillowImage.fromarray(image).save(out, format="PNG", optimize=True)
-    return png_uri(out.getvalue())
+    """A picture as a data URI: up to `PICTURE_SIDE` pixels without loss, else scaled down to that, and compressed."""
+    out, picture = io.BytesIO(), PillowImage.fromarray(image)
+    if max(picture.size) <= PICTURE_SIDE:
+        picture.save(out, format="PNG", optimize=True)
+        return png_uri(out.getvalue())
+    picture.thumbnail((PICTURE_SIDE, PICTURE_SIDE))
+    picture.save(out, format="WEBP", quality=85)
+    return webp_uri(out.getvalue())
 
 
 def _data_uri(kind: str, content: bytes) -> str:
