@@ -494,6 +494,46 @@ def test_a_claim_of_another_machine_holds_while_it_is_renewed(tmp_path: Path) ->
     assert _claim(tmp_path, CHAIN[0])
 
 
+def test_of_two_commands_that_see_a_stale_claim_one_gets_the_stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim, rename = tmp_path / "stages" / "data-a.claim", Path.rename
+    claim.parent.mkdir()
+    claim.write_text("another-machine 1")
+    os.utime(claim, (time.time() - 2 * STALE,) * 2)
+
+    def late(path: Path, target: Path) -> Path:
+        path.write_text("a-third-machine 2")  # took the stage over in the meantime
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", late)
+    assert not _claim(tmp_path, CHAIN[0])
+    assert [path.name for path in claim.parent.iterdir()] == [claim.name]
+    assert claim.read_text() == "a-third-machine 2"
+
+
+def test_a_stage_that_another_command_has_taken_over_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    claim = tmp_path / "stages" / "data-a.claim"
+    claim.parent.mkdir()
+    monkeypatch.setattr("graspgap.evaluation.stages.HEARTBEAT", -1.0)
+    monkeypatch.setattr("graspgap.evaluation.stages._claim", lambda study, stage: claim.write_text("another-machine 1"))
+    with pytest.raises(UserError, match="'data/a' was taken over by another command"):
+        run_stages(tmp_path, CHAIN[:1], 1)
+    assert finished_seconds(tmp_path, CHAIN[0]) is None
+    assert claim.read_text() == "another-machine 1"
+
+
+def test_one_command_at_a_time_drives_a_robot(tmp_path: Path) -> None:
+    stages = [Stage(f"trials/{name}", ("evaluate", f"trials/{name}", "--world", "mine:arm.toml")) for name in "ab"]
+    assert _claim(tmp_path, stages[0])
+    robot = tmp_path / "stages" / "robot-mine.claim"
+    robot.write_text("another-machine 1")
+    assert not _claim(tmp_path, stages[1])
+    assert not (tmp_path / "stages" / "trials-b.claim").exists()
+    robot.unlink()
+    assert _claim(tmp_path, stages[1])
+
+
 def test_times_are_measured_where_something_like_it_has_finished(tmp_path: Path) -> None:
     def stage(name: str, kind: str, amount: float) -> Stage:
         return Stage(name, ("--version",), work=(kind, amount))

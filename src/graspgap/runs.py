@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from graspgap.config import to_json
@@ -14,6 +15,9 @@ from graspgap.provenance import hardware, versions
 CONFIG = "config.json"
 RETRAIN = "restore it, or train again"
 """What to do about a training's damaged record."""
+PLACES = {"path": "meta_sha256", "source": "meta_sha256", "adapter": "adapter_sha256", "judge": "judge_sha256"}
+"""Inputs that say where something lies, and the input beside each that says what lies there: that one is compared, so
+that a folder may be moved, or its path be spelled otherwise."""
 KINDS = {
     "dataset": "a dataset",
     "adapter": "an adapter run",
@@ -27,10 +31,13 @@ KINDS = {
 }
 
 
-def begin_run(out: Location, kind: str, config: Any, inputs: dict[str, Any] | None = None) -> dict[str, Any]:
+def begin_run(
+    out: Location, kind: str, config: Any, inputs: dict[str, Any] | None = None, places: Collection[str] = ()
+) -> dict[str, Any]:
     """Write `out/config.json`, or check that the one there is of the same run, which then resumes.
 
-    `config` is a dataclass; `inputs` are facts about what the run reads, such as the hash of a dataset.
+    `config` is a dataclass; `inputs` are facts about what the run reads, such as the hash of a dataset. Settings in
+    `places`, by their names with dots, say where something lies that the inputs tell, and aren't compared.
 
     Raises:
         UserError: if `out` holds another kind of run, or the same kind with another configuration or other inputs.
@@ -43,13 +50,12 @@ def begin_run(out: Location, kind: str, config: Any, inputs: dict[str, Any] | No
             held = KINDS.get(found["kind"], "something else")
             raise UserError(f"{out} holds {held}, not {KINDS[kind]}: choose another folder")
         for part in ("config", "inputs"):
-            different = _difference(found[part], wanted[part])
-            if different:
-                name, old, new = different
-                raise UserError(
-                    f"{out} was begun with {name} = {old}, and is now asked for with {name} = {new}: "
-                    "choose another folder, or run with the same settings to resume"
-                )
+            for name, old, new in _differences(found[part], wanted[part]):
+                if name not in places:
+                    raise UserError(
+                        f"{out} was begun with {name} = {old}, and is now asked for with {name} = {new}: "
+                        "choose another folder, or run with the same settings to resume"
+                    )
         return found
     if out.is_file():
         raise UserError(f"{out} is a file, expected a folder to write to: choose another name")
@@ -84,12 +90,16 @@ def _config(path: Location, what: str) -> dict[str, Any]:
     return found
 
 
-def _difference(old: Any, new: Any, name: str = "") -> tuple[str, Any, Any] | None:
-    """The first setting in which two JSON values differ, as (name, old, new)."""
+def _differences(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """The settings in which two JSON values differ, each as (name, old, new); of `PLACES` what lies there counts, where
+    both tell it."""
     if isinstance(old, dict) and isinstance(new, dict):
-        for key in sorted(old.keys() | new.keys()):
-            found = _difference(old.get(key), new.get(key), f"{name}.{key}" if name else key)
-            if found:
-                return found
-        return None
-    return None if old == new else (name, old, new)
+        told = {what for what in PLACES.values() if what in old and what in new}
+        passed = {place for place, what in PLACES.items() if what in told} | (set(PLACES.values()) - told)
+        for key in sorted((old.keys() | new.keys()) - passed):
+            yield from _differences(old.get(key), new.get(key), f"{name}.{key}" if name else key)
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for index, pair in enumerate(zip(old, new, strict=True)):
+            yield from _differences(*pair, f"{name}[{index}]")
+    elif old != new:
+        yield name, old, new

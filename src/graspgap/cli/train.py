@@ -31,7 +31,7 @@ from graspgap.networks.presets import resized
 from graspgap.parallel import choose_workers
 from graspgap.runs import begin_run
 from graspgap.tensors import choose_device
-from graspgap.training.adapt import adapted_view, adapter_choice, load_adapter, shown_through
+from graspgap.training.adapt import adapted_view, adapter_choice, adapter_identity, load_adapter, shown_through
 from graspgap.training.engine import choose_precision
 from graspgap.training.grasp import (
     GraspData,
@@ -157,6 +157,8 @@ def _train(config: Config, device: torch.device, precision: str, trackers: tuple
     }
     facts: dict[str, Any] = {"policy": policy_facts(training)}
     facts["adapter"] = str(config.adapter) if config.adapter else None
+    if config.adapter and (identity := adapter_identity(config.adapter)):  # a trained policy needs it no more
+        facts["adapter_sha256"] = identity
     trained = (config.out / POLICY).exists()
     finished = trained and all(path.exists() for path in (config.out / FIGURES, config.out / CALIBRATION))
     method = None

@@ -180,8 +180,22 @@ def run_stages(study: Path, stages: Sequence[Stage], workers: int = 0, only: str
 
 
 def _claim(study: Path, stage: Stage) -> bool:
-    """Take the stage for this command, unless another one has it."""
-    path = _claim_path(study, stage)
+    """Take the stage for this command, unless another one has it, or has the robot that it drives."""
+    taken: list[Path] = []
+    for path in _claim_paths(study, stage):
+        if not _take(path):
+            break
+        taken.append(path)
+    else:
+        if finished_seconds(study, stage) is None:  # else it has just finished elsewhere
+            return True
+    for path in taken:
+        path.unlink()
+    return False
+
+
+def _take(path: Path) -> bool:
+    """Write this command's claim, unless another one's is there that is not stale."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         found = path.read_text(encoding="utf-8")
@@ -189,19 +203,26 @@ def _claim(study: Path, stage: Stage) -> bool:
         if fresh and (_lives(found) or _owner(found)[0] != platform.node()):
             return False
         aside = path.with_suffix(f".{uuid.uuid4().hex}")
-        path.rename(aside)  # of several commands that see a stale claim, one can rename it
+        path.rename(aside)
+        if aside.read_text(encoding="utf-8") != found:  # another command saw the stale claim, too, and was quicker
+            os.link(aside, path)
+            found = ""
         aside.unlink()
+        if not found:
+            return False
     except FileNotFoundError:
         pass
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(f"{platform.node()} {os.getpid()}")
+            file.write(_mine())
     except FileExistsError:
         return False
-    if finished_seconds(study, stage) is not None:  # it has just finished elsewhere
-        path.unlink()
-        return False
     return True
+
+
+def _mine() -> str:
+    """What this command's claims hold."""
+    return f"{platform.node()} {os.getpid()}"
 
 
 def _owner(claim: str) -> tuple[str, int]:
@@ -254,11 +275,16 @@ class _Process:
         return self.process.returncode
 
     def renew(self) -> None:
-        """Say that the stage still runs."""
+        """Say that the stage still runs; end it where another command has taken it over, as after a sleep."""
         now = time.monotonic()
         if now - self.renewed > HEARTBEAT:
             self.renewed = now
-            _claim_path(self.study, self.stage).touch()
+            for path in _claim_paths(self.study, self.stage):
+                owner = _held_by(path)
+                if owner == _mine():
+                    path.touch()
+                elif owner:
+                    self.process.terminate()
 
     def last_line(self) -> str:
         """What the stage said last."""
@@ -277,14 +303,22 @@ class _Process:
 
     def failure(self, code: int) -> UserError:
         """The error that says which stage failed, and why."""
+        lost = [path for path in _claim_paths(self.study, self.stage) if _held_by(path) not in ("", _mine())]
         self._close()
+        if lost:
+            return UserError(
+                f"stage '{self.stage.name}' was taken over by another command, since {lost[0]} was not renewed for "
+                f"{STALE:.0f} s: run the same command again to go on with the other stages"
+            )
         words = self.last_line().removeprefix("graspgap: ")
         return UserError(f"stage '{self.stage.name}' failed with exit code {code}: {words} (all of it: {self.log})")
 
     def _close(self) -> None:
         assert self.process.stdin is not None
         self.process.stdin.close()
-        _claim_path(self.study, self.stage).unlink(missing_ok=True)
+        for path in _claim_paths(self.study, self.stage):
+            if _held_by(path) == _mine():
+                path.unlink()
 
 
 def _flat(stage: Stage) -> str:
@@ -296,5 +330,12 @@ def record_path(study: Path, stage: Stage) -> Path:
     return study / "stages" / f"{_flat(stage)}.json"
 
 
-def _claim_path(study: Path, stage: Stage) -> Path:
-    return study / "stages" / f"{_flat(stage)}.claim"
+def _claim_paths(study: Path, stage: Stage) -> list[Path]:
+    """Where a command claims the stage, and before it the robot that it drives."""
+    names = [f"robot-{stage.robot}"] * bool(stage.robot) + [_flat(stage)]
+    return [study / "stages" / f"{name}.claim" for name in names]
+
+
+def _held_by(claim: Path) -> str:
+    """Machine and process that hold a claim; empty if nobody does."""
+    return claim.read_text(encoding="utf-8") if claim.exists() else ""

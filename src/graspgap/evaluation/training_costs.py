@@ -56,9 +56,10 @@ def measured_costs(out: Path, stages: Sequence[Stage]) -> list[TrainingCost]:
 
 
 def _adapting_seconds(adapter: Path, sim: str) -> float:
-    """Processor time of adapting the pictures of a simulated dataset; 0 where that isn't known."""
+    """Processor time of adapting the pictures of a simulated dataset of the study, wherever that lay then; 0 where that
+    isn't known."""
     notes = [read_json(path, "an adapter") for path in sorted(adapter.glob("adapted-*.json"))]
-    return sum(float(note["cpu_seconds"]) for note in notes if note["sim"] == sim)
+    return sum(float(note["cpu_seconds"]) for note in notes if Path(note["sim"]).name == Path(sim).name)
 
 
 def update_costs(out: Path, stages: Sequence[Stage]) -> list[TrainingCost]:

@@ -104,7 +104,7 @@ def evaluate(
     workers = choose_workers(processes(settings.world, workers))
     chosen = make_policy(settings.policy, settings.steps_per_attempt)
     chosen.check(cached_world(settings.world).spec)
-    begin_run(out, "evaluation", settings, {"policy": chosen.identity})
+    begin_run(out, "evaluation", settings, {"policy": chosen.identity}, places=["policy.name"])
     held_before = load(out).attempts if (out / FILE_NAME).exists() else 0
     if held_before > attempts:
         raise UserError(

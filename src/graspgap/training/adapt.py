@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from graspgap.config import LATER
 from graspgap.datasets import SimulatedView, UnlabelledView, mapped
 from graspgap.deployment.front_end import FrontEnd
 from graspgap.errors import UserError
-from graspgap.files import atomic, write_json
+from graspgap.files import atomic, sha256, write_json
 from graspgap.progress import progress
 from graspgap.runs import CONFIG, read_run
 from graspgap.seeding import generator
@@ -287,6 +288,15 @@ def adapter_choice(run: Path) -> dict[str, Any]:
     """
     config = read_run(run, "adapter")["config"]
     return {name: config[name] for name in ("method", "options")}
+
+
+def adapter_identity(run: Path) -> str:
+    """What tells an adapter from another one in its place: the SHA-256 of its settings and weights; empty if they are
+    not there."""
+    if not (run / ADAPTER).exists():
+        return ""
+    settings = json.dumps(read_run(run, "adapter")["config"], sort_keys=True)
+    return hashlib.sha256(f"{settings} {sha256(run / ADAPTER)}".encode()).hexdigest()
 
 
 def adapter_image_size(run: Path) -> int:
