@@ -291,6 +291,32 @@ def test_a_reader_that_has_gone_is_no_error() -> None:
         assert (process.stderr.read(), process.wait()) == (b"", 1)
 
 
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), "a connection failed: Broken pipe"),
+        (ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"), "a connection failed: Connection reset"),
+        (TimeoutError("timed out"), "a connection failed: timed out"),
+        (OSError(errno.EMFILE, "Too many open files"), "Too many open files\n"),
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device; free the disk"),
+    ],
+)
+def test_a_broken_connection_of_a_world_is_told_as_such(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, error: OSError, line: str
+) -> None:
+    def fail(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("graspgap.cli.doctor.run", fail)
+    assert main(["doctor"]) == 2
+    assert f"graspgap: {line}" in capsys.readouterr().err
+
+
+def test_only_commands_of_two_words_may_be_written_as_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "command 'study-demo' is unknown: did you mean 'study'?" in refused(capsys, "study-demo")
+    assert "import command 'imagse' is unknown: did you mean 'images'?" in refused(capsys, "import-imagse")
+
+
 def test_attempts_with_training_objects_are_of_a_world_of_their_own(tmp_path: Path) -> None:
     words = ["--policy", "random", "--world", "sim", "--attempts", "3", "--image-size", "32", "--workers", "1"]
     worlds, objects = [], []

@@ -279,5 +279,9 @@ def test_an_interrupted_evaluation_resumes_to_the_same_records(tmp_path: Path) -
     assert second.stat().st_mtime_ns == kept
     for was, now in zip(result.records, resumed.records, strict=True):
         assert asdict(was) | {"seconds": 0} == asdict(now) | {"seconds": 0}
-    with pytest.raises(UserError, match=r"holds 15 attempts, --attempts 14 would lose some: give 15 or more"):
-        evaluate(tmp_path / "cut", settings, 14, Arm(), workers=1)
+    (tmp_path / "whole" / "results.json").write_text("{")  # is made again of what was kept
+    for out in ("cut", "whole"):
+        with pytest.raises(UserError, match=r"holds 15 attempts, --attempts 14 would lose some: give 15 or more"):
+            evaluate(tmp_path / out, settings, 14, Arm(), workers=1)
+    mended = evaluate(tmp_path / "whole", settings, 15, Arm(), workers=1)
+    assert mended.records == result.records

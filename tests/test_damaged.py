@@ -50,7 +50,7 @@ from graspgap.files import read_json, sha256, write_json
 from graspgap.networks import Segmenter, SegmenterConfig
 from graspgap.runs import begin_run, read_run
 from graspgap.selection import scoring
-from graspgap.selection.record import RunScores
+from graspgap.selection.record import RunScores, find_scores
 from graspgap.selection.samples import ScoreSettings
 from graspgap.settings import read_toml
 from graspgap.sharing.contents import contents
@@ -644,6 +644,12 @@ def test_kept_scores_with_other_values(tmp_path: Path, found: Any) -> None:
     assert scoring.score_runs(tmp_path, runs, scorer) == [KEPT]
     put_json(path, found)
     refused(lambda: scoring.score_runs(tmp_path, runs, scorer), "adapter-a.json is damaged .*: delete it and score")
+
+
+@pytest.mark.parametrize("runs", [None, {}, [3], [asdict(KEPT) | {"values": None}], [asdict(KEPT) | {"kind": 3}]])
+def test_scores_with_other_values(tmp_path: Path, runs: Any) -> None:
+    put_json(tmp_path / "scores.json", {"format": 1, "kind": "scores", "runs": runs})
+    refused(lambda: find_scores(tmp_path), "scores.json.* is damaged .*: score again")
 
 
 @pytest.mark.parametrize(

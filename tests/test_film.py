@@ -255,6 +255,23 @@ def test_a_robots_attempts_can_not_be_made_again(evaluation: Path, monkeypatch: 
         film_evaluation(evaluation, [5])
 
 
+@pytest.mark.parametrize(
+    ("last", "recorded", "near"),
+    [
+        (0.0, 2e-5, True),
+        (0.5, 0.5, True),
+        (0.0, None, False),
+        (None, 0.0, False),
+        (None, None, True),
+        (0.1, 0.9, False),
+    ],
+)
+def test_predictions_are_compared_also_where_they_are_tiny(
+    last: float | None, recorded: float | None, near: bool
+) -> None:
+    assert filming._near(last, recorded) is near
+
+
 def test_the_report_shows_films_in_two_rows(evaluation: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     film_evaluation(evaluation, range(6))
     (shown,) = gallery.galleries(evaluation.parent)

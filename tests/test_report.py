@@ -486,7 +486,10 @@ def full_input() -> ReportInput:
     return ReportInput(
         "A <study> & more",
         results=study(),
-        figures=[ReportFigure("Extra figure", "Extra caption", figures.success_bars([]))],
+        figures=[
+            *report.result_figures(pool(study())),
+            ReportFigure("Extra figure", "Extra caption", figures.success_bars([])),
+        ],
         grids=[ImageGrid("Looks", "Grid caption", [GridRow("simulation", pictures), GridRow("stand-in", pictures)])],
         logs={"train graspgan": {"loss": ([0.0, 1.0], [2.0, 1.0])}},
         timings={"collect": 7260.0, "train": 30.0},

@@ -367,7 +367,7 @@ def test_a_folder_without_scores_has_no_study_of_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "line"), [({}, "no scores of format 1"), ({"runs": [{"name": "a"}]}, "not a complete record")]
+    ("content", "line"), [({}, "no scores of format 1"), ({"runs": [{"name": "a"}]}, "is damaged")]
 )
 def test_a_damaged_record_is_named(content: dict, line: str, tmp_path: Path) -> None:
     write_json(tmp_path / "scores.json", {"format": 1, "kind": "scores"} | content if content else {})

@@ -40,7 +40,7 @@ from graspgap.evaluation.stages import (
 )
 from graspgap.evaluation.study import camera_file, plan
 from graspgap.evaluation.study_file import PRESETS, RESOLVED, read_study, study_of
-from graspgap.evaluation.study_report import chosen_comparisons
+from graspgap.evaluation.study_report import adaptation_grids, chosen_comparisons
 from graspgap.evaluation.tables import pool
 from graspgap.files import read_json, write_json
 
@@ -461,6 +461,35 @@ def test_what_nothing_unfinished_reads_is_not_made() -> None:
     assert names({"data/a"}, "*b") == ["policies/b", "trials/b"]
     with pytest.raises(UserError, match="--only nothing matches no stage: they lie below data, policies, trials"):
         names(set(), "nothing")
+
+
+def test_a_new_arm_trains_no_finished_arm_again() -> None:
+    study = read_study("bench")
+    done = {stage.name for stage in plan(study, Path("out"), 0)}
+    arm = next(arm for arm in study.arms if arm.name == "graspgan")
+    more = replace(study, arms=[*study.arms, replace(arm, name="graspgan+coral", features="coral,dbn")])
+    stages = plan(more, Path("out"), 0)
+    policies = {stage.name for stage in needed(stages, done) if stage.name.startswith("policies/")}
+    new = {stage.name for stage in stages if stage.name.startswith("policies/graspgan+coral")}
+    assert policies - done == new
+    assert not policies & done
+
+
+def test_a_stage_waits_for_those_that_it_had_better_follow(tmp_path: Path) -> None:
+    slow = Stage("policies/a", ("--version",))
+    run_stages(tmp_path, [slow, Stage("policies/b", ("--version",), behind=("policies/a", "policies/gone"))], 2)
+    first, second = (tmp_path / "logs" / f"policies-{name}.log" for name in "ab")
+    assert first.stat().st_mtime < second.stat().st_mtime
+    assert record_path(tmp_path, slow).stat().st_mtime < second.stat().st_mtime
+
+
+def test_what_can_not_be_drawn_any_more_is_left_out_of_a_report_with_a_warning(tmp_path: Path) -> None:
+    words = ("adapt", str(tmp_path / "adapters/a"), "--sim", str(tmp_path / "gone"), "--real", str(tmp_path / "gone"))
+    stage = Stage("adapters/a", words)
+    write_json(record_path(tmp_path, stage), {"arguments": list(words), "seconds": 1.0})
+    grids, (warning,) = adaptation_grids(tmp_path, [stage])
+    assert grids == []
+    assert warning.startswith(f"No pictures of adapters/a: {tmp_path / 'gone'} ")
 
 
 def test_a_stage_that_another_command_runs_is_left_to_it(tmp_path: Path) -> None:

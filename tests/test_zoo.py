@@ -193,3 +193,8 @@ def test_what_no_adapter_can_show(
         (line,) = capsys.readouterr().err.splitlines()
         assert told in line
     assert not out.exists()
+
+
+def test_the_adapter_of_a_policy_of_the_zoo_is_found() -> None:
+    assert zoo.adapter_of(zoo.MODELS / "graspgan+consistency") == zoo.MODELS / "graspgan-adapter"
+    assert zoo.adapter_of(zoo.MODELS / "randomized") is None

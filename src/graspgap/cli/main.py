@@ -19,7 +19,7 @@ import tyro
 from graspgap import __version__
 from graspgap.cli.hidden import OPTIONS
 from graspgap.errors import EXIT_CODE, UserError, choose
-from graspgap.files import LIFELINE
+from graspgap.files import FULL, LIFELINE
 
 COMMANDS = {
     "collect": "Make grasp attempts in a world and keep them as a dataset.",
@@ -74,19 +74,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
             code = _run(words)
         sys.stdout.flush()
         return code
-    except BrokenPipeError:  # whoever read our output has gone, as `| head` does; nothing may be written any more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except UserError as error:
         print(f"graspgap: {error}", file=sys.stderr)
         return EXIT_CODE
-    except OSError as error:  # outside `files.atomic`: a full disk, a file where a folder should be, no permission
-        where = f"can't use {error.filename}: " if error.filename else ""
-        print(f"graspgap: {where}{error.strerror or error}; correct the path or free the disk", file=sys.stderr)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError) and _nobody_reads():
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing may be written any more
+            return 1
+        print(f"graspgap: {_told(error)}", file=sys.stderr)
         return EXIT_CODE
     except KeyboardInterrupt as stop:
         print("graspgap: stopped; run the same command again to go on", file=sys.stderr)
         return 128 + (stop.args[0] if stop.args else signal.SIGINT)
+
+
+def _nobody_reads() -> bool:
+    """Whether who read our output has gone, as `| head` does, rather than who was at the end of another pipe."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return True
+    return False
+
+
+def _told(error: OSError) -> str:
+    """What to say of an error outside `files.atomic`: a full disk, a file where a folder should be, no permission; or a
+    connection, as to a robot."""
+    text = error.strerror or str(error) or type(error).__name__
+    if error.filename:
+        return f"can't use {error.filename}: {text}; correct the path or free the disk"
+    if error.errno in FULL:
+        return f"{text}; free the disk"
+    return f"a connection failed: {text}" if isinstance(error, (ConnectionError, TimeoutError)) else text
 
 
 @contextmanager
@@ -147,7 +166,8 @@ def _run(words: list[str]) -> int:
 
 def _command(words: list[str]) -> tuple[str, list[str]]:
     """The command that `words` begin with, and the words after it. `import images` may be written `import-images`."""
-    words = [*words[0].split("-", 1), *words[1:]]
+    if words[0].partition("-")[0] in {name.split()[0] for name in COMMANDS if " " in name}:
+        words = [*words[0].split("-", 1), *words[1:]]
     first = choose("command", words[0], dict.fromkeys(name.split()[0] for name in COMMANDS))
     if first in COMMANDS:
         return first, words[1:]

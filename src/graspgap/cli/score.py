@@ -116,7 +116,8 @@ def run(config: Config) -> None:
         Console().print(table, markup=False, soft_wrap=True)
         best = ranked(scored, kind, rank_by[kind])[0]
         where = next(one.path for one in runs if (one.kind, one.name) == (kind, best.name))
-        print(f"best {kind} by {rank_by[kind]}: {where}")
+        known = best.values.get(rank_by[kind]) is not None
+        print(f"best {kind} by {rank_by[kind]}: {where if known else 'none has this score'}")
     print(f"scores: {path}")
 
 

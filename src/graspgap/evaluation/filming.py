@@ -85,6 +85,13 @@ def _policy(folder: Path, settings: TrialSettings) -> ChosenPolicy:
     return chosen
 
 
+def _near(last: float | None, recorded: float | None) -> bool:
+    """Whether two predictions are one, as far as machines of one kind agree."""
+    if last is None or recorded is None:
+        return last is recorded
+    return abs(last - recorded) < CLOSE
+
+
 def _again(folder: Path, settings: TrialSettings, chosen: ChosenPolicy, record: AttemptRecord) -> FilmedAttempt:
     """An attempt made again."""
     film = film_attempt(
@@ -98,8 +105,7 @@ def _again(folder: Path, settings: TrialSettings, chosen: ChosenPolicy, record: 
     facts = facts_of(film)
     last = facts.predicted[-1] if facts.predicted else None
     told = (facts.success, facts.object_name, len(film.steps))
-    near = last is record.predicted or (last and record.predicted and abs(last - record.predicted) < CLOSE)
-    if told != (record.success, record.object_name, record.steps) or not near:
+    if told != (record.success, record.object_name, record.steps) or not _near(last, record.predicted):
         raise UserError(
             f"attempt {record.attempt} of {folder} came out differently from its record: films need the versions and "
             "the kind of machine that made the evaluation, or evaluate again"

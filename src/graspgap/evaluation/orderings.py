@@ -63,7 +63,7 @@ def _signs(cells: Sequence[Cell]) -> dict[tuple[int, int], int]:
     """Of the pairs of cells of one world that its attempts tell apart, by their places: 1 if the first is ahead, -1 if
     it is behind."""
     pairs = list(combinations(range(len(cells)), 2))
-    found = {pair: item for pair in pairs if (item := compare(*(cells[place] for place in pair)))}
+    found = {pair: item for pair in pairs if (item := compare(cells[pair[0]], cells[pair[1]]))}
     told = zip(found, together(list(found.values())), strict=True)
     return {pair: int(np.sign(item.difference.value)) for pair, item in told if item.corrected <= LEVEL}
 

@@ -72,7 +72,7 @@ class ImageGrid:
 class ReportInput:
     """All that a report shows; whatever is empty is left out of it.
 
-    The headline, tables, findings and the figures of the results are made from `results`.
+    The headline, tables and findings are made from `results`.
     """
 
     title: str
@@ -80,7 +80,7 @@ class ReportInput:
     comparisons: list[Comparison] = field(default_factory=list)
     """Comparisons to show besides those of arms that differ in one ingredient."""
     figures: list[ReportFigure] = field(default_factory=list)
-    """Figures to show besides those of the results and the training logs."""
+    """Figures to show besides those of the training logs; see `result_figures`."""
     selection: list[list[str]] = field(default_factory=list)
     """How well each label-free score ranks the runs, a header row first; see `ranking.ranking_table`."""
     selection_figures: list[ReportFigure] = field(default_factory=list)
@@ -155,7 +155,7 @@ def render(inputs: ReportInput) -> str:
         claims=_measured(claim_rows(judged)),
         gap=gap_rows(cells),
         transfer=transfer_table([cell for cell in cells if "sim's" not in cell.world]),
-        figures=[*result_figures(main), *inputs.figures],
+        figures=inputs.figures,
         objects=_measured(object_rows(best.results)) if best else [],
         object_arm=best.name if best else "",
         training=training_figures(inputs.logs),

@@ -53,6 +53,8 @@ class Stage:
     grows: bool = False
     """Whether the command adds to what it wrote before: with other words it has not finished, where other stages are
     refused."""
+    behind: tuple[str, ...] = ()
+    """Stages that this one had better wait for, if they are to run at all."""
 
     def option(self, name: str) -> str:
         """What follows an option of the command; empty if it has none."""
@@ -158,6 +160,7 @@ def run_stages(study: Path, stages: Sequence[Stage], workers: int = 0, only: str
                     advance(costs[stage.name], "")
                     continue
                 ready = set(stage.after) <= done and stage.robot not in {each.robot for each in running if each.robot}
+                ready = ready and not set(stage.behind) & {each.name for each in (*waiting, *running)}
                 if ready and len(running) < slots and not failure and _claim(study, stage):
                     waiting.remove(stage)
                     running[stage] = _Process(study, stage, max(1, cores // slots))

@@ -116,7 +116,7 @@ def _adapt(study: Study, out: Path, arm: StudyArm, seed: int) -> Stage:
 def _train(study: Study, out: Path, arm: StudyArm, fraction: float, seed: int, follow: str) -> Stage:
     name = f"policies/{place(arm, fraction)}-seed{seed}"
     words = ["train", str(out / name), "--steps", str(study.train_steps), "--seed", str(seed)]
-    after = [follow] if follow else []
+    after = []
     if arm.sim:
         words += ["--sim", str(out / "data" / arm.sim)]
         after.append(f"data/{arm.sim}")
@@ -135,7 +135,8 @@ def _train(study: Study, out: Path, arm: StudyArm, fraction: float, seed: int, f
         words += _camera(out, study.data[arm.sim].camera)
     words += [*_image_size(study), *study.train_options, *arm.options]
     kind = f"train {arm.features}".rstrip() + (ADAPTING if arm.adapter and not follow else "")
-    return Stage(name, tuple(words), tuple(after), _work(study, kind, _steps(words)))
+    behind = (follow,) if follow else ()
+    return Stage(name, tuple(words), tuple(after), _work(study, kind, _steps(words)), behind=behind)
 
 
 def _steps(words: Sequence[str]) -> int:

@@ -50,9 +50,11 @@ def write_report(out: Path, **more: Any) -> Path:
     write_csv(results, out / "table.csv")
     write_text(out / "table.md", results_markdown(cells))
     main = main_cells(cells)
-    for number, figure in enumerate(result_figures(main), start=1):
+    figures = result_figures(main)
+    for number, figure in enumerate(figures, start=1):
         save_png(figure.png, out / "figures" / f"{number}-{figure.title.lower().replace(' ', '-')}.png")
-    more = {"title": f"graspgap: {out.name}", "results": results, "galleries": galleries(out)} | more
+    made = {"title": f"graspgap: {out.name}", "results": results, "figures": figures, "galleries": galleries(out)}
+    more = made | more
     more |= {"comparisons": chosen_comparisons(compared_below(out), main), "costs": mean_costs(costs_below(out))}
     more |= selection(out)
     return build_report(ReportInput(**more), out)
@@ -105,7 +107,10 @@ def write_study_report(out: Path) -> Path:
         update_costs(folder, stages)
         home = f"{folder.name}/" if seeds else ""
         timings |= {home + name: took for name, took in seconds.items() if took is not None}
-        shown = shown or _shown(out, folder, stages)
+        if not shown:
+            grids, lost = adaptation_grids(folder, stages)
+            shown = _shown(out, folder) | {"grids": grids}
+            warnings += lost
     warnings += [] if seeds else film_study(out)  # seeds' own reports have filmed theirs
     return write_report(out, title=f"graspgap study: {preset}", timings=timings, warnings=warnings, **shown)
 
@@ -121,15 +126,15 @@ def identity(folder: Path) -> tuple[str, int]:
     return entry(known, "preset", str, path, fix), entry(known, "seed", int, path, fix)
 
 
-def _shown(out: Path, folder: Path, stages: Sequence[Stage]) -> dict[str, Any]:
-    """Training curves, configurations and adapters' pictures of a study, named from `out` on."""
+def _shown(out: Path, folder: Path) -> dict[str, Any]:
+    """Training curves and configurations of a study, named from `out` on."""
     logs: dict[str, Curves] = {
         str(path.parent.relative_to(out)): read_log(path) for path in sorted(folder.glob("*/*/" + LOG))
     }
     configurations = {
         str(path.parent.relative_to(out)): read_json(path, "a run") for path in sorted(folder.glob("*/*/" + CONFIG))
     }
-    return {"logs": logs, "configurations": configurations, "grids": adaptation_grids(folder, stages)}
+    return {"logs": logs, "configurations": configurations}
 
 
 def compared_below(out: Path) -> list[tuple[str, str]]:
@@ -172,26 +177,29 @@ def selection(out: Path) -> dict[str, Any]:
     return {"selection": table, "selection_figures": shown}
 
 
-def adaptation_grids(out: Path, stages: Sequence[Stage]) -> list[ImageGrid]:
-    """One grid for each finished adapter: simulation, masks, adapted, reality."""
-    grids = []
-    device = choose_device("cpu")
+def adaptation_grids(out: Path, stages: Sequence[Stage]) -> tuple[list[ImageGrid], list[str]]:
+    """One grid for each finished adapter: simulation, masks, adapted, reality. And a warning for each that can't be
+    drawn any more, as when data was deleted."""
+    grids, warnings = [], []
     for stage in stages:
-        if stage.arguments[0] != "adapt" or finished_seconds(out, stage) is None:
-            continue
-        sim_path, real_path = (stage.arguments[stage.arguments.index(flag) + 1] for flag in ("--sim", "--real"))
-        sim = open_dataset(sim_path).limit(40).simulated(extras=False)
-        real = open_dataset(real_path).limit(40).unlabelled()
-        policy = _drawing_policy(out, stages, stage)
-        method = load_adapter(out / stage.name, device, sim.images.shape[-1])
-        rows = adaptation_rows(method, sim, real, device, policy=policy)
-        grids.append(
-            ImageGrid(
-                title=f"What the adapter {stage.name} makes of simulation",
-                caption="Each pair is (before, now) of one attempt. The rows simulation, masks and adapted show the "
-                "same attempts; what is below shows other attempts, in the stand-in reality."
-                + (MASKS if policy else ""),
-                rows=[GridRow(label, images) for label, images in rows.items()],
-            )
-        )
-    return grids
+        if stage.arguments[0] == "adapt" and finished_seconds(out, stage) is not None:
+            try:
+                grids.append(_adaptation_grid(out, stages, stage))
+            except UserError as error:
+                warnings.append(f"No pictures of {stage.name}: {error}.")
+    return grids, warnings
+
+
+def _adaptation_grid(out: Path, stages: Sequence[Stage], stage: Stage) -> ImageGrid:
+    device = choose_device("cpu")
+    sim = open_dataset(stage.option("--sim")).limit(40).simulated(extras=False)
+    real = open_dataset(stage.option("--real")).limit(40).unlabelled()
+    policy = _drawing_policy(out, stages, stage)
+    method = load_adapter(out / stage.name, device, sim.images.shape[-1])
+    rows = adaptation_rows(method, sim, real, device, policy=policy)
+    return ImageGrid(
+        title=f"What the adapter {stage.name} makes of simulation",
+        caption="Each pair is (before, now) of one attempt. The rows simulation, masks and adapted show the same "
+        "attempts; what is below shows others." + (MASKS if policy else ""),
+        rows=[GridRow(label, images) for label, images in rows.items()],
+    )

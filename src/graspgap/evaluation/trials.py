@@ -36,6 +36,10 @@ class TrialSettings:
     attempts_per_scene: int = 3
 
 
+PIECES = "pieces"
+"""Folder of the attempts of an evaluation, a file for each few of them."""
+
+
 @dataclass(frozen=True)
 class Arm:
     """What a study notes about the policy that is evaluated."""
@@ -68,7 +72,7 @@ class _Piece:
 
     @property
     def path(self) -> Path:
-        return self.out / "pieces" / f"{self.attempts.start:06d}-{self.attempts.stop:06d}.json"
+        return self.out / PIECES / f"{self.attempts.start:06d}-{self.attempts.stop:06d}.json"
 
     def read(self) -> tuple[list[AttemptRecord], dict[str, list[str]]]:
         """Its records, and the objects of each scene.
@@ -80,6 +84,17 @@ class _Piece:
         found = {"records": found, "objects": {}} if isinstance(found, list) else found  # written by version 0.1.0
         held = build(_Held, found, self.path, "delete it and run the same command again")
         return list(held.records), held.objects
+
+
+def _held(out: Path) -> int:
+    """Attempts that the evaluation in `out` holds; where its results are damaged, those of its pieces, of which they
+    are made again."""
+    if not (out / FILE_NAME).exists():
+        return 0
+    try:
+        return load(out).attempts
+    except UserError:
+        return max((int(path.stem.partition("-")[2]) for path in (out / PIECES).glob("*-*.json")), default=0)
 
 
 def evaluate(
@@ -105,7 +120,7 @@ def evaluate(
     chosen = make_policy(settings.policy, settings.steps_per_attempt)
     chosen.check(cached_world(settings.world).spec)
     begin_run(out, "evaluation", settings, {"policy": chosen.identity}, places=["policy.name"])
-    held_before = load(out).attempts if (out / FILE_NAME).exists() else 0
+    held_before = _held(out)
     if held_before > attempts:
         raise UserError(
             f"{out} holds {held_before} attempts, --attempts {attempts} would lose some: give {held_before} or more"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,10 @@ from graspgap.evaluation.tables import markdown
 from graspgap.files import read_json, write_json
 from graspgap.provenance import hardware, versions
 from graspgap.selection.table import DEFAULTS, KINDS, Score
+from graspgap.settings import checked, entry
 
 FILE_NAME = "scores.json"
+AGAIN = "score again"
 FORMAT = 1
 """Version of the file; it grows when a reader of the older one could misread the newer."""
 NONE = "none"
@@ -67,10 +69,17 @@ def load(path: Path) -> list[RunScores]:
     value = read_json(path, "a folder of scores")
     if not isinstance(value, dict) or value.get("format") != FORMAT or value.get("kind") != "scores":
         raise UserError(f"{path} holds no scores of format {FORMAT}: score again with this version of graspgap")
-    try:
-        return [RunScores(**{item.name: run[item.name] for item in fields(RunScores)}) for run in value["runs"]]
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{path} is not a complete record of scores ({error}): score again") from None
+    runs: list[Any] = entry(value, "runs", list, path, AGAIN)
+    return [run_scores(run, path, AGAIN) for run in runs]
+
+
+def run_scores(values: Any, path: Path, fix: str) -> RunScores:
+    """The scores of one run in JSON.
+
+    Raises:
+        UserError: if `path`, which held them, is damaged; it says what to do, `fix`.
+    """
+    return RunScores(**checked(RunScores, values, path, fix))
 
 
 def find_scores(folder: Path) -> list[RunScores]:

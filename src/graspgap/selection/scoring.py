@@ -24,10 +24,11 @@ from graspgap.progress import progress
 from graspgap.runs import CONFIG, RETRAIN, read_run
 from graspgap.selection.adapters import adapter_scores
 from graspgap.selection.policies import policy_scores
-from graspgap.selection.record import NONE, RunScores
+from graspgap.selection.record import NONE, RunScores, run_scores
 from graspgap.selection.samples import ScoreSettings, whole_attempts
-from graspgap.settings import checked, entry
+from graspgap.settings import entry
 from graspgap.training.adapt import ADAPTER, SNAPSHOTS, adapt_frames, load_adapter, shown_through
+from graspgap.zoo import MODELS, adapter_of
 
 T = TypeVar("T")
 
@@ -166,6 +167,8 @@ class Scorer:
         masks = _fact(run.path, training, "masks", float)
         sources = {name: _fact(run.path, inputs, name, dict) for name in ("sim", "real") if name in inputs}
         adapter = Path(_fact(run.path, inputs, "adapter", str)) if inputs.get("adapter") else None
+        if adapter and run.path.parent == MODELS:
+            adapter = adapter_of(run.path) or adapter
         if adapter and not adapter.exists():
             raise UserError(
                 f"{run.path} was trained with adapter {adapter}, which is not there: run this where that path leads "
@@ -250,7 +253,9 @@ def score_runs(out: Path, runs: Sequence[Candidate], scorer: Scorer) -> list[Run
     with progress("score", len(runs), unit="runs") as advance:
         for run in runs:
             path = out / "runs" / f"{run.kind}-{run.name}.json"
-            kept = _kept(path) if path.exists() else None
+            kept = None
+            if path.exists():
+                kept = run_scores(read_json(path, "scores of a run"), path, "delete it and score again")
             if kept is None or kept.sha256 != _hash(run):
                 kept = scorer.score(run)
                 write_json(path, asdict(kept))
@@ -261,11 +266,6 @@ def score_runs(out: Path, runs: Sequence[Candidate], scorer: Scorer) -> list[Run
 
 def _hash(run: Candidate) -> str:
     return sha256(run.weights) if run.weights.exists() else ""
-
-
-def _kept(path: Path) -> RunScores:
-    found = read_json(path, "scores of a run")
-    return RunScores(**checked(RunScores, found, path, "delete it and score again"))
 
 
 def _camera(data: Dataset, otherwise: Dataset) -> Camera:

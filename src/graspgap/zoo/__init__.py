@@ -76,6 +76,12 @@ def trained_with(adapter: Entry) -> list[Entry]:
     return [entry for entry in policies if (entry.command, entry.adapter) == (adapter.command, adapter.run)]
 
 
+def adapter_of(policy: Path) -> Path | None:
+    """The folder of the zoo's adapter that a policy of the zoo, given by its folder, was trained with, if there is."""
+    found = (entry for entry in entries() if policy.name in (each.name for each in trained_with(entry)))
+    return next((entry.folder for entry in found), None)
+
+
 def resolved(run: Path) -> Path:
     """The folder that `zoo:NAME` stands for; any other path as it is.
 
