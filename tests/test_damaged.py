@@ -510,6 +510,26 @@ def test_an_adapter_for_pictures_of_which_nobody_knows_the_camera(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(("join", "given"), [("project", False), ("project", True), ("add", False)])
+def test_a_policy_for_pictures_of_which_nobody_knows_the_camera(
+    tmp_path: Path, join: str, given: bool, real_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(real_data, data)
+    meta(data, camera=None)
+    words = ["train", str(tmp_path / "run"), "--real", str(data), "--real-labels", "1", "--image-size", "32"]
+    words += ["--steps", "1", "--training.batch", "2", "--workers", "1", "--training.network.join", join]
+    (tmp_path / "camera.toml").write_text("position = [0.3, 0.5, 0.7]\ntarget = [0.5, 0.0, 0.0]\nfov = 22.0\n")
+    words += ["--camera", str(tmp_path / "camera.toml")] if given else []
+    if join == "add" or given:
+        assert main(words) == 0
+        return
+    assert main(words) == 2
+    err = capsys.readouterr().err
+    assert f"nobody has said the camera of {data}, through which the network sees: give --camera FILE, or" in err
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     ("part", "name", "words"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +20,16 @@ from graspgap.contract import Camera
 from graspgap.datasets import open_dataset
 from graspgap.deployment.predictor import NetworkPredictor
 from graspgap.errors import UserError
-from graspgap.networks import Discriminators, DiscriminatorsConfig, Generator, GeneratorConfig, GraspNet, GraspNetConfig
+from graspgap.networks import (
+    Discriminators,
+    DiscriminatorsConfig,
+    Generator,
+    GeneratorConfig,
+    GraspNet,
+    GraspNetConfig,
+    Segmenter,
+    SegmenterConfig,
+)
 from graspgap.networks.heads import Grasping44Head
 from graspgap.networks.layers import Enlarge, Halve, InstanceNorm
 from graspgap.networks.measure import costs, measured, receptive_field
@@ -317,3 +327,21 @@ def test_paper_networks_on_small_pictures_are_refused_before_anything_is_written
         assert main(words) == 2
         assert "too small" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("size", [32, 33, 47])
+def test_a_segmenter_draws_half_of_each_side_odd_or_not(size: int) -> None:
+    pictures, masks = torch.zeros(2, 6, size, size), torch.zeros(2, 2, size, size, dtype=torch.long)
+    logits = Segmenter(SegmenterConfig())(pictures)
+    assert logits.shape[-2:] == masks[:, :, ::2, ::2].shape[-2:]
+
+
+@pytest.mark.parametrize(("scales", "last"), [(1, 3), (3, 3), (1, 6), (2, 7), (1, 10)])
+def test_discriminators_take_the_smallest_pictures_that_they_claim_to(scales: int, last: int) -> None:
+    config = DiscriminatorsConfig(scales=scales, widths=(2, 3, 4), last=last)
+    with pytest.raises(UserError, match="is too small") as refusal:
+        config.check(8)
+    smallest = int(re.findall(r"give (\d+)", str(refusal.value))[0])
+    config.check(smallest)
+    verdicts = Discriminators(config)(torch.zeros(1, 6, smallest, smallest))
+    assert len(verdicts) == scales

@@ -116,6 +116,9 @@ def test_a_lerobot_export_gets_the_tag_that_lerobot_asks_for(hub, tmp_path):
         (tmp_path / "export/README.md").write_text("---\nlicense: mit\n---\n")
     pull("user/lerobot", tmp_path / "out", PullConfig())
     assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "export")
+    (tmp_path / "export/README.md").unlink()  # then it is made of the facts
+    push(tmp_path / "export", "user/lerobot", PushConfig())
+    assert b"graspgap import lerobot run OUT" in hub.files("datasets/user/lerobot")["README.md"]
 
 
 def test_a_push_that_was_stopped_leaves_the_old_and_does_not_send_twice(hub, tmp_path, monkeypatch):
@@ -129,6 +132,7 @@ def test_a_push_that_was_stopped_leaves_the_old_and_does_not_send_twice(hub, tmp
         pull("user/grasps", tmp_path / "half", PullConfig())
     hub.fail_uploads = -1
     push(source, "user/grasps", PushConfig())
+    pull("user/grasps", tmp_path / "half", PullConfig())  # nothing of the other was there
     assert len(hub.uploads) == len(set(hub.uploads)) == 3
     assert "meta.json" in hub.files("datasets/user/grasps")
 

@@ -295,6 +295,13 @@ def test_a_log_goes_on_from_the_sums_of_a_checkpoint(tmp_path: Path) -> None:
     assert log.write(3, {}, []) == {"loss": 4.0}
 
 
+def test_a_loss_that_was_not_there_in_all_steps_is_averaged_over_its_own(tmp_path: Path) -> None:
+    log = TrainingLog(tmp_path / "log.jsonl", 0, every=4)
+    for step in range(4):
+        log.add({"loss": 1.0} | ({"critic": 3.0} if step == 3 else {}))
+    assert log.write(3, {}, []) == {"loss": 1.0, "critic": 3.0}
+
+
 @pytest.mark.parametrize(
     ("flags", "hint"),
     [

@@ -67,6 +67,14 @@ def masked_pmse(
     return (2 * deviation / (count - 1).clamp(min=1)).mean()
 
 
+def pair_pmse(
+    made: Float[Tensor, "b 6 h w"], source: Float[Tensor, "b 6 h w"], masks: Bool[Tensor, "b 2 h w"]
+) -> Float[Tensor, ""]:
+    """`masked_pmse` of I0 and of It, each inside its own mask, averaged."""
+    parts = zip(made.split(3, 1), source.split(3, 1), masks.unbind(1), strict=True)
+    return torch.stack([masked_pmse(*part) for part in parts]).mean()
+
+
 @full_precision
 def lsgan_discriminator(
     real: list[Float[Tensor, "b 1 _ _"]], made: list[Float[Tensor, "b 1 _ _"]]

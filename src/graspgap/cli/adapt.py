@@ -107,7 +107,8 @@ def _train(config: Config, device: torch.device, precision: str, trackers: tuple
     for data in (sim_data, real_data):
         data.require_image_size(config.image_size)
     options = _options(config)
-    sim, real = sim_data.simulated(extras=options.needs_canonical), real_data.unlabelled()
+    with processes.main_first():  # one decodes large pictures for all
+        sim, real = sim_data.simulated(extras=options.needs_canonical), real_data.unlabelled()
     options.check(sim)
     options = options.fitted(config.image_size, _camera(sim_data, options, config.method))
     training = AdapterTrainingConfig(

@@ -16,8 +16,8 @@ SHARE = Bounds(0, 1)
 SHARE_BELOW_ONE = Bounds(0, 1, below=True)
 
 BOUNDS = {
-    # how long, how fast, of how many
-    "batch": COUNT, "steps": COUNT, "fewest-steps": COUNT, "unlabelled": COUNT, "commands-per-image": COUNT,
+    # how long, how fast, of how many; one picture has no batch statistics
+    "batch": Bounds(2), "steps": COUNT, "fewest-steps": COUNT, "unlabelled": COUNT, "commands-per-image": COUNT,
     "recalibration": COUNT, "learning-rate": POSITIVE, "critic-rate": POSITIVE, "judge-rate": POSITIVE,
     "adda.rate": POSITIVE, "ema": SHARE_BELOW_ONE, "beta2": SHARE_BELOW_ONE, "momentum": SHARE,
     "augment.contrast": SHARE, "augment.tint": SHARE,

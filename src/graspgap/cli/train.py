@@ -47,7 +47,8 @@ from graspgap.worlds.camera_file import read_camera
 from graspgap.zoo import MODELS, resolved
 
 HELD_OUT = 0.1
-"""Share of the scenes of each dataset kept from training, for calibration and AUC."""
+"""Share of the scenes of each dataset kept from training, for calibration and AUC. An adapter that read simulation's
+labels, as GraspGAN does, has seen all scenes."""
 
 hide(GraspTrainingConfig, "methods", "steps", "precision", "seed")
 hide(GraspNetConfig, "image_size", "camera")
@@ -140,14 +141,21 @@ def _train(config: Config, device: torch.device, precision: str, trackers: tuple
     camera = _camera(config, sim, real)
     methods = {name: config.methods[name] for name in feature_names(config.features)}
     network = _network(config, camera)
+    if network.join == "project" and camera is None:
+        data, fix = (config.real, "give") if real else (config.sim, "collect it with")
+        raise UserError(
+            f"nobody has said the camera of {data}, through which the network sees: {fix} --camera FILE, or give "
+            "--training.network.join add"
+        )
     training = replace(
         config.training, network=network, methods=methods, steps=config.steps, precision=precision, seed=config.seed
     )
-    views = GraspData(
-        sim=sim.simulated(extras=False) if sim else None,
-        real=real.labelled(config.real_labels, config.seed) if real and config.real_labels else None,
-        unlabelled=real.unlabelled() if real and methods else None,
-    )
+    with processes.main_first():  # one decodes large pictures for all
+        views = GraspData(
+            sim=sim.simulated(extras=False) if sim else None,
+            real=real.labelled(config.real_labels, config.seed) if real and config.real_labels else None,
+            unlabelled=real.unlabelled() if real and methods else None,
+        )
     views.check(methods)
     training = replace(training, steps=bounded_steps(training, views))
     inputs = {
@@ -196,7 +204,7 @@ def _train(config: Config, device: torch.device, precision: str, trackers: tuple
         if front_end:
             with processes.main_first():
                 front_end.save(config.out)
-            views = views.shown_through(front_end, device)
+                views = views.shown_through(front_end, device)
         net = train_grasp(config.out, training, views, device, Watch(config.look_every, draw, trackers))
     if not processes.is_main():
         return

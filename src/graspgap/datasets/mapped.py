@@ -63,8 +63,11 @@ def _make(folder: Path, shapes: Shapes, fill: Callable[[Arrays], None]) -> None:
         fill({**files})
         for file in files.values():
             file.flush()
-        if not folder.exists():  # another run may have been faster
+        try:
             temporary.replace(folder)
+        except OSError:
+            if not folder.exists():  # else another run was faster
+                raise
     except OSError as error:
         raise UserError(
             f"can't keep {size(shapes) / 1e9:.1f} GB of decoded pictures in {folder.parent} "

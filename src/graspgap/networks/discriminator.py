@@ -29,13 +29,15 @@ class DiscriminatorsConfig:
     """Side of the last convolution's kernel, which gives the verdict (4 in the paper's 70 x 70 patches)."""
 
     def check(self, image_size: int) -> None:
-        """Raises UserError if the coarsest discriminator is left with fewer than 2 x 2 patches to normalize."""
+        """Raises UserError if the coarsest discriminator is left with fewer than 2 x 2 patches to normalize, or fewer
+        than its last convolution takes."""
         ones = len(self.widths) - self.halvings  # convolutions of stride 1, which take one row and column each
-        smallest = ((2 + ones) << self.halvings) << (self.scales - 1)
+        left = max(2, self.last - 2)  # which padding makes two more
+        smallest = ((left + ones) << self.halvings) << (self.scales - 1)
         if image_size < smallest:
             raise UserError(
                 f"--image-size {image_size} is too small for {self.scales} scales of discriminators: give "
-                f"{smallest} or more, or fewer scales"
+                f"{smallest} or more, fewer scales or smaller kernels"
             )
 
 

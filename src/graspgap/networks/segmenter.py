@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from graspgap.contract import SemanticClass
 from graspgap.networks.generator import UNet
+from graspgap.networks.layers import Halve
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,11 @@ class Segmenter(nn.Module):
 
     def __init__(self, config: SegmenterConfig) -> None:
         super().__init__()
+        self.halve = Halve()
         self.body = UNet(6, config.widths)
         self.mask = nn.Conv2d(config.widths[0], 2 * len(SemanticClass), 1)
 
     def forward(self, pictures: Float[Tensor, "b 6 h w"]) -> Float[Tensor, "b 2 classes h2 w2"]:
         """Logits of the semantic classes of (I0, It), values in [-1, 1]."""
-        features = self.body.climb(self.body.down_maps(nn.functional.avg_pool2d(pictures, 2)))
+        features = self.body.climb(self.body.down_maps(self.halve(pictures)))
         return self.mask(features).unflatten(1, (2, len(SemanticClass)))

@@ -35,6 +35,7 @@ _USE = {
     "policy": "graspgap serve --policy run",
     "export": "graspgap serve --policy run",
     "adapter": "graspgap train OUT --sim DATA --adapter run",
+    "lerobot": "graspgap import lerobot run OUT --mapping run/meta/graspgap.toml",
 }
 
 

@@ -59,16 +59,19 @@ def pull(repo: str, out: Path, config: PullConfig) -> Pulled:
     api = hub_api()
     with hub_errors(repo, config.revision):
         kind, commit = _find(api, repo, config)
-        _begin(out, {"repo": repo, "kind": kind, "commit": commit})
+        _check_place(out, wanted := {"repo": repo, "kind": kind, "commit": commit})
         staging = out / STAGING
         try:
             path = api.hf_hub_download(repo, MANIFEST, repo_type=kind, revision=commit, local_dir=staging)
+            manifest = _checked(repo, Path(path))
         except LocalEntryNotFoundError:
             raise
-        except EntryNotFoundError:
+        except (EntryNotFoundError, UserError) as error:  # nothing of it was taken: another may be
             shutil.rmtree(staging, ignore_errors=True)
+            if isinstance(error, UserError):
+                raise
             raise UserError(f"{repo} holds no {MANIFEST}: it wasn't pushed by 'graspgap push'") from None
-        manifest = _checked(repo, Path(path))
+        write_json(out / MARK, wanted)
         files = manifest["files"]
         with progress("pull", sum(fact["bytes"] for fact in files.values()), unit="bytes") as advance:
             for name, fact in files.items():
@@ -98,7 +101,8 @@ def _find(api: HfApi, repo: str, config: PullConfig) -> tuple[str, str]:
     raise AssertionError("unreachable")
 
 
-def _begin(out: Path, wanted: dict[str, str]) -> None:
+def _check_place(out: Path, wanted: dict[str, str]) -> None:
+    """Refuse a folder that holds something else, or what was pulled from somewhere else."""
     mark = out / MARK
     if mark.exists():
         known = read_json(mark, "a pulled folder")
@@ -110,9 +114,8 @@ def _begin(out: Path, wanted: dict[str, str]) -> None:
                 f"from {wanted['repo']} at {wanted['commit'][:12]}: choose another folder"
             )
         return
-    if out.is_file() or (out.is_dir() and any(out.iterdir())):
+    if out.is_file() or (out.is_dir() and any(child.name != STAGING for child in out.iterdir())):
         raise UserError(f"{out} is not an empty folder, and nothing was pulled to it before: choose another folder")
-    write_json(mark, wanted)
 
 
 def _checked(repo: str, path: Path) -> dict[str, Any]:

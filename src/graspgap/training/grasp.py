@@ -259,9 +259,6 @@ class GraspTrainer:
         """The averaged network, with batch statistics of its own weights for each domain it has seen."""
         net = self.average.module
         assert isinstance(net, GraspNet)
-        buffers = dict(self.net.named_buffers())
-        for name, buffer in net.named_buffers():
-            buffer.copy_(buffers[name])
         labelled = (self.sim,) if self.separate else (self.sim, self.real)
         sources = [self._labelled(samples) for samples in labelled if samples is not None]
         if self.looks and not self.separate:

@@ -23,7 +23,8 @@ def check_finite(step: int, losses: Mapping[str, float]) -> None:
 
 
 class TrainingLog:
-    """Means of the losses over every `every` steps, and how healthy the training is, appended to a JSONL file."""
+    """Means of the losses over every `every` steps, each over those that had it, and how healthy the training is,
+    appended to a JSONL file."""
 
     def __init__(self, path: Path, done: int, state: Mapping[str, Any] | None = None, every: int = 25) -> None:
         """A log that resumes after `done` steps from the `state` of that time; lines of later steps, from before a
@@ -34,7 +35,7 @@ class TrainingLog:
         """
         self.path, self.every = path, every
         self.sums: dict[str, float] = dict(state["sums"]) if state else {}
-        self.count: int = state["count"] if state else 0
+        self.counts: dict[str, int] = dict(state["counts"]) if state else {}
         self.entries: list[dict[str, Any]] = []
         """What was kept of an earlier run."""
         if path.exists():
@@ -53,8 +54,8 @@ class TrainingLog:
         write_text(path, "".join(json.dumps(row) + "\n" for row in self.entries))
 
     def state(self) -> dict[str, Any]:
-        """The sums of the steps since the last line, which a checkpoint keeps."""
-        return {"sums": self.sums, "count": self.count}
+        """The sums of the steps since the last line and in how many each loss was, which a checkpoint keeps."""
+        return {"sums": self.sums, "counts": self.counts}
 
     def due(self, step: int) -> bool:
         """Whether a line follows this step."""
@@ -64,18 +65,18 @@ class TrainingLog:
         """Add the losses of one step."""
         for name, value in losses.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
-        self.count += 1
+            self.counts[name] = self.counts.get(name, 0) + 1
 
     def write(self, step: int, health: Mapping[str, float], warnings: Sequence[str]) -> dict[str, float]:
         """Write the line after `step`; returns its numbers by name."""
-        means = {name: round(total / self.count, 5) for name, total in self.sums.items()}
+        means = {name: round(total / self.counts[name], 5) for name, total in self.sums.items()}
         finite = {name: float(f"{value:.4g}") for name, value in health.items() if math.isfinite(value)}
         row: dict[str, Any] = {"step": step + 1} | means
         row |= {"health": finite} if finite else {}
         row |= {"warnings": list(warnings)} if warnings else {}
         with open(self.path, "a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
-        self.sums, self.count = {}, 0
+        self.sums, self.counts = {}, {}
         return means | {f"health/{name}": value for name, value in finite.items()}
 
 

@@ -30,7 +30,7 @@ class ConsistencyConfig(FeatureConfig):
     agreement: float = 0.0
     """Weight of the pictures of a real attempt agreeing on its success."""
     momentum: float = 0.02
-    """Weight of the newest batch in the measured image offset of reality's camera (kept with `dbn` only)."""
+    """Weight of the newest batch in the measured image offset of reality's camera (kept with `dbn` or `adda` only)."""
 
     def build(self, net: GraspNet) -> Consistency:
         """As `FeatureConfig.build`."""

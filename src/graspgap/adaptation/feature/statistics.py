@@ -14,18 +14,8 @@ from graspgap.networks import GraspNet
 from graspgap.networks.normalization import Domain
 
 
-class SeparateStatistics(FeatureMethod):
-    """Domain-specific batch normalization (Bousmalis et al. 2017): simulated and real batches are normalized apart,
-    where they are otherwise one batch.
-    With `--training.network.own-affine`, scale and shift are each domain's own too (Chang et al. 2019)."""
-
-    divisible = True
-    looks = False
-    needs_simulation = False
-
-
-class RealStatistics(FeatureMethod):
-    """AdaBN (Li et al. 2016): after training, batch statistics are taken from pictures of the target domain."""
+class Statistics(FeatureMethod):
+    """No loss: whose statistics normalize a batch is all there is."""
 
     divisible = True
     looks = False
@@ -34,24 +24,27 @@ class RealStatistics(FeatureMethod):
 
 @dataclass(frozen=True)
 class DbnConfig(FeatureConfig):
-    """Nothing to set."""
+    """Domain-specific batch normalization (Bousmalis et al. 2017): simulated and real batches are normalized apart,
+    where they are otherwise one batch. Nothing to set; with `--training.network.own-affine`, scale and shift are each
+    domain's own too (Chang et al. 2019)."""
 
     separate: ClassVar[bool] = True
 
-    def build(self, net: GraspNet) -> SeparateStatistics:
+    def build(self, net: GraspNet) -> Statistics:
         """As `FeatureConfig.build`."""
-        return SeparateStatistics()
+        return Statistics()
 
 
 @dataclass(frozen=True)
 class AdaBnConfig(FeatureConfig):
-    """Nothing to set."""
+    """AdaBN (Li et al. 2016): after training, batch statistics are taken from pictures of the target domain. Nothing to
+    set."""
 
     recalibrate: ClassVar[bool] = True
 
-    def build(self, net: GraspNet) -> RealStatistics:
+    def build(self, net: GraspNet) -> Statistics:
         """As `FeatureConfig.build`."""
-        return RealStatistics()
+        return Statistics()
 
 
 @torch.no_grad()

@@ -23,7 +23,7 @@ from graspgap.adaptation.losses import (
     lsgan_generator,
     mask_distance,
     mask_loss,
-    masked_pmse,
+    pair_pmse,
 )
 from graspgap.adaptation.pixel.base import AdapterBatch, Losses, PixelConfig, PixelMethod
 from graspgap.config import LATER
@@ -80,6 +80,7 @@ class GraspGan(PixelMethod):
     """The networks of GraspGAN and its two sides of the game."""
 
     divisible = True
+    least_batch = 2
 
     def __init__(self, config: GraspGanConfig) -> None:
         super().__init__()
@@ -120,11 +121,7 @@ class GraspGan(PixelMethod):
         config = self.config
         losses = {"adversarial": config.adversarial * lsgan_generator(self.judged(made, batch.draws[1]))}
         kept = torch.ones_like(batch.masks, dtype=torch.bool) if config.everywhere else batch.masks >= SemanticClass.ARM
-        content = [
-            masked_pmse(m, s, f)
-            for m, s, f in zip(made.split(3, 1), batch.pictures.split(3, 1), kept.unbind(1), strict=True)
-        ]
-        losses["content"] = config.content * torch.stack(content).mean()
+        losses["content"] = config.content * pair_pmse(made, batch.pictures, kept)
         losses["masks"] = config.masks * (mask_distance if config.mask_l2 else mask_loss)(mask_logits, batch.masks)
         if config.task or config.features:
             features = self.grasp.encode(made, Domain.REALITY)

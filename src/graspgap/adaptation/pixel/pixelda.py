@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from graspgap.adaptation.losses import gan_discriminator, gan_generator, grasp_loss, masked_pmse
+from graspgap.adaptation.losses import gan_discriminator, gan_generator, grasp_loss, pair_pmse
 from graspgap.adaptation.pixel.base import AdapterBatch, Losses, PixelConfig, PixelMethod
 from graspgap.contract import Camera, SemanticClass
 from graspgap.networks import GraspNet, GraspNetConfig
@@ -132,16 +132,12 @@ class PixelDa(PixelMethod):
         )
         logits = self.grasp(made, batch.poses, batch.commands, Domain.REALITY)
         foreground = batch.masks >= SemanticClass.ARM
-        content = [
-            masked_pmse(m, s, f)
-            for m, s, f in zip(made.split(3, 1), pictures.split(3, 1), foreground.unbind(1), strict=True)
-        ]
         yield (
             "generator",
             {
                 "adversarial": config.adversarial * gan_generator(self.critic(made)),
                 "task": config.task * grasp_loss(logits, batch.success),
-                "content": config.content * torch.stack(content).mean(),
+                "content": config.content * pair_pmse(made, pictures, foreground),
             },
         )
 
