@@ -224,7 +224,7 @@ def test_samples_are_nested_and_resume(tmp_path: Path, zero: Path) -> None:
     sample(tmp_path / "large", zero, 15)
     assert sha256(shard_path(tmp_path / "large", 1)) == bytes_before
     assert shard_path(tmp_path / "large", 0).stat().st_mtime_ns == kept
-    with pytest.raises(UserError, match="parts"):
+    with pytest.raises(UserError, match=r"made_from\[0\]"):
         sample(tmp_path / "large", zero, 16)
 
 

@@ -18,6 +18,7 @@ from graspgap.adaptation.pixel.composite import CompositeConfig, composite_alpha
 from graspgap.adaptation.pixel.cut import CutConfig, FastCutConfig
 from graspgap.adaptation.pixel.cyclegan import CycleGanConfig
 from graspgap.adaptation.pixel.fourier import FourierConfig, swap_low_frequencies
+from graspgap.adaptation.pixel.graspgan import GraspGanConfig
 from graspgap.adaptation.pixel.histogram import HistogramConfig, match_histograms
 from graspgap.adaptation.pixel.history import History
 from graspgap.adaptation.pixel.perceptual import PerceptualConfig
@@ -189,6 +190,21 @@ def test_pixelda_normalizes_over_a_batch_of_more_than_one(sim: SimulatedView, re
     with pytest.raises(UserError, match="--batch 1 is too few for --method pixelda"):
         AdapterTrainer(replace(training("pixelda"), batch=1), sim, real, CPU)
     AdapterTrainer(replace(training("cyclegan"), batch=1), sim, real, CPU).step(0)
+
+
+@pytest.mark.parametrize(("join", "cells", "fine"), [("project", 9, True), ("project", 8, False), ("add", 9, False)])
+def test_graspgan_takes_a_batch_of_one_where_its_grasp_network_can(
+    sim: SimulatedView, real: UnlabelledView, join: str, cells: int, fine: bool
+) -> None:
+    whole = training("graspgan")
+    assert isinstance(whole.options, GraspGanConfig)
+    options = replace(whole.options, grasp=replace(whole.options.grasp, join=join, crop_cells=cells))
+    one = replace(whole, options=options, batch=1)
+    if fine:
+        AdapterTrainer(one, sim, real, CPU).step(0)
+        return
+    with pytest.raises(UserError, match="--batch 1 is too few for --method graspgan"):
+        AdapterTrainer(one, sim, real, CPU)
 
 
 def test_both_pictures_of_a_pair_are_matched_together(sim: SimulatedView, real: UnlabelledView) -> None:

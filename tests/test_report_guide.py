@@ -22,7 +22,7 @@ from graspgap.evaluation.guide import COSTS, NOT_MEASURED, Advice, Cost, guide
 from graspgap.evaluation.heat_map import Entry, HeatTable, heat_map, heat_table, ingredient_table, simulation_table
 from graspgap.evaluation.pictures import predicted_masks
 from graspgap.evaluation.readme import filled
-from graspgap.evaluation.report import ReportInput, object_figures, render
+from graspgap.evaluation.report import ReportInput, object_figures, render, result_figures
 from graspgap.evaluation.results import EvaluationResult, save
 from graspgap.evaluation.stages import Stage, record_path
 from graspgap.evaluation.study_report import write_report
@@ -112,7 +112,8 @@ def test_simulators_give_no_advice_about_reality() -> None:
 
 def test_the_page_leads_from_advice_to_what_supports_it() -> None:
     costs = {("graspgan+consistency", 0.0): Cost(30.0, 400.0)}
-    page = Page(render(ReportInput("A run", results=study(), costs=costs)))
+    figures = result_figures(pool(study()))
+    page = Page(render(ReportInput("A run", results=study(), figures=figures, costs=costs)))
     ids = {attributes.get("id") for _, attributes in page.tags}
     links = {str(link["href"])[1:] for link in page.all("a") if str(link["href"]).startswith("#")}
     assert {"success-rates", "success-against-real-labels"} <= links <= ids

@@ -467,7 +467,7 @@ def test_a_new_arm_trains_no_finished_arm_again() -> None:
     study = read_study("bench")
     done = {stage.name for stage in plan(study, Path("out"), 0)}
     arm = next(arm for arm in study.arms if arm.name == "graspgan")
-    more = replace(study, arms=[*study.arms, replace(arm, name="graspgan+coral", features="coral,dbn")])
+    more = replace(study, arms=(*study.arms, replace(arm, name="graspgan+coral", features="coral,dbn")))
     stages = plan(more, Path("out"), 0)
     policies = {stage.name for stage in needed(stages, done) if stage.name.startswith("policies/")}
     new = {stage.name for stage in stages if stage.name.startswith("policies/graspgan+coral")}
@@ -542,13 +542,13 @@ def test_of_two_commands_that_see_a_stale_claim_one_gets_the_stage(
 
 
 def test_a_stage_that_another_command_has_taken_over_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    claim = tmp_path / "stages" / "data-a.claim"
+    claim, slow = tmp_path / "stages" / "data-a.claim", Stage("data/a", ("doctor",))
     claim.parent.mkdir()
     monkeypatch.setattr("graspgap.evaluation.stages.HEARTBEAT", -1.0)
     monkeypatch.setattr("graspgap.evaluation.stages._claim", lambda study, stage: claim.write_text("another-machine 1"))
     with pytest.raises(UserError, match="'data/a' was taken over by another command"):
-        run_stages(tmp_path, CHAIN[:1], 1)
-    assert finished_seconds(tmp_path, CHAIN[0]) is None
+        run_stages(tmp_path, [slow], 1)
+    assert finished_seconds(tmp_path, slow) is None
     assert claim.read_text() == "another-machine 1"
 
 

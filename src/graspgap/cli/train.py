@@ -141,12 +141,6 @@ def _train(config: Config, device: torch.device, precision: str, trackers: tuple
     camera = _camera(config, sim, real)
     methods = {name: config.methods[name] for name in feature_names(config.features)}
     network = _network(config, camera)
-    if network.join == "project" and camera is None:
-        data, fix = (config.real, "give") if real else (config.sim, "collect it with")
-        raise UserError(
-            f"nobody has said the camera of {data}, through which the network sees: {fix} --camera FILE, or give "
-            "--training.network.join add"
-        )
     training = replace(
         config.training, network=network, methods=methods, steps=config.steps, precision=precision, seed=config.seed
     )
@@ -157,6 +151,12 @@ def _train(config: Config, device: torch.device, precision: str, trackers: tuple
             unlabelled=real.unlabelled() if real and methods else None,
         )
     views.check(methods)
+    if network.join == "project" and camera is None:
+        data, fix = (config.real, "give") if real else (config.sim, "collect it with")
+        raise UserError(
+            f"nobody has said the camera of {data}, through which the network sees: {fix} --camera FILE, or give "
+            "--training.network.join add"
+        )
     training = replace(training, steps=bounded_steps(training, views))
     inputs = {
         name: view.provenance()

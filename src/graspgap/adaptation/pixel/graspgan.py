@@ -80,7 +80,6 @@ class GraspGan(PixelMethod):
     """The networks of GraspGAN and its two sides of the game."""
 
     divisible = True
-    least_batch = 2
 
     def __init__(self, config: GraspGanConfig) -> None:
         super().__init__()
@@ -88,6 +87,8 @@ class GraspGan(PixelMethod):
         self.generator = Generator(config.generator)
         self.discriminators = Discriminators(config.discriminators)
         self.grasp = GraspNet(config.grasp)
+        several = config.grasp.join == "project" and config.grasp.crop_cells > 8  # cells at the head's end
+        self.least_batch = 1 if several else 2  # one value has no batch statistics
         self.noise_channels = config.generator.noise
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
