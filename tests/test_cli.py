@@ -313,7 +313,7 @@ def test_a_broken_connection_of_a_world_is_told_as_such(
 
 
 def test_only_commands_of_two_words_may_be_written_as_one(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "command 'study-demo' is unknown: did you mean 'study'?" in refused(capsys, "study-demo")
+    assert "command 'doctor-x' is unknown: did you mean 'doctor'?" in refused(capsys, "doctor-x")
     assert "import command 'imagse' is unknown: did you mean 'images'?" in refused(capsys, "import-imagse")
 
 

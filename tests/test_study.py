@@ -465,14 +465,13 @@ def test_what_nothing_unfinished_reads_is_not_made() -> None:
 
 def test_a_new_arm_trains_no_finished_arm_again() -> None:
     study = read_study("bench")
-    done = {stage.name for stage in plan(study, Path("out"), 0)}
+    done = {stage.name for stage in plan(study, Path("out"), 0) if stage.name.startswith("trials/")}
     arm = next(arm for arm in study.arms if arm.name == "graspgan")
     more = replace(study, arms=(*study.arms, replace(arm, name="graspgan+coral", features="coral,dbn")))
     stages = plan(more, Path("out"), 0)
     policies = {stage.name for stage in needed(stages, done) if stage.name.startswith("policies/")}
     new = {stage.name for stage in stages if stage.name.startswith("policies/graspgan+coral")}
-    assert policies - done == new
-    assert not policies & done
+    assert policies == new
 
 
 def test_a_stage_waits_for_those_that_it_had_better_follow(tmp_path: Path) -> None:
@@ -542,7 +541,7 @@ def test_of_two_commands_that_see_a_stale_claim_one_gets_the_stage(
 
 
 def test_a_stage_that_another_command_has_taken_over_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    claim, slow = tmp_path / "stages" / "data-a.claim", Stage("data/a", ("doctor",))
+    claim, slow = tmp_path / "stages" / "data-a.claim", Stage("data/a", ("networks",), workers=False)
     claim.parent.mkdir()
     monkeypatch.setattr("graspgap.evaluation.stages.HEARTBEAT", -1.0)
     monkeypatch.setattr("graspgap.evaluation.stages._claim", lambda study, stage: claim.write_text("another-machine 1"))
