@@ -491,13 +491,17 @@ def test_the_check_of_an_export_with_other_values(tmp_path: Path, found: Any, wo
     refused(lambda: export_onnx(run, out, config), f"check.json is damaged .{words}.*: delete it and export again")
 
 
+def without_camera(source: Path, data: Path) -> Path:
+    shutil.copytree(source, data)
+    meta(data, camera=None)
+    return data
+
+
 @pytest.mark.parametrize("join", ["project", "add"])
 def test_an_adapter_for_pictures_of_which_nobody_knows_the_camera(
     tmp_path: Path, join: str, sim_data: Path, real_data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    data = tmp_path / "data"
-    shutil.copytree(sim_data, data)
-    meta(data, camera=None)
+    data = without_camera(sim_data, tmp_path / "data")
     words = ["adapt", str(tmp_path / "run"), "--sim", str(data), "--real", str(real_data), "--image-size", "32"]
     words += ["--steps", "1", "--batch", "2", "--workers", "1", "--methods.graspgan.discriminators.scales", "1"]
     code = main([*words, "--methods.graspgan.grasp.join", join])
@@ -514,9 +518,7 @@ def test_an_adapter_for_pictures_of_which_nobody_knows_the_camera(
 def test_a_policy_for_pictures_of_which_nobody_knows_the_camera(
     tmp_path: Path, join: str, given: bool, real_data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    data = tmp_path / "data"
-    shutil.copytree(real_data, data)
-    meta(data, camera=None)
+    data = without_camera(real_data, tmp_path / "data")
     words = ["train", str(tmp_path / "run"), "--real", str(data), "--real-labels", "1", "--image-size", "32"]
     words += ["--steps", "1", "--training.batch", "2", "--workers", "1", "--training.network.join", join]
     (tmp_path / "camera.toml").write_text("position = [0.3, 0.5, 0.7]\ntarget = [0.5, 0.0, 0.0]\nfov = 22.0\n")

@@ -100,9 +100,9 @@ def run(config: Config) -> None:
     scorer = Scorer(sim, real, HELD_OUT, settings, device, camera=camera)
     if adapters:
         scorer.parts("adapter", settings.seed)  # refuses what is too small before the judge learns
-        scorer.judge = load_judge(config.judge, device) if config.judge else None
-    if scorer.judge and config.judge:
-        inputs["judge_sha256"] = sha256(config.judge / JUDGE)
+        if config.judge:
+            scorer.judge = load_judge(config.judge, device)
+            inputs["judge_sha256"] = sha256(config.judge / JUDGE)
     begin_run(config.out, "scores", settings, inputs)
     if adapters and not scorer.judge:
         scorer.judge = _judge(config.out, sim, settings, device)

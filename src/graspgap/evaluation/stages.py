@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import takewhile
 from pathlib import Path
 
 from graspgap.errors import UserError
@@ -184,14 +185,10 @@ def run_stages(study: Path, stages: Sequence[Stage], workers: int = 0, only: str
 
 def _claim(study: Path, stage: Stage) -> bool:
     """Take the stage for this command, unless another one has it, or has the robot that it drives."""
-    taken: list[Path] = []
-    for path in _claim_paths(study, stage):
-        if not _take(path):
-            break
-        taken.append(path)
-    else:
-        if finished_seconds(study, stage) is None:  # else it has just finished elsewhere
-            return True
+    paths = _claim_paths(study, stage)
+    taken = list(takewhile(_take, paths))
+    if taken == paths and finished_seconds(study, stage) is None:  # else it has just finished elsewhere
+        return True
     for path in taken:
         path.unlink()
     return False
@@ -207,11 +204,11 @@ def _take(path: Path) -> bool:
             return False
         aside = path.with_suffix(f".{uuid.uuid4().hex}")
         path.rename(aside)
-        if aside.read_text(encoding="utf-8") != found:  # another command saw the stale claim, too, and was quicker
+        late = aside.read_text(encoding="utf-8") != found  # another command saw the stale claim, too, and was quicker
+        if late:
             os.link(aside, path)
-            found = ""
         aside.unlink()
-        if not found:
+        if late:
             return False
     except FileNotFoundError:
         pass
@@ -321,7 +318,7 @@ class _Process:
         self.process.stdin.close()
         for path in _claim_paths(self.study, self.stage):
             if _held_by(path) == _mine():
-                path.unlink()
+                path.unlink(missing_ok=True)
 
 
 def _flat(stage: Stage) -> str:
@@ -341,4 +338,7 @@ def _claim_paths(study: Path, stage: Stage) -> list[Path]:
 
 def _held_by(claim: Path) -> str:
     """Machine and process that hold a claim; empty if nobody does."""
-    return claim.read_text(encoding="utf-8") if claim.exists() else ""
+    try:
+        return claim.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""

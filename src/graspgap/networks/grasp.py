@@ -55,6 +55,16 @@ class GraspNetConfig:
     """Each domain has a scale and shift of its own in batch normalization, not only statistics. Refused where nothing
     would train reality's: without real labels and losses on real pictures."""
 
+    @property
+    def cells_left(self) -> int:
+        """`project`: cells a side that the head's two convolutions leave of the crop."""
+        return (self.crop_cells - 3) // 2 + 1 - 2
+
+    @property
+    def least_batch(self) -> int:
+        """Samples that batch statistics need: one value has none, and only `project` may keep several of a command."""
+        return 1 if self.join == "project" and self.cells_left > 1 else 2
+
     def fitted(self, image_size: int, camera: Camera | None) -> GraspNetConfig:
         """These settings for pictures of `image_size` pixels, seen by this nominal camera, or by its own.
 

@@ -40,8 +40,7 @@ class ProjectHead(nn.Module):
         self.norm1 = DomainBatchNorm(config.head)
         self.conv2 = nn.Conv2d(config.head, config.head, 3, bias=False)
         self.norm2 = DomainBatchNorm(config.head)
-        cells = (config.crop_cells - 3) // 2 + 1 - 2
-        self.hidden = nn.Linear(config.head * cells * cells, config.head)
+        self.hidden = nn.Linear(config.head * config.cells_left**2, config.head)
         side = (torch.arange(config.crop_cells) + 0.5) / config.crop_cells - 0.5
         self.grid: Tensor
         self.register_buffer(

@@ -62,15 +62,10 @@ def pull(repo: str, out: Path, config: PullConfig) -> Pulled:
         _check_place(out, wanted := {"repo": repo, "kind": kind, "commit": commit})
         staging = out / STAGING
         try:
-            path = api.hf_hub_download(repo, MANIFEST, repo_type=kind, revision=commit, local_dir=staging)
-            manifest = _checked(repo, Path(path))
-        except LocalEntryNotFoundError:
-            raise
-        except (EntryNotFoundError, UserError) as error:  # nothing of it was taken: another may be
+            manifest = _manifest(api, repo, kind, commit, staging)
+        except UserError:  # nothing of it was taken: another may be
             shutil.rmtree(staging, ignore_errors=True)
-            if isinstance(error, UserError):
-                raise
-            raise UserError(f"{repo} holds no {MANIFEST}: it wasn't pushed by 'graspgap push'") from None
+            raise
         write_json(out / MARK, wanted)
         files = manifest["files"]
         with progress("pull", sum(fact["bytes"] for fact in files.values()), unit="bytes") as advance:
@@ -116,6 +111,16 @@ def _check_place(out: Path, wanted: dict[str, str]) -> None:
         return
     if out.is_file() or (out.is_dir() and any(child.name != STAGING for child in out.iterdir())):
         raise UserError(f"{out} is not an empty folder, and nothing was pulled to it before: choose another folder")
+
+
+def _manifest(api: HfApi, repo: str, kind: str, commit: str, staging: Path) -> dict[str, Any]:
+    try:
+        path = api.hf_hub_download(repo, MANIFEST, repo_type=kind, revision=commit, local_dir=staging)
+    except LocalEntryNotFoundError:  # the Hub can't be reached
+        raise
+    except EntryNotFoundError:
+        raise UserError(f"{repo} holds no {MANIFEST}: it wasn't pushed by 'graspgap push'") from None
+    return _checked(repo, Path(path))
 
 
 def _checked(repo: str, path: Path) -> dict[str, Any]:

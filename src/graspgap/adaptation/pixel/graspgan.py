@@ -87,8 +87,7 @@ class GraspGan(PixelMethod):
         self.generator = Generator(config.generator)
         self.discriminators = Discriminators(config.discriminators)
         self.grasp = GraspNet(config.grasp)
-        several = config.grasp.join == "project" and config.grasp.crop_cells > 8  # cells at the head's end
-        self.least_batch = 1 if several else 2  # one value has no batch statistics
+        self.least_batch = config.grasp.least_batch
         self.noise_channels = config.generator.noise
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
