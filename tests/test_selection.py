@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from conftest import REAL, SIM, make_dataset
 from graspgap.cli.main import main
@@ -162,6 +162,11 @@ def test_scores_of_another_folder_compare_if_the_judge_is_the_same(tmp_path: Pat
     one, two = (find_scores(tmp_path / name)[0].values for name in ("one", "two"))
     assert one == two
     assert not (tmp_path / "two" / "judge.safetensors").exists()
+    (tmp_path / "one").rename(tmp_path / "moved")
+    assert score(tmp_path / "two", worlds, "--adapter", "none", "--judge", tmp_path / "moved") == 0
+    judge = tmp_path / "moved" / "judge.safetensors"
+    save_file({name: tensor + 1 for name, tensor in load_file(judge).items()}, judge)
+    assert score(tmp_path / "two", worlds, "--adapter", "none", "--judge", tmp_path / "moved") == 2
 
 
 def test_a_snapshot_is_an_adapter_run_of_its_own(runs: Path, worlds: tuple[Path, Path], tmp_path: Path) -> None:

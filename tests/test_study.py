@@ -559,6 +559,11 @@ def test_one_command_at_a_time_drives_a_robot(tmp_path: Path) -> None:
     assert not _claim(tmp_path, stages[1])
     assert not (tmp_path / "stages" / "trials-b.claim").exists()
     robot.unlink()
+    stage = tmp_path / "stages" / "trials-b.claim"
+    stage.write_text("another-machine 1")
+    assert not _claim(tmp_path, stages[1])
+    assert not robot.exists()  # what stands still is free for others
+    stage.unlink()
     assert _claim(tmp_path, stages[1])
 
 

@@ -58,6 +58,7 @@ def assert_refused(capsys: pytest.CaptureFixture[str], out: Path, words: list[st
         ("learning-rate", "0", "more than 0"),
         ("learning-rate", "-0.1", "more than 0"),
         ("weight-decay", "-1", "0 or more"),
+        ("batch", "1", "2 or more"),
         ("recalibration", "-1", "1 or more"),
         ("recalibration", "0", "1 or more"),
         ("unlabelled", "0", "1 or more"),
