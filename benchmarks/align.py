@@ -39,7 +39,7 @@ from graspgap.seeding import generator
 from graspgap.worlds import standin, standin2
 from graspgap.worlds.camera_file import read_camera
 from graspgap.worlds.catalog import WorldChoice, make_world
-from graspgap.worlds.sensor import SensorConfig
+from graspgap.worlds.sensor import SensorConfig, distorted
 from graspgap.worlds.standin import NOMINAL_CAMERA
 from graspgap.worlds.tabletop import TabletopWorld
 
@@ -86,11 +86,7 @@ class Config:
 
 def true_pixels(truth: Truth, places: np.ndarray, size: int) -> np.ndarray:
     """Where the stand-in's pictures show true places, with the lens's distortion (see `worlds.sensor.distort`)."""
-    ideal = truth.camera.project(places)
-    seen = ideal.copy()
-    for _ in range(20):  # the distortion says where a pixel comes from; this is its inverse
-        seen = ideal / (1 + truth.barrel * ((seen**2).sum(axis=-1, keepdims=True) - 2))
-    return (seen + 1) / 2 * size
+    return (distorted(truth.camera.project(places), truth.barrel) + 1) / 2 * size
 
 
 def errors(truth: Truth, camera: Camera, size: int, low: np.ndarray, high: np.ndarray) -> tuple[float, float]:

@@ -394,10 +394,10 @@ def test_another_camera_of_the_same_name_is_another_study(
     made = next(stage for stage in plan(study_of(out), out, 0) if stage.name == "data/sim")
     write_json(out / "stages" / "data-sim.json", {"arguments": list(made.arguments), "work": made.work, "seconds": 1.0})
     assert study(24.0) == 0
-    kept = (out / RESOLVED).read_bytes(), camera_file(out, "found").read_bytes()
+    kept = (out / RESOLVED).read_bytes(), camera_file(study_of(out), out, "found").read_bytes()
     assert study(23.0) == 2
     assert "holds stage 'data/sim' with another camera 'found'" in capsys.readouterr().err
-    assert ((out / RESOLVED).read_bytes(), camera_file(out, "found").read_bytes()) == kept
+    assert ((out / RESOLVED).read_bytes(), camera_file(study_of(out), out, "found").read_bytes()) == kept
 
 
 def test_the_seeds_of_a_study_are_folders_with_a_report_of_all(

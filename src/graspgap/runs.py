@@ -25,6 +25,7 @@ KINDS = {
     "export": "an ONNX export",
     "lerobot": "a LeRobotDataset made of a dataset",
     "evaluation": "an evaluation",
+    "alignment": "an alignment of a camera with attempts",
     "scores": "scores of adapters and policies",
     "study": "a study",
     "rounds": "on-policy rounds",

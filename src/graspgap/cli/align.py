@@ -1,26 +1,48 @@
-"""`graspgap align OUT --points FILE.csv`"""
+"""`graspgap align OUT --points FILE.csv`, or `graspgap align OUT --sim DATA --real DATA`"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
+from jaxtyping import Float64
 from tyro.conf import Positional
 
+from graspgap.cli.checks import at_least, check_numbers, two_datasets
+from graspgap.cli.hidden import hide
+from graspgap.cli.place import Place
+from graspgap.cli.train import HELD_OUT
+from graspgap.datasets import open_dataset
 from graspgap.datasets.view import save_png
-from graspgap.deployment.align.fit import fit_camera, suspects
-from graspgap.deployment.align.page import summary, write_page
-from graspgap.deployment.align.points import Board, Point, read_boards, read_picture, read_points
+from graspgap.deployment.align.detect import (
+    DetectorSettings,
+    detect,
+    held_out_error,
+    load_or_train,
+    surest,
+)
+from graspgap.deployment.align.fit import Fit, fit_camera, suspects
+from graspgap.deployment.align.page import OVERLAYS, summary, write_page
+from graspgap.deployment.align.points import Board, Point, read_boards, read_picture, read_points, write_points
 from graspgap.deployment.align.sheet import save_sheet
 from graspgap.errors import UserError
 from graspgap.files import write_json
+from graspgap.locations import Location
+from graspgap.parallel import choose_workers
+from graspgap.runs import begin_run
+from graspgap.tensors import choose_device
 from graspgap.worlds.camera_file import read_camera
+
+hide(DetectorSettings, "seed")
 
 
 @dataclass(frozen=True)
 class Config:
-    """Find where your camera stands, from pictures with the gripper, or a printed board, at known places."""
+    """Find where your camera stands, from pictures with the gripper, or a printed board, at known places, or from
+    unlabelled attempts."""
 
     out: Positional[Path]
     """Folder to write `camera.json` (for `collect --camera`), `align.html`, `align.png` and `alignment.json` to."""
@@ -35,8 +57,22 @@ class Config:
     """The printed board."""
     print_board: bool = False
     """Write `board.png` to print, and nothing else."""
+    sim: Place | None = None
+    """With `real`: simulated dataset in which a detector learns what the gripper looks like; best collected with
+    `--randomize both`."""
+    real: Place | None = None
+    """Dataset of your robot's attempts, in which that detector clicks: pictures and poses alone are read, never a label
+    or a mask."""
+    detector: DetectorSettings = field(default_factory=DetectorSettings)
+    """How it learns, and how much it looks at."""
     focal: float | None = None
     """Focal length [pixels], if you know it; else it is solved for."""
+    seed: int = 0
+    """Of the detector."""
+    workers: int = 0
+    """Threads that the detector uses; 0: one per core."""
+    device: str = "auto"
+    """Where it runs: `auto`, `cpu`, `cuda`."""
 
 
 def run(config: Config) -> None:
@@ -46,10 +82,10 @@ def run(config: Config) -> None:
         size = [1e3 * config.board.square * count for count in (config.board.columns, config.board.rows)]
         print(f"{config.out / 'board.png'}: print it so that its squares measure {size[0]:g} x {size[1]:g} mm together")
         return
-    if config.points is None and config.boards is None:
-        raise UserError("nothing to align with: give --points FILE.csv, --boards FILE.csv, or --print-board")
-    if config.focal is not None and not 0 < config.focal < 1e6:
-        raise UserError(f"--focal {config.focal} is no focal length: give pixels")
+    check(config)
+    if config.sim and config.real:
+        _from_attempts(config, config.sim, config.real)
+        return
     points = [*(read_points(config.points) if config.points else ())]
     points += read_boards(config.boards, config.board) if config.boards else []
     page = config.out / "align.html"
@@ -61,11 +97,84 @@ def run(config: Config) -> None:
     width, height = _size(points)
     pixels = np.array([point.pixel for point in clicked], dtype=np.float64)
     fit = fit_camera(pixels, np.array([point.place for point in clicked]), width, height, config.focal)
-    camera = config.out / "camera.json"
+    _save(config.out, fit, points, fit.errors)
+    for index in suspects(fit):
+        print(f"look at {clicked[index].picture.name} again: its point is {fit.errors[index]:.1f} pixels off")
+
+
+def check(config: Config) -> None:
+    """Refuse what the options alone tell to be wrong.
+
+    Raises:
+        UserError: names the option and what it should be.
+    """
+    if (config.sim is None) != (config.real is None):
+        raise UserError("--sim and --real belong together: a detector learns in the one and looks at the other")
+    clicks = config.points is not None or config.boards is not None
+    if config.sim is None and not clicks:
+        raise UserError(
+            "nothing to align with: give --points FILE.csv, --boards FILE.csv, --sim DATA --real DATA, or --print-board"
+        )
+    if config.sim is not None and clicks:
+        raise UserError("give --points and --boards, or --sim and --real: rough points add nothing to clicked ones")
+    if config.sim is not None:
+        two_datasets(config.sim, config.real)
+    if config.focal is not None and not 0 < config.focal < 1e6:
+        raise UserError(f"--focal {config.focal} is no focal length: give pixels")
+    at_least("--seed", config.seed, 0)
+    check_numbers("--detector", config.detector)
+
+
+def _from_attempts(config: Config, sim_place: Location, real_place: Location) -> None:
+    """A detector clicks. It stays in the folder: a command that is stopped later on need not teach it again."""
+    device = choose_device(config.device)
+    if config.workers:
+        torch.set_num_threads(choose_workers(config.workers))
+    sim, real = open_dataset(sim_place), open_dataset(real_place)
+    sim.require_simulated()
+    sim.require_image_size(real.image_size)
+    if not real.meta["has_poses"]:
+        raise UserError(f"--real needs gripper poses, and {real.path} holds pictures alone")
+    settings = replace(config.detector, seed=config.seed)
+    begin_run(config.out, "alignment", settings, {"sim": sim.facts(), "real": real.facts(), "focal": config.focal})
+    learned, held_out = sim.split_by_scene(HELD_OUT, settings.seed)
+    detector = load_or_train(config.out, learned, settings, device)
+    error = held_out_error(detector, held_out, settings.kept, device)
+    view, size = real.limit(settings.attempts, settings.seed).unlabelled(), real.image_size
+    found = detect(detector, view, np.arange(len(view.images)), device)
+    frames = np.flatnonzero(surest(found.spread, settings.kept))
+    assert view.poses is not None
+    poses = view.poses[frames].astype(np.float64)
+    pixels = (found.points[frames] + 1) / 2 * size
+    fit = fit_camera(pixels, poses[:, :3], size, size, config.focal, sim.camera)
+    shown = np.unique(np.linspace(0, len(frames) - 1, OVERLAYS).round().astype(int))
+    points = []
+    for number, k in enumerate(shown.tolist(), start=1):
+        picture = config.out / "pictures" / f"{number:02d}.png"
+        save_png(np.moveaxis(view.images[frames[k]], 0, -1), picture)
+        x, y, z, yaw = poses[k].tolist()
+        points.append(Point(picture, (float(pixels[k, 0]), float(pixels[k, 1])), (x, y, z), yaw))
+    write_points(config.out / "points.csv", points)
+    facts = {"pictures": len(found.spread), "kept": len(frames), "simulated_error_pixels": error}
+    _save(config.out, fit, points, fit.errors[shown], facts)
+    print(f"the detector is {error:.2f} pixels off in simulation (median); see {config.out / 'align.png'}")
+
+
+def _save(
+    out: Path,
+    fit: Fit,
+    points: list[Point],
+    errors: Float64[np.ndarray, "n"],
+    detector: dict[str, Any] | None = None,
+) -> None:
+    """Write what was found, and say it. `errors` are those of the points that have a pixel; `detector`: facts about who
+    clicked, where nobody did."""
+    camera, page = out / "camera.json", out / "align.html"
     write_json(camera, fit.as_file())
     read = read_camera(camera)
+    clicked = [point for point in points if point.pixel is not None]
     write_json(
-        config.out / "alignment.json",
+        out / "alignment.json",
         {
             "camera": asdict(read.camera),
             "rms_pixels": fit.rms,
@@ -73,16 +182,15 @@ def run(config: Config) -> None:
             "focal_error": fit.focal_error,
             "points": [
                 {"picture": point.picture.name, "pixel": point.pixel, "place": point.place, "error_pixels": error}
-                for point, error in zip(clicked, fit.errors.tolist(), strict=True)
+                for point, error in zip(clicked, errors.tolist(), strict=True)
             ],
-        },
+        }
+        | ({"detector": detector} if detector else {}),
     )
     write_page(page, points, fit, read.camera, read.crop)
     if read.crop:
-        save_sheet(config.out / "align.png", points, fit, read.camera, read.crop)
+        save_sheet(out / "align.png", points, fit, read.camera, read.crop)
     print(summary(fit))
-    for index in suspects(fit):
-        print(f"look at {clicked[index].picture.name} again: its point is {fit.errors[index]:.1f} pixels off")
     print(f"{camera}: graspgap collect DATA --world sim --camera {camera}; see {page}")
 
 

@@ -95,7 +95,7 @@ def run(config: Config) -> None:
     require_distinct(runs)
     settings = replace(config.settings, seed=config.seed)
     camera = read_camera(config.camera).camera if config.camera else None
-    inputs = {"sim": _facts(sim), "real": _facts(real), "judge": str(config.judge) if config.judge else None}
+    inputs = {"sim": sim.facts(), "real": real.facts(), "judge": str(config.judge) if config.judge else None}
     inputs |= {"camera": asdict(camera)} if camera else {}
     scorer = Scorer(sim, real, HELD_OUT, settings, device, camera=camera)
     if adapters:
@@ -119,12 +119,6 @@ def run(config: Config) -> None:
         known = best.values.get(rank_by[kind]) is not None
         print(f"best {kind} by {rank_by[kind]}: {where if known else 'none has this score'}")
     print(f"scores: {path}")
-
-
-def _facts(data: Dataset) -> dict[str, str | int]:
-    """What a dataset is known by."""
-    meta = sha256(data.path / "meta.json")
-    return {"path": str(data.path), "meta_sha256": meta, "world": data.world, "attempts": len(data)}
 
 
 def _judge(out: Path, sim: Dataset, settings: ScoreSettings, device: torch.device) -> Segmenter:

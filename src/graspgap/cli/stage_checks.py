@@ -11,13 +11,14 @@ from typing import Any
 
 import tyro
 
-from graspgap.cli import adapt, collect, evaluate, train
+from graspgap.cli import adapt, align, collect, evaluate, train
 from graspgap.cli.hidden import OPTIONS
 from graspgap.errors import UserError
 from graspgap.evaluation.stages import Stage
 
 CHECKS: dict[str, tuple[type[Any], Callable[[Any], None]]] = {
     "collect": (collect.Config, collect.check),
+    "align": (align.Config, align.check),
     "adapt": (adapt.Config, adapt.check),
     "train": (train.Config, train.check),
     "evaluate": (evaluate.Config, evaluate.check),

@@ -6,6 +6,7 @@ A view holds exactly the attempts, labels and masks that were asked for, so what
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -86,6 +87,28 @@ class Dataset:
     def keys(self) -> Int64[np.ndarray, "m 2"]:
         """(seed, attempt) of each attempt, which tells it apart from all others of its world."""
         return self._index.keys[self.rows]
+
+    def facts(self) -> dict[str, Any]:
+        """What it is known by in the record of what reads it."""
+        meta = sha256(self.path / "meta.json")
+        return {"path": str(self.path), "meta_sha256": meta, "world": self.world, "attempts": len(self)}
+
+    def draws(self) -> list[dict[str, Any]]:
+        """What was drawn for each attempt, as its world recorded it: start, looks, dynamics; {} where nothing is known.
+
+        Raises:
+            UserError: if a shard is damaged.
+        """
+        found: list[dict[str, Any]] = []
+        start = 0
+        for entry in self.meta["shards"]:
+            first, last = np.searchsorted(self.rows, (start, start + entry["rows"])).tolist()
+            if first < last:
+                path = self.path / entry["file"]
+                column = shards.read_columns(path, ["randomization"], entry["rows"])["randomization"]
+                found += map(json.loads, column.take(pa.array(self.rows[first:last] - start)).to_pylist())
+            start += entry["rows"]
+        return found
 
     def verify(self) -> None:
         """Compare every shard of the folder with meta.json, byte by byte.
@@ -271,15 +294,7 @@ class Dataset:
                 start += entry["rows"]
 
     def _source(self, labels: int, masks: int) -> dict[str, Any]:
-        return {
-            "path": str(self.path),
-            "meta_sha256": sha256(self.path / "meta.json"),
-            "world": self.world,
-            "parts": list(self.parts),
-            "attempts": len(self),
-            "labels": labels,
-            "masks": masks,
-        }
+        return {**self.facts(), "parts": list(self.parts), "labels": labels, "masks": masks}
 
 
 def open_dataset(path: Location | str, memory: int | None = None) -> Dataset:

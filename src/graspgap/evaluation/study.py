@@ -50,10 +50,22 @@ def _data_stages(study: Study, out: Path, seed: int) -> list[Stage]:
         if arm.adapter:
             adapter = study.adapter(arm)[1]
             read |= {adapter.sim, adapter.real}
+    aligned = sorted({found for name in read if name in study.data and (found := study.through(name))})
+    read |= {source for name in aligned for source in (study.alignments[name].sim, study.alignments[name].real)}
     read |= {data.drawn_from for name, data in study.data.items() if name in read}
     wanted = [(name, data) for name, data in study.data.items() if name in read]
     wanted.sort(key=lambda item: bool(item[1].drawn_from))
-    return [_data_stage(study, out, name, data, seed) for name, data in wanted]
+    stages = [_data_stage(study, out, name, data, seed) for name, data in wanted if not study.through(name)]
+    stages += [_align(study, out, name, seed) for name in aligned]
+    return stages + [_data_stage(study, out, name, data, seed) for name, data in wanted if study.through(name)]
+
+
+def _align(study: Study, out: Path, name: str, seed: int) -> Stage:
+    alignment = study.alignments[name]
+    words = ["align", str(out / "cameras" / name), "--sim", str(out / "data" / alignment.sim)]
+    words += ["--real", str(out / "data" / alignment.real), "--seed", str(seed), *alignment.options]
+    after = (f"data/{alignment.sim}", f"data/{alignment.real}")
+    return Stage(f"cameras/{name}", tuple(words), after, _work(study, "align", 1))
 
 
 def _data_stage(study: Study, out: Path, name: str, data: StudyData, seed: int) -> Stage:
@@ -65,10 +77,11 @@ def _data_stage(study: Study, out: Path, name: str, data: StudyData, seed: int) 
     more = ["--randomize", data.randomize] if data.randomize != "none" else []
     more += ["--objects", data.objects] if data.objects else []
     more += ["--canonical"] if data.canonical else []
-    more += _camera(out, data.camera)
+    more += _camera(study, out, data.camera)
     more += [*_image_size(study), *data.options]
     stage = collect_stage(out, f"data/{name}", data.world, data.attempts, seed + data.seed, tuple(more))
-    return replace(stage, work=_work(study, *stage.work))
+    before = (f"cameras/{data.camera}",) if study.through(name) else ()
+    return replace(stage, after=before, work=_work(study, *stage.work))
 
 
 def collect_stage(out: Path, name: str, world: str, attempts: int, seed: int, more: tuple[str, ...] = ()) -> Stage:
@@ -132,7 +145,7 @@ def _train(study: Study, out: Path, arm: StudyArm, fraction: float, seed: int, f
     if arm.features:
         words += ["--features", arm.features]
     if arm.sim and (fraction or arm.features):
-        words += _camera(out, study.data[arm.sim].camera)
+        words += _camera(study, out, study.data[arm.sim].camera)
     words += [*_image_size(study), *study.train_options, *arm.options]
     kind = f"train {arm.features}".rstrip() + (ADAPTING if arm.adapter and not follow else "")
     behind = (follow,) if follow else ()
@@ -176,14 +189,14 @@ def _trials(
     ingredients = study.ingredients(arm) if policy else ()
     if ingredients:
         words += ["--arm.ingredients", *ingredients]
-    words += _camera(out, study.data[arm.sim].camera) if arm.sim else []
+    words += _camera(study, out, study.data[arm.sim].camera) if arm.sim else []
     words += [*_image_size(study), *tried.options]
     return Stage(name, tuple(words), (policy,) if policy else (), _work(study, f"evaluate {tried.world}", attempts))
 
 
-def camera_file(out: Path, name: str) -> Path:
+def camera_file(study: Study, out: Path, name: str) -> Path:
     """Where a study keeps one of its cameras."""
-    return out / "cameras" / f"{name}.json"
+    return out / "cameras" / (f"{name}/camera.json" if name in study.alignments else f"{name}.json")
 
 
 def write_cameras(out: Path, study: Study, stages: Sequence[Stage]) -> None:
@@ -193,7 +206,7 @@ def write_cameras(out: Path, study: Study, stages: Sequence[Stage]) -> None:
         UserError: if a stage has finished with another camera of this name.
     """
     for name, camera in study.cameras.items():
-        path, wanted = camera_file(out, name), to_json(camera)
+        path, wanted = camera_file(study, out, name), to_json(camera)
         if path.exists() and read_json(path, "a study's camera") != wanted:
             done = [
                 s.name for s in stages if s.option("--camera") == str(path) and finished_seconds(out, s) is not None
@@ -205,8 +218,8 @@ def write_cameras(out: Path, study: Study, stages: Sequence[Stage]) -> None:
         write_json(path, wanted)
 
 
-def _camera(out: Path, name: str) -> list[str]:
-    return ["--camera", str(camera_file(out, name))] if name else []
+def _camera(study: Study, out: Path, name: str) -> list[str]:
+    return ["--camera", str(camera_file(study, out, name))] if name else []
 
 
 def _work(study: Study, kind: str, amount: float) -> tuple[str, float]:
@@ -235,7 +248,7 @@ def _score_stages(study: Study, out: Path, seed: int, stages: Sequence[Stage]) -
         words = ["score", str(out / name), "--sim", str(out / data), "--real", str(out / "data" / real)]
         for option, command, first in (("--adapter", "adapt", ["none"]), ("--policy", "train", [])):
             words += [option, *first, *(str(out / run.name) for run in runs if run.arguments[0] == command)]
-        words += ["--seed", str(seed), *_camera(out, study.data[data.removeprefix("data/")].camera)]
+        words += ["--seed", str(seed), *_camera(study, out, study.data[data.removeprefix("data/")].camera)]
         words += study.score_options
         if found:
             words += ["--judge", str(out / found[0].name)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ class StudyData:
     """Object set; empty: the world's own."""
     randomize: str = "none"
     camera: str = ""
-    """One of the study's cameras; empty: the world's nominal one."""
+    """One of the study's cameras or alignments; empty: the world's nominal one."""
     canonical: bool = False
     """Canonical pictures beside the randomized ones."""
     seed: int = 0
@@ -60,6 +61,19 @@ class StudyData:
     """Name of a dataset that the attempts are drawn from; empty: they are collected."""
     options: tuple[str, ...] = ()
     """More words for `graspgap collect`."""
+
+
+@dataclass(frozen=True)
+class StudyAlignment:
+    """A camera that `graspgap align` finds from the study's own unlabelled attempts. A scaled study scales its data
+    alone, and may leave too little to find a camera from."""
+
+    sim: str = "randomized"
+    """Simulated dataset in which its detector learns."""
+    real: str = "standin"
+    """Its unlabelled attempts."""
+    options: tuple[str, ...] = ()
+    """More words for `graspgap align`."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +146,8 @@ class Study:
     cameras: dict[str, Camera] = field(default_factory=dict)
     """Where the real camera was found to be, such as by `graspgap align`. Arms whose simulation is seen through one
     take the real pictures to be from there too, and act through it."""
+    alignments: dict[str, StudyAlignment] = field(default_factory=dict)
+    """Cameras that the study finds itself, for its data to name like those."""
     adapter_steps: int = 1500
     adapters: dict[str, StudyAdapter] = field(default_factory=dict)
     tried: tuple[StudyTrials, ...] = (StudyTrials(),)
@@ -206,10 +222,16 @@ class Study:
             return arm.adapter, self.adapters[arm.adapter]
         return f"{arm.adapter}-sim", StudyAdapter(arm.adapter)
 
+    def through(self, name: str) -> str:
+        """The alignment that a dataset is seen through, or the one that it is drawn from; empty: none."""
+        data = self.data[self.data[name].drawn_from or name]
+        return data.camera if data.camera in self.alignments else ""
+
     def realities(self) -> list[str]:
         """The real datasets that arms and adapters read, in place of drawn ones those that they are drawn from."""
         read = {arm.real for arm in self.arms if arm.features or any(arm.real_labels)}
         read |= {self.adapter(arm)[1].real for arm in self.arms if arm.adapter}
+        read |= {self.alignments[name].real for arm in self.arms if arm.sim and (name := self.through(arm.sim))}
         return sorted({self.data[name].drawn_from or name for name in read})
 
     def ingredients(self, arm: StudyArm) -> tuple[str, ...]:
@@ -286,7 +308,13 @@ def _check(study: Study, where: str) -> None:
     for seed in study.seeds:
         if seed < 0 or study.seeds.count(seed) > 1:
             raise UserError(f"seeds in {where} holds {seed}, expected different numbers of 0 or more: correct it")
-    for kind, named in (("data", study.data), ("adapters", study.adapters), ("cameras", study.cameras)):
+    tables: dict[str, Mapping[str, object]] = {
+        "data": study.data,
+        "adapters": study.adapters,
+        "cameras": study.cameras,
+        "alignments": study.alignments,
+    }
+    for kind, named in tables.items():
         for name in named:
             if not re.fullmatch(NAMES, name):
                 raise UserError(
@@ -304,7 +332,15 @@ def _check(study: Study, where: str) -> None:
                     "collected dataset of at least as many"
                 )
         if data.camera:
-            _known(f"camera of [data.{name}] in {where}", data.camera, study.cameras)
+            _known(f"camera of [data.{name}] in {where}", data.camera, [*study.cameras, *study.alignments])
+    for name, alignment in study.alignments.items():
+        if name in study.cameras:
+            raise UserError(f"{where} has a camera and an alignment '{name}': give one of them another name")
+        for which, read in (("sim", alignment.sim), ("real", alignment.real)):
+            what = f"{which} of [alignments.{name}] in {where}"
+            _known(what, read, study.data)
+            if study.through(read):
+                raise UserError(f"{what} is itself seen through an alignment: give a dataset that was there before it")
     for name, adapter in study.adapters.items():
         _known(f"sim of [adapters.{name}] in {where}", adapter.sim, study.data)
         _known(f"real of [adapters.{name}] in {where}", adapter.real, study.data)

@@ -1,5 +1,6 @@
 """What is learned: grasp network, generator, discriminators, normalization. Pure modules with shapes."""
 
+from graspgap.networks.detector import PointDetector, PointDetectorConfig
 from graspgap.networks.discriminator import Discriminators, DiscriminatorsConfig
 from graspgap.networks.generator import CanonicalGenerator, Generator, GeneratorConfig, Translator, UNet
 from graspgap.networks.grasp import GraspNet, GraspNetConfig
@@ -15,6 +16,8 @@ __all__ = [
     "GeneratorConfig",
     "GraspNet",
     "GraspNetConfig",
+    "PointDetector",
+    "PointDetectorConfig",
     "Segmenter",
     "SegmenterConfig",
     "Translator",

@@ -12,7 +12,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, Float32, Float64, UInt8
 
 from graspgap.contract import Image
 
@@ -49,6 +49,15 @@ def distort(light: Light, barrel: float) -> Light:
         return light
     x, y = _barrel_map(light.shape[0], light.shape[1], barrel)
     return cv2.remap(light, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def distorted(points: Float64[np.ndarray, "n 2"], barrel: float) -> Float64[np.ndarray, "n 2"]:
+    """Where a picture that went through `distort` shows points that a pinhole camera sees at `points`; both in
+    [-1, 1]."""
+    shown = points
+    for _ in range(20):  # the model says where an output pixel comes from; this is its inverse
+        shown = points / (1 + barrel * ((shown**2).sum(axis=-1, keepdims=True) - 2))
+    return shown
 
 
 @lru_cache(maxsize=8)

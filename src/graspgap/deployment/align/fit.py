@@ -12,6 +12,7 @@ from jaxtyping import Float64
 from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
+from graspgap.contract import Camera
 from graspgap.errors import UserError
 
 FEWEST = 6
@@ -68,10 +69,12 @@ def fit_camera(
     width: int,
     height: int,
     focal: float | None = None,
+    guess: Camera | None = None,
 ) -> Fit:
     """The camera that sees `places` (base frame [m]) at `pixels`; `focal` [pixels] if it is known.
 
     For each of some focal lengths the pose by `cv2.solvePnP`, then both together by least squares with a soft L1 loss.
+    `guess` is the camera that one believes in: one more start, which is what rough points need.
     The centre of the projection is taken to be the middle of the picture: a few dozen points don't tell it.
 
     Raises:
@@ -83,13 +86,22 @@ def fit_camera(
     begin = [focal] if focal else [width / 2 / math.tan(math.radians(view) / 2) for view in VIEWS]
     scale = LOOSE * width / 640
     best = None
-    for length in begin:
-        start = _pose(pixels - centre, places, length)
+    starts = [(_pose(pixels - centre, places, length), length) for length in begin]
+    if guess:
+        turn = guess.rotation()
+        there = np.concatenate([Rotation.from_matrix(turn).as_rotvec(), -turn @ guess.position])
+        starts.append((there, focal or height / 2 / math.tan(math.radians(guess.fov) / 2)))
+    for start, length in starts:
         if start is None:
             continue
         unknowns = start if focal else np.array([*start, math.log(length)])
         found = least_squares(
-            _residuals, unknowns, loss="soft_l1", f_scale=scale, max_nfev=200, args=(pixels - centre, places, focal)
+            _residuals,
+            unknowns,
+            loss="soft_l1",
+            f_scale=scale,
+            max_nfev=200,
+            args=(pixels - centre, places, focal),
         )
         if best is None or found.cost < best.cost:
             best = found

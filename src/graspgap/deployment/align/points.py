@@ -14,6 +14,7 @@ from jaxtyping import Float64
 from graspgap.contract import Image
 from graspgap.datasets.pictures import decode_whole_picture
 from graspgap.errors import UserError
+from graspgap.files import write_text
 
 COLUMNS = ("picture", "u", "v", "x", "y", "z")
 """Of a file of points: the picture's file, pixels from its left and upper edge, metres in the base frame. A seventh,
@@ -75,6 +76,16 @@ def read_points(path: Path) -> list[Point]:
         yaw = _number(path, number, row, "yaw") if row.get("yaw") else 0.0
         points.append(Point(_beside(path, row["picture"]), pixel, (x, y, z), yaw))
     return points
+
+
+def write_points(path: Path, points: list[Point]) -> None:
+    """Write points as `read_points` reads them."""
+    lines = [",".join((*COLUMNS, "yaw"))]
+    for point in points:
+        u, v = ("", "") if point.pixel is None else (f"{value:.2f}" for value in point.pixel)
+        place = ",".join(f"{value:.5f}" for value in (*point.place, point.yaw))
+        lines.append(f"{point.picture.relative_to(path.parent).as_posix()},{u},{v},{place}")
+    write_text(path, "\n".join(lines) + "\n")
 
 
 def read_boards(path: Path, board: Board) -> list[Point]:
