@@ -400,6 +400,63 @@ def test_another_camera_of_the_same_name_is_another_study(
     assert ((out / RESOLVED).read_bytes(), camera_file(study_of(out), out, "found").read_bytes()) == kept
 
 
+def test_a_study_finds_its_own_camera_before_simulation_is_seen_through_it(tmp_path: Path) -> None:
+    path = _small(
+        tmp_path,
+        data='[data.seen]\nattempts = 40\ncamera = "own"\n[data.part]\nattempts = 10\ndrawn_from = "seen"\n'
+        '[data.sim]\nattempts = 40\n[data.standin]\nworld = "standin"\nattempts = 40\n',
+        arm='[[arms]]\nname = "a"\nsim = "part"\n',
+        more='[alignments.own]\nsim = "sim"\noptions = ["--detector.steps", "9"]\n',
+    )
+    study, out = read_study(str(path)), Path("o")
+    stages = plan(study, out, 3)
+    names = [stage.name for stage in stages]
+    assert names[:5] == ["data/sim", "data/standin", "cameras/own", "data/seen", "data/part"]
+    found = dict(zip(names, stages, strict=True))
+    own = found["cameras/own"]
+    assert own.after == ("data/sim", "data/standin")
+    assert own.arguments[:2] == ("align", "o/cameras/own")
+    assert (own.option("--sim"), own.option("--real")) == ("o/data/sim", "o/data/standin")
+    assert (own.option("--seed"), own.option("--detector.steps")) == ("3", "9")
+    assert found["data/seen"].after == ("cameras/own",)
+    assert found["data/seen"].option("--camera") == found["trials/a-seed300"].option("--camera")
+    assert found["data/seen"].option("--camera") == "o/cameras/own/camera.json"
+    assert "own camera" in study.ingredients(study.arms[0])
+    assert study.realities() == ["standin"]
+    check_stages(out, stages)
+    unread = replace(study, arms=(replace(study.arms[0], sim="sim"),))
+    assert [stage.name for stage in plan(unread, out, 0)][:2] == ["data/sim", "trials/random-seed0"]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ('[alignments.own]\nsim = "smi"\n', r"sim of \[alignments.own\] .* did you mean 'sim'"),
+        ('[alignments.own]\nreal = "standing"\n', r"real of \[alignments.own\] .* did you mean 'standin'"),
+        ('[alignments.own]\nsim = "seen"\n', "is itself seen through an alignment"),
+        (
+            "[cameras.own]\nposition = [0.3, 0.6, 0.7]\nfov = 23.0\n[alignments.own]\n",
+            "a camera and an alignment 'own'",
+        ),
+        ("[alignments.'a/b']\n", r"\[alignments.'a/b'\] in .* can't name a file"),
+    ],
+)
+def test_an_alignment_reads_what_is_there(more: str, words: str, tmp_path: Path) -> None:
+    data = "[data.sim]\nattempts = 40\n[data.randomized]\nattempts = 40\n[data.standin]\nworld = 'standin'\n"
+    data += "attempts = 40\n[data.seen]\nattempts = 40\ncamera = 'own'\n"
+    with pytest.raises(UserError, match=words):
+        read_study(str(_small(tmp_path, data=data if "a/b" not in more else "[data.sim]\nattempts = 40\n", more=more)))
+
+
+def test_an_alignment_that_would_be_refused_is_before_anything_runs(tmp_path: Path) -> None:
+    data = "[data.sim]\nattempts = 40\ncamera = 'own'\n[data.randomized]\nattempts = 40\n"
+    data += "[data.standin]\nworld = 'standin'\nattempts = 40\n"
+    more = '[alignments.own]\noptions = ["--detector.kept", "2"]\n'
+    stages = plan(read_study(str(_small(tmp_path, data=data, more=more))), Path("o"), 0)
+    with pytest.raises(UserError, match=r"stage 'cameras/own' can't run: --detector\.kept 2"):
+        check_stages(Path("o"), stages)
+
+
 def test_the_seeds_of_a_study_are_folders_with_a_report_of_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

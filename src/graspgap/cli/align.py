@@ -136,17 +136,23 @@ def _from_attempts(config: Config, sim_place: Location, real_place: Location) ->
     if not real.meta["has_poses"]:
         raise UserError(f"--real needs gripper poses, and {real.path} holds pictures alone")
     settings = replace(config.detector, seed=config.seed)
-    begin_run(config.out, "alignment", settings, {"sim": sim.facts(), "real": real.facts(), "focal": config.focal})
+    begin_run(config.out, "alignment", settings, {"sim": sim.facts(), "real": real.facts()})
     learned, held_out = sim.split_by_scene(HELD_OUT, settings.seed)
-    detector = load_or_train(config.out, learned, settings, device)
-    error = held_out_error(detector, held_out, settings.kept, device)
+    detector = load_or_train(config.out, learned.limit(settings.steps * settings.batch), settings, device)
+    off = held_out_error(detector, held_out.limit(settings.attempts), settings.kept, device)
     view, size = real.limit(settings.attempts, settings.seed).unlabelled(), real.image_size
     found = detect(detector, view, np.arange(len(view.images)), device)
     frames = np.flatnonzero(surest(found.spread, settings.kept))
     assert view.poses is not None
     poses = view.poses[frames].astype(np.float64)
     pixels = (found.points[frames] + 1) / 2 * size
-    fit = fit_camera(pixels, poses[:, :3], size, size, config.focal, sim.camera)
+    try:
+        fit = fit_camera(pixels, poses[:, :3], size, size, config.focal, sim.camera)
+    except UserError as error:
+        raise UserError(
+            f"the detector's points tell no camera ({str(error).partition(':')[0]}): the gripper looks otherwise than "
+            f"in {sim.path}; click points yourself, and give --points FILE.csv"
+        ) from None
     shown = np.unique(np.linspace(0, len(frames) - 1, OVERLAYS).round().astype(int))
     points = []
     for number, k in enumerate(shown.tolist(), start=1):
@@ -155,9 +161,9 @@ def _from_attempts(config: Config, sim_place: Location, real_place: Location) ->
         x, y, z, yaw = poses[k].tolist()
         points.append(Point(picture, (float(pixels[k, 0]), float(pixels[k, 1])), (x, y, z), yaw))
     write_points(config.out / "points.csv", points)
-    facts = {"pictures": len(found.spread), "kept": len(frames), "simulated_error_pixels": error}
+    facts = {"pictures": len(found.spread), "kept": len(frames), "simulated_error_pixels": off, "focal": config.focal}
     _save(config.out, fit, points, fit.errors[shown], facts)
-    print(f"the detector is {error:.2f} pixels off in simulation (median); see {config.out / 'align.png'}")
+    print(f"the detector is {off:.2f} pixels off in simulation (median); see {config.out / 'align.png'}")
 
 
 def _save(

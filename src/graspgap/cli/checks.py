@@ -29,7 +29,7 @@ BOUNDS = {
     # of single methods
     "references": COUNT, "backgrounds": COUNT, "composite.pictures": COUNT, "patches": COUNT, "fourier.beta": SHARE,
     "temperature": POSITIVE, "reach": POSITIVE, "refiner-only": SHARE, "critic-only": SHARE, "refiner-turns": COUNT,
-    "detector.attempts": COUNT, "kept": Bounds(0, 1, above=True), "judge-share": SHARE, "source": SHARE,
+    "--detector.attempts": COUNT, "kept": Bounds(0, 1, above=True), "judge-share": SHARE, "source": SHARE,
 }  # fmt: skip
 """Of settings, by the last word of their option or, before that, the last two. Any other number is 0 or more."""
 CHECKED_ELSEWHERE = ("camera", "hidden")

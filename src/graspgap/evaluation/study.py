@@ -145,7 +145,7 @@ def _train(study: Study, out: Path, arm: StudyArm, fraction: float, seed: int, f
     if arm.features:
         words += ["--features", arm.features]
     if arm.sim and (fraction or arm.features):
-        words += _camera(study, out, study.data[arm.sim].camera)
+        words += _camera(study, out, study.camera_of(arm.sim))
     words += [*_image_size(study), *study.train_options, *arm.options]
     kind = f"train {arm.features}".rstrip() + (ADAPTING if arm.adapter and not follow else "")
     behind = (follow,) if follow else ()
@@ -189,7 +189,7 @@ def _trials(
     ingredients = study.ingredients(arm) if policy else ()
     if ingredients:
         words += ["--arm.ingredients", *ingredients]
-    words += _camera(study, out, study.data[arm.sim].camera) if arm.sim else []
+    words += _camera(study, out, study.camera_of(arm.sim)) if arm.sim else []
     words += [*_image_size(study), *tried.options]
     return Stage(name, tuple(words), (policy,) if policy else (), _work(study, f"evaluate {tried.world}", attempts))
 
@@ -248,7 +248,7 @@ def _score_stages(study: Study, out: Path, seed: int, stages: Sequence[Stage]) -
         words = ["score", str(out / name), "--sim", str(out / data), "--real", str(out / "data" / real)]
         for option, command, first in (("--adapter", "adapt", ["none"]), ("--policy", "train", [])):
             words += [option, *first, *(str(out / run.name) for run in runs if run.arguments[0] == command)]
-        words += ["--seed", str(seed), *_camera(study, out, study.data[data.removeprefix("data/")].camera)]
+        words += ["--seed", str(seed), *_camera(study, out, study.camera_of(data.removeprefix("data/")))]
         words += study.score_options
         if found:
             words += ["--judge", str(out / found[0].name)]

@@ -222,10 +222,14 @@ class Study:
             return arm.adapter, self.adapters[arm.adapter]
         return f"{arm.adapter}-sim", StudyAdapter(arm.adapter)
 
+    def camera_of(self, name: str) -> str:
+        """The camera or alignment that a dataset, or the one that it is drawn from, is seen through; empty: the
+        nominal one."""
+        return self.data[self.data[name].drawn_from or name].camera
+
     def through(self, name: str) -> str:
-        """The alignment that a dataset is seen through, or the one that it is drawn from; empty: none."""
-        data = self.data[self.data[name].drawn_from or name]
-        return data.camera if data.camera in self.alignments else ""
+        """The alignment that a dataset is seen through; empty: none."""
+        return camera if (camera := self.camera_of(name)) in self.alignments else ""
 
     def realities(self) -> list[str]:
         """The real datasets that arms and adapters read, in place of drawn ones those that they are drawn from."""
@@ -237,12 +241,13 @@ class Study:
     def ingredients(self, arm: StudyArm) -> tuple[str, ...]:
         """What the arm is made of besides real labels. `statistics`: batch statistics of reality's own pictures."""
         name, adapter = self.adapter(arm)
-        read = [self.data[source] for source in ([arm.sim] if arm.sim else []) + ([adapter.sim] if arm.adapter else [])]
+        names = [*([arm.sim] if arm.sim else []), *([adapter.sim] if arm.adapter else [])]
+        read = [self.data[source] for source in names]
         kinds = {data.randomize for data in read} - {"none"}
         found = [SIMULATION] if arm.sim else []
         found += sorted(RANDOMIZATION if kind == "both" else f"{kind} {RANDOMIZATION}" for kind in kinds)
         found += sorted({data.objects + OBJECTS for data in read if data.objects})
-        found += sorted({f"{data.camera} camera" for data in read if data.camera})
+        found += sorted({f"{camera} camera" for source in names if (camera := self.camera_of(source))})
         found += sorted({data.world + SIMULATOR for data in read if data.world != "sim"})
         if len({data.attempts for data in self.data.values() if data.world in SIMULATORS}) > 1:
             found += sorted({f"{data.attempts}{ATTEMPTS}" for data in read})

@@ -1,0 +1,98 @@
+"""`graspgap align --sim --real` in the stand-ins, whose true cameras are known: how far off are the points that nobody
+clicked, and the camera that they tell?
+
+    pip install -e . -c constraints.txt
+    graspgap study runs/identified --preset identified
+    graspgap collect runs/standin2 --world standin2 --attempts 1000 --seed 500    # extra `bullet`
+    python benchmarks/align_detector.py --runs runs/identified/seed*/cameras/unlabelled \\
+        --real runs/identified/seed0/data/standin runs/standin2
+
+Every detector looks at every dataset. `nominal`: what the camera that the operator believes in would be off.
+"""
+
+from __future__ import annotations
+
+from common import begin, save, table
+
+# isort: split
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import tyro
+
+from align import TRUTHS, off, true_pixels
+from graspgap.contract import Camera
+from graspgap.datasets import Dataset, open_dataset
+from graspgap.deployment.align.detect import DETECTOR, DetectorSettings, detect, surest
+from graspgap.deployment.align.fit import fit_camera
+from graspgap.errors import UserError
+from graspgap.files import write_json
+from graspgap.networks import PointDetector, PointDetectorConfig
+from graspgap.tensors import load_module
+
+
+@dataclass(frozen=True)
+class Config:
+    """What is tried."""
+
+    runs: tuple[Path, ...]
+    """Folders of `graspgap align --sim --real`, for their detectors."""
+    real: tuple[Path, ...]
+    """Datasets of stand-ins."""
+
+
+def row(run: Path, data: Dataset) -> dict[str, str | int | float]:
+    """One detector in one world."""
+    settings, device, size = DetectorSettings(), torch.device("cpu"), data.image_size
+    detector = PointDetector(PointDetectorConfig())
+    load_module(run / DETECTOR, detector, "the detector")
+    view = data.limit(settings.attempts, settings.seed).unlabelled()
+    found = detect(detector.eval(), view, np.arange(len(view.images)), device)
+    assert view.poses is not None
+    places, truth = view.poses[:, :3].astype(np.float64), TRUTHS[data.world]
+    pixels = (found.points + 1) / 2 * size
+    errors = np.linalg.norm(pixels - true_pixels(truth, places - truth.calibration[:3], size), axis=1)
+    sure = surest(found.spread, settings.kept)
+    known: dict[str, str | int | float] = {
+        "world": data.world,
+        "detector": run.parent.parent.name,
+        "pictures": len(errors),
+        "error_px": round(float(np.median(errors)), 2),
+        "of_the_surer_half": round(float(np.median(errors[sure])), 2),
+    }
+    try:
+        fit = fit_camera(pixels[sure], places[sure], size, size, guess=Camera())
+    except UserError:
+        return known | dict.fromkeys(("of_64_px", "floor_error_mm", "camera_error_mm"), "refused")
+    with tempfile.TemporaryDirectory() as folder:
+        write_json(Path(folder) / "camera.json", fit.as_file())
+        return known | _off(off(Path(folder) / "camera.json", data.world, size))
+
+
+def _off(found: dict[str, float]) -> dict[str, float]:
+    return {name: found[name] for name in ("of_64_px", "floor_error_mm", "camera_error_mm")}
+
+
+def main() -> None:
+    """Look, compare, save."""
+    config = tyro.cli(Config, description=__doc__)
+    load, rows = begin(), []
+    for place in config.real:
+        data = open_dataset(place)
+        nominal = {"position": list(Camera().position), "target": list(Camera().target), "fov": Camera().fov}
+        with tempfile.TemporaryDirectory() as folder:
+            write_json(Path(folder) / "camera.json", nominal)
+            found = _off(off(Path(folder) / "camera.json", data.world, data.image_size))
+        rows.append(
+            {"world": data.world, "detector": "nominal", "pictures": 0, "error_px": "", "of_the_surer_half": ""} | found
+        )
+        rows += [row(run, data) for run in config.runs]
+    print(table(rows))
+    save("align_detector", {"kept": DetectorSettings().kept, "attempts": DetectorSettings().attempts}, rows, load)
+
+
+if __name__ == "__main__":
+    main()
