@@ -4,10 +4,13 @@ clicked, and the camera that they tell?
     pip install -e . -c constraints.txt
     graspgap study runs/identified --preset identified
     graspgap collect runs/standin2 --world standin2 --attempts 1000 --seed 500    # extra `bullet`
-    python benchmarks/align_detector.py --runs runs/identified/seed*/cameras/unlabelled \\
+    graspgap collect runs/bullet --world bullet --randomize both --attempts 1500
+    graspgap align runs/published --sim runs/bullet --real runs/standin2    # it is refused, and leaves its detector
+    python benchmarks/align_detector.py --runs runs/identified/seed*/cameras/unlabelled runs/published \\
         --real runs/identified/seed0/data/standin runs/standin2
 
-Every detector looks at every dataset. `nominal`: what the camera that the operator believes in would be off.
+Every detector looks at every dataset. The gripper of `bullet` is the published one, as the second stand-in's.
+`nominal camera`: what the camera that the operator believes in would be off.
 """
 
 from __future__ import annotations
@@ -27,10 +30,11 @@ from align import TRUTHS, off, true_pixels
 from graspgap.contract import Camera
 from graspgap.datasets import Dataset, open_dataset
 from graspgap.deployment.align.detect import DETECTOR, DetectorSettings, detect, surest
-from graspgap.deployment.align.fit import fit_camera
+from graspgap.deployment.align.fit import fit_camera, require_plausible
 from graspgap.errors import UserError
 from graspgap.files import write_json
 from graspgap.networks import PointDetector, PointDetectorConfig
+from graspgap.runs import read_run
 from graspgap.tensors import load_module
 
 
@@ -44,7 +48,7 @@ class Config:
     """Datasets of stand-ins."""
 
 
-def row(run: Path, data: Dataset) -> dict[str, str | int | float]:
+def looked(run: Path, data: Dataset) -> dict[str, str | int | float]:
     """One detector in one world."""
     settings, device, size = DetectorSettings(), torch.device("cpu"), data.image_size
     detector = PointDetector(PointDetectorConfig())
@@ -56,20 +60,23 @@ def row(run: Path, data: Dataset) -> dict[str, str | int | float]:
     pixels = (found.points + 1) / 2 * size
     errors = np.linalg.norm(pixels - true_pixels(truth, places - truth.calibration[:3], size), axis=1)
     sure = surest(found.spread, settings.kept)
-    known: dict[str, str | int | float] = {
+    known = read_run(run, "alignment")
+    row: dict[str, str | int | float] = {
         "world": data.world,
-        "detector": run.parent.parent.name,
+        "learned_in": str(known["inputs"]["sim"]["world"]),
+        "seed": str(known["config"]["seed"]),
         "pictures": len(errors),
         "error_px": round(float(np.median(errors)), 2),
         "of_the_surer_half": round(float(np.median(errors[sure])), 2),
     }
     try:
         fit = fit_camera(pixels[sure], places[sure], size, size, guess=Camera())
+        require_plausible(fit, places[sure], Camera())
     except UserError:
-        return known | dict.fromkeys(("of_64_px", "floor_error_mm", "camera_error_mm"), "refused")
+        return row | dict.fromkeys(("of_64_px", "floor_error_mm", "camera_error_mm"), "refused")
     with tempfile.TemporaryDirectory() as folder:
         write_json(Path(folder) / "camera.json", fit.as_file())
-        return known | _off(off(Path(folder) / "camera.json", data.world, size))
+        return row | _off(off(Path(folder) / "camera.json", data.world, size))
 
 
 def _off(found: dict[str, float]) -> dict[str, float]:
@@ -87,9 +94,11 @@ def main() -> None:
             write_json(Path(folder) / "camera.json", nominal)
             found = _off(off(Path(folder) / "camera.json", data.world, data.image_size))
         rows.append(
-            {"world": data.world, "detector": "nominal", "pictures": 0, "error_px": "", "of_the_surer_half": ""} | found
+            {"world": data.world, "learned_in": "nominal camera"}
+            | dict.fromkeys(("seed", "pictures", "error_px", "of_the_surer_half"), "")
+            | found
         )
-        rows += [row(run, data) for run in config.runs]
+        rows += [looked(run, data) for run in config.runs]
     print(table(rows))
     save("align_detector", {"kept": DetectorSettings().kept, "attempts": DetectorSettings().attempts}, rows, load)
 

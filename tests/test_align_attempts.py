@@ -15,7 +15,7 @@ import torch
 from conftest import REAL, SIM, make_dataset
 from graspgap.cli.main import main
 from graspgap.contract import Camera, Workspace
-from graspgap.datasets import open_dataset
+from graspgap.datasets import UnlabelledView, open_dataset
 from graspgap.datasets.pictures import decode_whole_picture
 from graspgap.deployment.align import detect
 from graspgap.deployment.align.detect import (
@@ -25,8 +25,9 @@ from graspgap.deployment.align.detect import (
     surest,
     warped,
 )
-from graspgap.deployment.align.fit import fit_camera
+from graspgap.deployment.align.fit import Fit, fit_camera, require_plausible
 from graspgap.deployment.align.points import read_points
+from graspgap.errors import UserError
 from graspgap.worlds.camera_file import read_camera
 from graspgap.worlds.sensor import distort, distorted
 
@@ -108,6 +109,20 @@ def test_a_distorted_picture_shows_a_point_where_it_is_said_to() -> None:
     assert np.allclose(distorted(point, 0.0), point)
 
 
+@pytest.mark.parametrize("barrel", [-0.2, -0.05, 0.1, 0.25, 0.4])
+def test_a_distorted_point_comes_from_where_the_model_says(barrel: float) -> None:
+    shown = np.random.default_rng(0).uniform(-1, 1, (500, 2))
+    factor = 1 + barrel * ((shown**2).sum(axis=1, keepdims=True) - 2)
+    assert np.allclose(distorted(shown * factor, barrel), shown, atol=1e-6)
+    assert np.allclose(distorted(np.zeros((1, 2)), barrel), 0)
+
+
+def test_what_no_pixel_shows_is_far_outside() -> None:
+    seen = distorted(np.array([[3.0, 4.0], [0.3, 0.4]]), -0.2)
+    assert np.allclose(np.linalg.norm(seen[0]), 10)
+    assert np.linalg.norm(seen[1]) < 1
+
+
 def test_points_are_where_the_drawn_camera_sees_them(tmp_path: Path) -> None:
     ranges = tmp_path / "ranges.toml"
     ranges.write_text(
@@ -138,17 +153,20 @@ def test_draws_are_those_of_the_rows(tmp_path: Path) -> None:
     words = ["collect", str(tmp_path / "sim"), "--world", "sim", "--randomize", "both", "--attempts", "56"]
     assert main([*words, "--image-size", "16", "--workers", "1"]) == 0  # two shards
     data = open_dataset(tmp_path / "sim")
-    whole = data.draws()
+    whole = list(data.draws())
     assert len({json.dumps(draw) for draw in whole}) == 56
     part = data.limit(9)
-    assert part.draws() == [whole[row] for row in part.rows]
+    assert list(part.draws()) == [whole[row] for row in part.rows]
 
 
-def test_a_rough_guess_is_one_more_start() -> None:
+def test_where_points_give_no_start_the_camera_that_one_believes_in_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     places = rng.uniform(Workspace().low, Workspace().high, (400, 3))
     pixels = (MOVED.project(places) + 1) * 32 + rng.normal(0, 1.0, (400, 2))
     pixels[:80] = rng.uniform(0, 64, (80, 2))  # some are no gripper at all
+    monkeypatch.setattr("graspgap.deployment.align.fit._pose", lambda *_: None)
+    with pytest.raises(UserError, match="no camera sees the points"):
+        fit_camera(pixels, places, 64, 64)
     fit = fit_camera(pixels, places, 64, 64, guess=Camera())
     away = np.linalg.norm(fit.project(places) - (MOVED.project(places) + 1) * 32, axis=1)
     assert np.sqrt((away**2).mean()) < 0.5
@@ -195,8 +213,65 @@ def test_the_camera_is_found_from_unlabelled_attempts(
     monkeypatch.setattr(detect, "train_detector", lambda *_: pytest.fail("it is there already"))
     assert main(words) == 0
     assert (out / "camera.json").read_bytes() == camera
+    (out / "detector.safetensors").write_bytes(b"damaged")
+    monkeypatch.undo()
+    assert main([*words, "--detector.kept", "0.6"]) == 0  # no part of what the detector learns by
+    assert "240 points" in capsys.readouterr().out
     assert main([*words, "--seed", "1"]) == 2
     assert "choose another folder" in capsys.readouterr().err
+
+
+def refusal(capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line that a refused command says, besides its progress."""
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "graspgap:" in line]
+    return line
+
+
+def test_points_that_shrink_to_one_place_are_refused(
+    worlds: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shy(_: object, view: UnlabelledView, frames: np.ndarray, *__: object) -> detect.Found:
+        assert view.poses is not None
+        rng = np.random.default_rng(0)
+        points = 0.5 * MOVED.project(view.poses[frames, :3]) + rng.normal(0, 0.03, (len(frames), 2))
+        return detect.Found(points, rng.uniform(0, 1, len(frames)))
+
+    words = ["align", str(tmp_path / "out"), "--sim", str(worlds[0]), "--real", str(worlds[1]), *QUICK]
+    words += ["--detector.steps", "2", "--detector.kept", "1"]
+    assert main(words) == 2  # it has learned nothing
+    assert re.search(r"detector is .* pixels off in simulation \(median\), expected 1.0 or less", refusal(capsys))
+    monkeypatch.setattr("graspgap.cli.align.held_out_error", lambda *_: 0.5)
+    monkeypatch.setattr("graspgap.cli.align.detect", shy)
+    assert main(words) == 2
+    assert "shows the gripper's places 0.4" in refusal(capsys)
+    assert not (tmp_path / "out" / "camera.json").exists()
+
+
+def test_a_camera_near_the_one_believed_in_is_plausible() -> None:
+    rng = np.random.default_rng(0)
+    places = rng.uniform(Workspace().low, Workspace().high, (50, 3))
+
+    def found(camera: Camera) -> Fit:
+        return fit_camera((camera.project(places) + 1) * 32, places, 64, 64)
+
+    require_plausible(found(MOVED), places, Camera())
+    far = Camera(position=(-2.0, 5.8, 6.6), fov=2.35)  # which sees the workspace as large
+    for camera, belief, words in (
+        (far, Camera(), "has a focal length"),
+        (replace(MOVED, fov=40.0), Camera(), "shows the gripper's places"),
+        (Camera(), replace(Camera(), fov=36.0), "shows the gripper's places"),
+    ):
+        with pytest.raises(UserError, match=words):
+            require_plausible(found(camera), places, belief)
+
+
+def test_few_pictures_are_refused_before_the_detector_learns(
+    worlds: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["align", str(tmp_path / "out"), "--sim", str(worlds[0]), "--real", str(worlds[1]), *QUICK]
+    assert main([*words, "--detector.attempts", "20"]) == 2
+    assert "40 pictures of" in refusal(capsys)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_gripper_that_the_detector_does_not_know_gives_no_camera(
@@ -207,11 +282,15 @@ def test_a_gripper_that_the_detector_does_not_know_gives_no_camera(
         return detect.Found(rng.uniform(-1, 1, (400, 2)), rng.uniform(0, 1, 400))
 
     monkeypatch.setattr("graspgap.cli.align.detect", lost)
+    monkeypatch.setattr("graspgap.cli.align.held_out_error", lambda *_: 0.5)
     out = tmp_path / "out"
     words = ["align", str(out), "--sim", str(worlds[0]), "--real", str(worlds[1]), *QUICK, "--detector.steps", "2"]
     assert main(words) == 2
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if "graspgap:" in line]
-    assert re.search(r"points tell no camera \(.*pixels.*\): the gripper looks otherwise than in .*sim; click", line)
+    line = refusal(capsys)
+    assert re.search(
+        r"points tell no camera \(.*pixels.*\): .* if the gripper looks otherwise than in .*sim, click",
+        line,
+    )
     assert not (out / "camera.json").exists()
     monkeypatch.undo()
     monkeypatch.setattr(detect, "train_detector", lambda *_: pytest.fail("it is there already"))

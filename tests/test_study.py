@@ -434,6 +434,8 @@ def test_a_study_finds_its_own_camera_before_simulation_is_seen_through_it(tmp_p
         ('[alignments.own]\nsim = "smi"\n', r"sim of \[alignments.own\] .* did you mean 'sim'"),
         ('[alignments.own]\nreal = "standing"\n', r"real of \[alignments.own\] .* did you mean 'standin'"),
         ('[alignments.own]\nsim = "seen"\n', "is itself seen through an alignment"),
+        ('[alignments.own]\nsim = "standin"\nreal = "randomized"\n', "sim of .* is of the world 'standin'"),
+        ('[alignments.own]\nreal = "randomized"\n', "real of .* is of the world 'sim'"),
         (
             "[cameras.own]\nposition = [0.3, 0.6, 0.7]\nfov = 23.0\n[alignments.own]\n",
             "a camera and an alignment 'own'",

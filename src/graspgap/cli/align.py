@@ -18,13 +18,15 @@ from graspgap.cli.train import HELD_OUT
 from graspgap.datasets import open_dataset
 from graspgap.datasets.view import save_png
 from graspgap.deployment.align.detect import (
+    LEARNED,
+    LEAST,
     DetectorSettings,
     detect,
     held_out_error,
     load_or_train,
     surest,
 )
-from graspgap.deployment.align.fit import Fit, fit_camera, suspects
+from graspgap.deployment.align.fit import Fit, fit_camera, require_plausible, suspects
 from graspgap.deployment.align.page import OVERLAYS, summary, write_page
 from graspgap.deployment.align.points import Board, Point, read_boards, read_picture, read_points, write_points
 from graspgap.deployment.align.sheet import save_sheet
@@ -66,7 +68,8 @@ class Config:
     detector: DetectorSettings = field(default_factory=DetectorSettings)
     """How it learns, and how much it looks at."""
     focal: float | None = None
-    """Focal length [pixels], if you know it; else it is solved for."""
+    """Focal length, if you know it [pixels of the pictures that are given, so of the dataset's with `real`]; else it is
+    solved for."""
     seed: int = 0
     """Of the detector."""
     workers: int = 0
@@ -135,12 +138,27 @@ def _from_attempts(config: Config, sim_place: Location, real_place: Location) ->
     sim.require_image_size(real.image_size)
     if not real.meta["has_poses"]:
         raise UserError(f"--real needs gripper poses, and {real.path} holds pictures alone")
+    if sim.camera is None:
+        raise UserError(f"{sim.path}, given as --sim, doesn't tell its camera: collect it in 'sim'")
     settings = replace(config.detector, seed=config.seed)
-    begin_run(config.out, "alignment", settings, {"sim": sim.facts(), "real": real.facts()})
+    looked, size = real.limit(settings.attempts, settings.seed), real.image_size
+    count = round(settings.kept * int(looked.lengths.sum()))
+    if count < LEAST:
+        raise UserError(
+            f"{count} pictures of {real.path} would be kept, expected {LEAST} or more: collect more attempts, or raise "
+            "--detector.attempts or --detector.kept"
+        )
     learned, held_out = sim.split_by_scene(HELD_OUT, settings.seed)
+    facts = {"sim": sim.facts(), "real": real.facts()}
+    begin_run(config.out, "alignment", settings, facts, places=("attempts", "kept"))
     detector = load_or_train(config.out, learned.limit(settings.steps * settings.batch), settings, device)
     off = held_out_error(detector, held_out.limit(settings.attempts), settings.kept, device)
-    view, size = real.limit(settings.attempts, settings.seed).unlabelled(), real.image_size
+    if off > LEARNED * size:
+        raise UserError(
+            f"the detector is {off:.1f} pixels off in simulation (median), expected {LEARNED * size:.1f} or less: give "
+            "another folder, more --detector.steps, and a --sim of more attempts"
+        )
+    view = looked.unlabelled()
     found = detect(detector, view, np.arange(len(view.images)), device)
     frames = np.flatnonzero(surest(found.spread, settings.kept))
     assert view.poses is not None
@@ -148,10 +166,11 @@ def _from_attempts(config: Config, sim_place: Location, real_place: Location) ->
     pixels = (found.points[frames] + 1) / 2 * size
     try:
         fit = fit_camera(pixels, poses[:, :3], size, size, config.focal, sim.camera)
+        require_plausible(fit, poses[:, :3], sim.camera)
     except UserError as error:
         raise UserError(
-            f"the detector's points tell no camera ({str(error).partition(':')[0]}): the gripper looks otherwise than "
-            f"in {sim.path}; click points yourself, and give --points FILE.csv"
+            f"the detector's points tell no camera ({str(error).partition(':')[0]}): give more attempts; if the "
+            f"gripper looks otherwise than in {sim.path}, click points yourself, and give --points FILE.csv"
         ) from None
     shown = np.unique(np.linspace(0, len(frames) - 1, OVERLAYS).round().astype(int))
     points = []
@@ -161,8 +180,8 @@ def _from_attempts(config: Config, sim_place: Location, real_place: Location) ->
         x, y, z, yaw = poses[k].tolist()
         points.append(Point(picture, (float(pixels[k, 0]), float(pixels[k, 1])), (x, y, z), yaw))
     write_points(config.out / "points.csv", points)
-    facts = {"pictures": len(found.spread), "kept": len(frames), "simulated_error_pixels": off, "focal": config.focal}
-    _save(config.out, fit, points, fit.errors[shown], facts)
+    used = {"pictures": len(found.spread), "kept": len(frames), "simulated_error_pixels": off, "focal": config.focal}
+    _save(config.out, fit, points, fit.errors[shown], used)
     print(f"the detector is {off:.2f} pixels off in simulation (median); see {config.out / 'align.png'}")
 
 

@@ -37,9 +37,10 @@ class Config:
     preset: str = "demo"
     """`demo` (about half an hour on two cores), `demo-long` (about two hours), `methods` (every method, some hours),
     `bench` (the reference study, some hours a seed), `targets` (its targets again, with arms named in advance),
-    `second` (its main arms in the second stand-in), `ablations`, `unknowns`, `snapshots`, `transfer` (between `sim` and
-    `bullet`, about half an hour, extra `bullet`), `paper` (the original's size, for a cluster); `tiny` and
-    `transfer-tiny` only prove that they run. Or a TOML file of your own: docs/studies.md."""
+    `second` (its main arms in the second stand-in), `identified` (what finding the camera is worth), `ablations`,
+    `unknowns`, `snapshots`, `transfer` (between `sim` and `bullet`, about half an hour, extra `bullet`), `paper` (the
+    original's size, for a cluster); `tiny` and `transfer-tiny` only prove that they run. Or a TOML file of your own:
+    docs/studies.md."""
     seed: int | None = None
     """Seed of all data, training and evaluation, run in OUT itself; default: the study's seeds, each in OUT/seedN, with
     a report of all in OUT (0, in OUT itself, if it names none)."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -93,22 +94,20 @@ class Dataset:
         meta = sha256(self.path / "meta.json")
         return {"path": str(self.path), "meta_sha256": meta, "world": self.world, "attempts": len(self)}
 
-    def draws(self) -> list[dict[str, Any]]:
+    def draws(self) -> Iterator[dict[str, Any]]:
         """What was drawn for each attempt, as its world recorded it: start, looks, dynamics; {} where nothing is known.
 
         Raises:
             UserError: if a shard is damaged.
         """
-        found: list[dict[str, Any]] = []
         start = 0
         for entry in self.meta["shards"]:
             first, last = np.searchsorted(self.rows, (start, start + entry["rows"])).tolist()
             if first < last:
                 path = self.path / entry["file"]
                 column = shards.read_columns(path, ["randomization"], entry["rows"])["randomization"]
-                found += map(json.loads, column.take(pa.array(self.rows[first:last] - start)).to_pylist())
+                yield from map(json.loads, column.take(pa.array(self.rows[first:last] - start)).to_pylist())
             start += entry["rows"]
-        return found
 
     def verify(self) -> None:
         """Compare every shard of the folder with meta.json, byte by byte.

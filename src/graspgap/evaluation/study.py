@@ -244,6 +244,8 @@ def _score_stages(study: Study, out: Path, seed: int, stages: Sequence[Stage]) -
             and data in stage.after
             and "--real-labels" not in stage.arguments
         ]
+        if not runs:
+            continue
         name = f"scores/{data.removeprefix('data/')}"
         words = ["score", str(out / name), "--sim", str(out / data), "--real", str(out / "data" / real)]
         for option, command, first in (("--adapter", "adapt", ["none"]), ("--policy", "train", [])):

@@ -25,7 +25,7 @@ from graspgap.evaluation.tables import named_place
 from graspgap.files import read_json
 from graspgap.runs import read_run
 from graspgap.settings import check_table, read_toml
-from graspgap.worlds.standin_names import SIMULATORS
+from graspgap.worlds.standin_names import SIMULATORS, STANDINS
 
 FOLDER = Path(__file__).parent / "presets"
 PRESETS = tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
@@ -344,6 +344,9 @@ def _check(study: Study, where: str) -> None:
         for which, read in (("sim", alignment.sim), ("real", alignment.real)):
             what = f"{which} of [alignments.{name}] in {where}"
             _known(what, read, study.data)
+            world = study.data[study.data[read].drawn_from or read].world
+            if world in (STANDINS if which == "sim" else SIMULATORS):
+                raise UserError(f"{what} is of the world '{world}': sim is simulation's dataset, real reality's")
             if study.through(read):
                 raise UserError(f"{what} is itself seen through an alignment: give a dataset that was there before it")
     for name, adapter in study.adapters.items():

@@ -42,6 +42,10 @@ class SensorConfig:
     """Quality of the JPEG compression, 1 to 100."""
 
 
+UNSEEN = 10.0
+"""Half sides of the picture."""
+
+
 def distort(light: Light, barrel: float) -> Light:
     """Barrel distortion. With p in [-1, 1]^2 from the centre, output p shows input p (1 + barrel (|p|^2 - 2)):
     corners stay, the centre is magnified (the first term of Brown's radial model)."""
@@ -53,11 +57,19 @@ def distort(light: Light, barrel: float) -> Light:
 
 def distorted(points: Float64[np.ndarray, "n 2"], barrel: float) -> Float64[np.ndarray, "n 2"]:
     """Where a picture that went through `distort` shows points that a pinhole camera sees at `points`; both in
-    [-1, 1]."""
-    shown = points
-    for _ in range(20):  # the model says where an output pixel comes from; this is its inverse
-        shown = points / (1 + barrel * ((shown**2).sum(axis=-1, keepdims=True) - 2))
-    return shown
+    [-1, 1]. What no pixel shows (`barrel` below 0, far outside) is put `UNSEEN` away from the centre."""
+    ideal = np.linalg.norm(points, axis=-1, keepdims=True)
+    straight = (
+        1 - 2 * barrel
+    )  # barrel r^3 + straight r = ideal, by Newton's method from the side where it can't overshoot
+    shown = ideal / straight
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for _ in range(50):
+            shown = shown - (barrel * shown**3 + straight * shown - ideal) / (straight + 3 * barrel * shown**2)
+        seen = np.abs(barrel * shown**3 + straight * shown - ideal) < 1e-6
+        seen &= straight + 3 * barrel * shown**2 > 0
+        scale = np.where(ideal > 0, np.where(seen, shown, UNSEEN) / ideal, 1.0)
+    return points * scale
 
 
 @lru_cache(maxsize=8)

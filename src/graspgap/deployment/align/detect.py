@@ -9,6 +9,7 @@ pictures of attempts, whose poses the robot has reported.
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -34,6 +35,11 @@ from graspgap.worlds.sensor import distorted
 DETECTOR = "detector.safetensors"
 CHUNK = 256
 """Pairs that the network is shown at once."""
+LEAST = 100
+"""Pictures that a camera is found from: each tells it roughly."""
+LEARNED = 0.03
+"""Share of the picture's side by which a detector may be off in simulation (median); one that is further off hasn't
+learned."""
 TURN, ZOOM, SHIFT = math.radians(10), 0.2, 0.3
 """By how much pictures are turned [rad], magnified (logarithm) and moved (half sides of the picture) while the detector
 learns, at most: it must look for the gripper, not know where simulation's camera shows it."""
@@ -168,14 +174,15 @@ def detect(
 
 
 def load_or_train(out: Path, data: Dataset, settings: DetectorSettings, device: torch.device) -> PointDetector:
-    """The detector that an earlier command left in `out`, or one that learns from this simulated dataset.
+    """The detector that an earlier command left in `out`, or one that learns from this simulated dataset, where there
+    is none or its file is damaged.
 
     Raises:
-        UserError: as `simulated_points`, or if the file is damaged.
+        UserError: as `simulated_points`.
     """
     path = out / DETECTOR
-    if path.exists():
-        detector = PointDetector(PointDetectorConfig())
+    detector = PointDetector(PointDetectorConfig())
+    with suppress(UserError):
         load_module(path, detector, "the detector of the gripper")
         return detector.to(device).eval()
     view = data.simulated(extras=False)

@@ -21,6 +21,8 @@ VIEWS = (10, 15, 20, 30, 45, 60, 80, 100)
 """Fields of view [degrees] from which the search begins."""
 LOOSE = 2.0
 """Errors beyond this [pixels of a picture 640 wide] count less and less (soft L1)."""
+ZOOM = 1.4
+"""Between a camera that is found by rough points and the one that was believed in."""
 SURE = 0.25
 """A camera whose position is less sure than this [m] is refused: the points lie too close together. Distance and focal
 length make up for each other, so a camera that is a few centimetres off may see the workspace right to the pixel."""
@@ -126,6 +128,25 @@ def fit_camera(
         )
     k = np.array([[length, 0, centre[0]], [0, length, centre[1]], [0, 0, 1]])
     return Fit(k, pose, width, height, errors, position_error, focal_error)
+
+
+def require_plausible(fit: Fit, places: Float64[np.ndarray, "m 3"], belief: Camera) -> None:
+    """Refuse a camera that nobody could have meant: points of a detector that is unsure everywhere shrink to one place,
+    and a camera that is far away, or sees far too wide, explains them well.
+
+    Raises:
+        UserError: if it shows `places` more than `ZOOM` times larger or smaller than `belief` does, or has a focal
+            length more than twice `ZOOM` times longer or shorter.
+    """
+    believed = (belief.project(places) + 1) / 2 * fit.height
+    spread = [float(np.sqrt(seen.var(axis=0).sum())) for seen in (fit.project(places), believed)]
+    focal = fit.height / 2 / math.tan(math.radians(belief.fov) / 2)
+    for what, ratio, most in (
+        ("shows the gripper's places", spread[0] / spread[1], ZOOM),
+        ("has a focal length", fit.k[0, 0] / focal, 2 * ZOOM),
+    ):
+        if not 1 / most < ratio < most:
+            raise UserError(f"the camera that was found {what} {ratio:.2f} times as large as the one believed in")
 
 
 def suspects(fit: Fit) -> list[int]:
