@@ -428,6 +428,16 @@ def test_a_study_finds_its_own_camera_before_simulation_is_seen_through_it(tmp_p
     assert [stage.name for stage in plan(unread, out, 0)][:2] == ["data/sim", "trials/random-seed0"]
 
 
+def test_simulation_that_only_an_alignment_reads_is_not_scored(tmp_path: Path) -> None:
+    data = "[data.sim]\nattempts = 40\ncamera = 'own'\n[data.randomized]\nattempts = 40\n"
+    data += "[data.standin]\nworld = 'standin'\nattempts = 40\n"
+    path = _small(tmp_path, top=TOP + "score = true\n", data=data, more="[alignments.own]\n")
+    scores = [stage for stage in plan(read_study(str(path)), Path("o"), 0) if stage.arguments[0] == "score"]
+    assert [stage.name for stage in scores] == ["scores/sim"]
+    assert scores[0].option("--camera") == "o/cameras/own/camera.json"
+    assert "--judge" not in scores[0].arguments
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [
