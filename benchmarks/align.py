@@ -136,7 +136,12 @@ def clicked_camera(folder: Path, world_name: str, seed: int, pictures: int, clic
 
 def off(file: Path, world_name: str, size: int) -> dict[str, float]:
     """How far a camera is from the true one, in what it sees and where it stands."""
-    camera, truth = read_camera(file).camera, TRUTHS[world_name]
+    return off_by(read_camera(file).camera, world_name, size)
+
+
+def off_by(camera: Camera, world_name: str, size: int) -> dict[str, float]:
+    """As `off`, of a camera."""
+    truth = TRUTHS[world_name]
     space = tabletop(world_name, 16).spec.workspace
     pixels, floor = errors(truth, camera, size, np.array(space.low), np.array(space.high))
     turn = Rotation.from_matrix(camera.rotation() @ truth.camera.rotation().T).magnitude()
@@ -203,11 +208,11 @@ def _aligned(
         clicks.append(pixel)
     clicked = np.array(clicks) + rng.normal(0, config.click, (count, 2))
     fit = fit_camera(clicked, np.array(places), config.size, config.size)
-    camera = _camera(fit.as_file())
+    camera = as_read(fit.as_file())
     return *errors(truth, camera, config.size, low, high), _distance(truth, camera)
 
 
-def _camera(values: dict[str, Any]) -> Camera:
+def as_read(values: dict[str, Any]) -> Camera:
     """As `collect --camera` reads it."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "camera.json"

@@ -18,7 +18,6 @@ from __future__ import annotations
 from common import begin, save, table
 
 # isort: split
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,16 +25,13 @@ import numpy as np
 import torch
 import tyro
 
-from align import TRUTHS, off, true_pixels
+from align import TRUTHS, as_read, off_by, true_pixels
 from graspgap.contract import Camera
 from graspgap.datasets import Dataset, open_dataset
-from graspgap.deployment.align.detect import DETECTOR, DetectorSettings, detect, surest
+from graspgap.deployment.align.detect import DetectorSettings, detect, load_detector, surest
 from graspgap.deployment.align.fit import fit_camera, require_plausible
 from graspgap.errors import UserError
-from graspgap.files import write_json
-from graspgap.networks import PointDetector, PointDetectorConfig
 from graspgap.runs import read_run
-from graspgap.tensors import load_module
 
 
 @dataclass(frozen=True)
@@ -51,10 +47,9 @@ class Config:
 def looked(run: Path, data: Dataset) -> dict[str, str | int | float]:
     """One detector in one world."""
     settings, device, size = DetectorSettings(), torch.device("cpu"), data.image_size
-    detector = PointDetector(PointDetectorConfig())
-    load_module(run / DETECTOR, detector, "the detector")
+    detector = load_detector(run, device)
     view = data.limit(settings.attempts, settings.seed).unlabelled()
-    found = detect(detector.eval(), view, np.arange(len(view.images)), device)
+    found = detect(detector, view, np.arange(len(view.images)), device)
     assert view.poses is not None
     places, truth = view.poses[:, :3].astype(np.float64), TRUTHS[data.world]
     pixels = (found.points + 1) / 2 * size
@@ -74,12 +69,11 @@ def looked(run: Path, data: Dataset) -> dict[str, str | int | float]:
         require_plausible(fit, places[sure], Camera())
     except UserError:
         return row | dict.fromkeys(("of_64_px", "floor_error_mm", "camera_error_mm"), "refused")
-    with tempfile.TemporaryDirectory() as folder:
-        write_json(Path(folder) / "camera.json", fit.as_file())
-        return row | _off(off(Path(folder) / "camera.json", data.world, size))
+    return row | _off(as_read(fit.as_file()), data)
 
 
-def _off(found: dict[str, float]) -> dict[str, float]:
+def _off(camera: Camera, data: Dataset) -> dict[str, float]:
+    found = off_by(camera, data.world, data.image_size)
     return {name: found[name] for name in ("of_64_px", "floor_error_mm", "camera_error_mm")}
 
 
@@ -89,14 +83,10 @@ def main() -> None:
     load, rows = begin(), []
     for place in config.real:
         data = open_dataset(place)
-        nominal = {"position": list(Camera().position), "target": list(Camera().target), "fov": Camera().fov}
-        with tempfile.TemporaryDirectory() as folder:
-            write_json(Path(folder) / "camera.json", nominal)
-            found = _off(off(Path(folder) / "camera.json", data.world, data.image_size))
         rows.append(
             {"world": data.world, "learned_in": "nominal camera"}
             | dict.fromkeys(("seed", "pictures", "error_px", "of_the_surer_half"), "")
-            | found
+            | _off(Camera(), data)
         )
         rows += [looked(run, data) for run in config.runs]
     print(table(rows))

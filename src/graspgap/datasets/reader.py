@@ -100,14 +100,8 @@ class Dataset:
         Raises:
             UserError: if a shard is damaged.
         """
-        start = 0
-        for entry in self.meta["shards"]:
-            first, last = np.searchsorted(self.rows, (start, start + entry["rows"])).tolist()
-            if first < last:
-                path = self.path / entry["file"]
-                column = shards.read_columns(path, ["randomization"], entry["rows"])["randomization"]
-                yield from map(json.loads, column.take(pa.array(self.rows[first:last] - start)).to_pylist())
-            start += entry["rows"]
+        for _, _, table in self._tables(["randomization"]):
+            yield from map(json.loads, table["randomization"].to_pylist())
 
     def verify(self) -> None:
         """Compare every shard of the folder with meta.json, byte by byte.
@@ -277,20 +271,29 @@ class Dataset:
         columns |= {name: name for name in several if arrays.get(name) is not None}
         if not columns:
             return
-        start = 0
         with progress(what, len(self), unit="attempts") if what else nullcontext(lambda count: None) as advance:
-            for entry in self.meta["shards"]:
-                first, last = np.searchsorted(self.rows, (start, start + entry["rows"])).tolist()
-                if first < last:
-                    path = self.path / entry["file"]
-                    table = shards.read_columns(path, list(columns.values()), entry["rows"])
-                    if last - first < entry["rows"]:
-                        table = table.take(pa.array(self.rows[first:last] - start))
-                    for name, column in columns.items():
-                        where = slice(offsets[first], offsets[last]) if name in several else slice(first, last)
-                        _store(arrays[name][where], table[column], path)
-                    advance(last - first)
-                start += entry["rows"]
+            first = 0
+            for path, count, table in self._tables(list(columns.values())):
+                last = first + count
+                for name, column in columns.items():
+                    where = slice(offsets[first], offsets[last]) if name in several else slice(first, last)
+                    _store(arrays[name][where], table[column], path)
+                advance(count)
+                first = last
+
+    def _tables(self, columns: list[str]) -> Iterator[tuple[Location, int, pa.Table]]:
+        """For each shard that holds some of these rows: where it lies, how many, and these columns of them, in
+        order."""
+        start = 0
+        for entry in self.meta["shards"]:
+            first, last = np.searchsorted(self.rows, (start, start + entry["rows"])).tolist()
+            if first < last:
+                path = self.path / entry["file"]
+                table = shards.read_columns(path, columns, entry["rows"])
+                if last - first < entry["rows"]:
+                    table = table.take(pa.array(self.rows[first:last] - start))
+                yield path, last - first, table
+            start += entry["rows"]
 
     def _source(self, labels: int, masks: int) -> dict[str, Any]:
         return {**self.facts(), "parts": list(self.parts), "labels": labels, "masks": masks}

@@ -20,6 +20,10 @@ Light = Float32[np.ndarray, "h w 3"]
 """Linear RGB, non-negative."""
 
 
+UNSEEN = 10.0
+"""How far from the centre a point is put that no pixel shows [half sides of the picture]."""
+
+
 @dataclass(frozen=True)
 class SensorConfig:
     """What the camera does to the light."""
@@ -42,10 +46,6 @@ class SensorConfig:
     """Quality of the JPEG compression, 1 to 100."""
 
 
-UNSEEN = 10.0
-"""Half sides of the picture."""
-
-
 def distort(light: Light, barrel: float) -> Light:
     """Barrel distortion. With p in [-1, 1]^2 from the centre, output p shows input p (1 + barrel (|p|^2 - 2)):
     corners stay, the centre is magnified (the first term of Brown's radial model)."""
@@ -59,9 +59,8 @@ def distorted(points: Float64[np.ndarray, "n 2"], barrel: float) -> Float64[np.n
     """Where a picture that went through `distort` shows points that a pinhole camera sees at `points`; both in
     [-1, 1]. What no pixel shows (`barrel` below 0, far outside) is put `UNSEEN` away from the centre."""
     ideal = np.linalg.norm(points, axis=-1, keepdims=True)
-    straight = (
-        1 - 2 * barrel
-    )  # barrel r^3 + straight r = ideal, by Newton's method from the side where it can't overshoot
+    # barrel r^3 + straight r = ideal, by Newton's method from the side where it can't overshoot
+    straight = 1 - 2 * barrel
     shown = ideal / straight
     with np.errstate(divide="ignore", invalid="ignore"):
         for _ in range(50):

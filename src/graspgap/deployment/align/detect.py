@@ -21,9 +21,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from graspgap.adaptation.augment import recoloured
+from graspgap.config import from_json
 from graspgap.contract import Camera
 from graspgap.datasets import Dataset, SimulatedView, UnlabelledView
-from graspgap.datasets.check import fields_of
 from graspgap.errors import UserError
 from graspgap.networks import PointDetector, PointDetectorConfig
 from graspgap.progress import progress
@@ -85,7 +85,7 @@ def simulated_points(data: Dataset, view: SimulatedView) -> Float64[np.ndarray, 
     for row, draw in enumerate(data.draws()):
         steps = slice(view.offsets[row], view.offsets[row + 1])
         looks, error = draw.get("looks", {}), draw.get("dynamics", {}).get("calibration", (0.0, 0.0, 0.0))
-        camera = fields_of(Camera, looks["camera"]) if "camera" in looks else data.camera
+        camera = from_json(Camera, looks["camera"]) if "camera" in looks else data.camera
         points[steps] = distorted(camera.project(places[steps] - error[:3]), looks.get("barrel", 0.0))
     return points
 
@@ -173,6 +173,17 @@ def detect(
     return Found(points, spread)
 
 
+def load_detector(run: Path, device: torch.device) -> PointDetector:
+    """The detector of an alignment's folder.
+
+    Raises:
+        UserError: if there is none, or its file is damaged.
+    """
+    detector = PointDetector(PointDetectorConfig())
+    load_module(run / DETECTOR, detector, "the detector of the gripper")
+    return detector.to(device).eval()
+
+
 def load_or_train(out: Path, data: Dataset, settings: DetectorSettings, device: torch.device) -> PointDetector:
     """The detector that an earlier command left in `out`, or one that learns from this simulated dataset, where there
     is none or its file is damaged.
@@ -180,14 +191,11 @@ def load_or_train(out: Path, data: Dataset, settings: DetectorSettings, device: 
     Raises:
         UserError: as `simulated_points`.
     """
-    path = out / DETECTOR
-    detector = PointDetector(PointDetectorConfig())
     with suppress(UserError):
-        load_module(path, detector, "the detector of the gripper")
-        return detector.to(device).eval()
+        return load_detector(out, device)
     view = data.simulated(extras=False)
     detector = train_detector(view, simulated_points(data, view), settings, device)
-    save_module(path, detector)
+    save_module(out / DETECTOR, detector)
     return detector
 
 

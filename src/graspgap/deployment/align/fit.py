@@ -85,25 +85,20 @@ def fit_camera(
     if len(pixels) < FEWEST:
         raise UserError(f"{len(pixels)} points are too few: click {FEWEST} or more, spread over the workspace")
     centre = np.array([width, height]) / 2
-    begin = [focal] if focal else [width / 2 / math.tan(math.radians(view) / 2) for view in VIEWS]
+    begin = [focal] if focal else [_focal(width, view) for view in VIEWS]
     scale = LOOSE * width / 640
     best = None
     starts = [(_pose(pixels - centre, places, length), length) for length in begin]
     if guess:
         turn = guess.rotation()
         there = np.concatenate([Rotation.from_matrix(turn).as_rotvec(), -turn @ guess.position])
-        starts.append((there, focal or height / 2 / math.tan(math.radians(guess.fov) / 2)))
+        starts.append((there, focal or _focal(height, guess.fov)))
     for start, length in starts:
         if start is None:
             continue
         unknowns = start if focal else np.array([*start, math.log(length)])
         found = least_squares(
-            _residuals,
-            unknowns,
-            loss="soft_l1",
-            f_scale=scale,
-            max_nfev=200,
-            args=(pixels - centre, places, focal),
+            _residuals, unknowns, loss="soft_l1", f_scale=scale, max_nfev=200, args=(pixels - centre, places, focal)
         )
         if best is None or found.cost < best.cost:
             best = found
@@ -140,10 +135,9 @@ def require_plausible(fit: Fit, places: Float64[np.ndarray, "m 3"], belief: Came
     """
     believed = (belief.project(places) + 1) / 2 * fit.height
     spread = [float(np.sqrt(seen.var(axis=0).sum())) for seen in (fit.project(places), believed)]
-    focal = fit.height / 2 / math.tan(math.radians(belief.fov) / 2)
     for what, ratio, most in (
         ("shows the gripper's places", spread[0] / spread[1], ZOOM),
-        ("has a focal length", fit.k[0, 0] / focal, 2 * ZOOM),
+        ("has a focal length", fit.k[0, 0] / _focal(fit.height, belief.fov), 2 * ZOOM),
     ):
         if not 1 / most < ratio < most:
             raise UserError(f"the camera that was found {what} {ratio:.2f} times as large as the one believed in")
@@ -152,6 +146,11 @@ def require_plausible(fit: Fit, places: Float64[np.ndarray, "m 3"], belief: Came
 def suspects(fit: Fit) -> list[int]:
     """Points that the camera misses by more than 4 times the median error, and by 2 pixels or more: wrong clicks."""
     return np.flatnonzero(fit.errors > max(2.0, 4 * float(np.median(fit.errors)))).tolist()
+
+
+def _focal(side: int, view: float) -> float:
+    """Focal length [pixels] with which a side of so many pixels spans a view [degrees]."""
+    return side / 2 / math.tan(math.radians(view) / 2)
 
 
 def _pose(
